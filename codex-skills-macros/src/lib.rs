@@ -1,0 +1,1 @@
+//! The macros of codex-skills. Use them through `codex_skills`.

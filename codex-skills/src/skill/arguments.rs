@@ -1,0 +1,374 @@
+//! From the model's raw arguments to the parameters of a handler.
+//!
+//! Generic code is kept to one small function a type: walking the object, matching names and
+//! wording errors happen once, in functions without type parameters.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::value::Error as AbsentError;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::descriptor::ParameterDescriptor;
+use super::output::SkillFailure;
+use super::returned::{Closed, Nobody, Standard};
+
+/// Types that the model can fill: those that deserialize and have a JSON schema.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a skill",
+    label = "needs `serde::Deserialize` and `schemars::JsonSchema`",
+    note = "if the type is yours, add `#[derive(serde::Deserialize, schemars::JsonSchema)]` to it",
+    note = "if the program provides the value and not the model, write `#[state]` before the parameter and take a reference"
+)]
+pub trait Argument<Via>: Sized {
+    /// Decodes a value from its JSON text.
+    ///
+    /// # Errors
+    /// When the text is not a value of this type; the message names the path inside the value.
+    fn decode(json: &str) -> Result<Self, PathError>;
+
+    /// The value of an argument that is not there, where the type has one (`Option`).
+    fn absent() -> Option<Self>;
+
+    /// The schema of the type.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+impl<T: DeserializeOwned + JsonSchema> Argument<Standard> for T {
+    fn decode(json: &str) -> Result<Self, PathError> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(PathError::new)
+    }
+
+    fn absent() -> Option<Self> {
+        T::deserialize(Absent).ok()
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+impl<T: Nobody> Argument<Closed> for T {
+    fn decode(_: &str) -> Result<Self, PathError> {
+        Err(PathError {
+            path: String::new(),
+            reason: String::new(),
+        })
+    }
+
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        Schema::default()
+    }
+}
+
+/// A decoding error and the path inside the value at which it happened.
+#[derive(Debug)]
+pub struct PathError {
+    path: String,
+    reason: String,
+}
+
+impl PathError {
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "used as a function of `map_err`"
+    )]
+    fn new(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let path = error.path().to_string();
+        Self {
+            path: if path == "." { String::new() } else { path },
+            reason: reason(error.inner()),
+        }
+    }
+
+    /// The failure for the model, with the path continued from `name`.
+    fn under(self, name: &str) -> SkillFailure {
+        let Self { path, reason } = self;
+        let path = match path.as_str() {
+            "" => name.to_owned(),
+            path if path.starts_with('[') || name.is_empty() => format!("{name}{path}"),
+            path => format!("{name}.{path}"),
+        };
+        if path.is_empty() {
+            SkillFailure::arguments(reason)
+        } else {
+            SkillFailure::arguments(format!("`{path}`: {reason}"))
+        }
+    }
+}
+
+/// What serde says, without the position in a text that the model never wrote in lines.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&position).unwrap_or(&text).to_owned()
+}
+
+/// One parameter: its metadata and how its value is decoded.
+#[derive(Debug)]
+pub struct Slot<T> {
+    /// The metadata.
+    pub descriptor: ParameterDescriptor,
+    decode: fn(&str) -> Result<T, PathError>,
+    absent: fn() -> Option<T>,
+    default: Option<fn() -> T>,
+}
+
+impl<T> Slot<T> {
+    /// A parameter of a type that the model can fill.
+    #[must_use]
+    pub const fn new<V>(name: &'static str, description: Option<&'static str>) -> Self
+    where
+        T: Argument<V>,
+    {
+        Self {
+            descriptor: ParameterDescriptor {
+                name,
+                description,
+                schema: T::schema,
+                optional: is_optional::<T, V>,
+                default: None,
+            },
+            decode: T::decode,
+            absent: T::absent,
+            default: None,
+        }
+    }
+
+    /// The value to use when the argument is absent, and how the schema shows it.
+    #[must_use]
+    pub const fn with_default(mut self, default: fn() -> T, shown: fn() -> Option<Value>) -> Self {
+        self.default = Some(default);
+        self.descriptor.default = Some(shown);
+        self
+    }
+
+    /// Decodes the argument at `position`.
+    ///
+    /// # Errors
+    /// When it is absent and needed, or not a value of the type.
+    pub fn take<const N: usize>(
+        &self,
+        arguments: &Arguments<'_, N>,
+        position: usize,
+    ) -> Result<T, SkillFailure> {
+        let name = self.descriptor.name;
+        if let Some(raw) = arguments.values.get(position).copied().flatten() {
+            return (self.decode)(raw.get()).map_err(|error| error.under(name));
+        }
+        if let Some(default) = self.default {
+            return Ok(default());
+        }
+        (self.absent)().ok_or_else(|| missing(&self.descriptor))
+    }
+}
+
+fn is_optional<T: Argument<V>, V>() -> bool {
+    T::absent().is_some()
+}
+
+fn missing(descriptor: &ParameterDescriptor) -> SkillFailure {
+    let name = descriptor.name;
+    SkillFailure::arguments(match descriptor.description {
+        Some(description) => format!("`{name}` is missing: {}", description.trim()),
+        None => format!("`{name}` is missing"),
+    })
+}
+
+/// The arguments of one call, matched to the parameter table.
+#[derive(Debug)]
+pub struct Arguments<'a, const N: usize> {
+    values: [Option<&'a RawValue>; N],
+}
+
+impl<'a, const N: usize> Arguments<'a, N> {
+    /// Matches the members of a JSON object to the table. `null` counts as an empty object, and any
+    /// other value is the argument of a skill with a single parameter.
+    ///
+    /// # Errors
+    /// When there are unknown or repeated members, or a value that fits no parameter.
+    pub fn parse(
+        raw: &'a RawValue,
+        table: &[ParameterDescriptor; N],
+        open: bool,
+    ) -> Result<Self, SkillFailure> {
+        let mut values = [None; N];
+        match_members(raw, table, &mut values, open)?;
+        Ok(Self { values })
+    }
+}
+
+fn match_members<'a>(
+    raw: &'a RawValue,
+    table: &[ParameterDescriptor],
+    values: &mut [Option<&'a RawValue>],
+    open: bool,
+) -> Result<(), SkillFailure> {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => serde_json::Deserializer::from_str(raw.get())
+            .deserialize_map(Members {
+                table,
+                values,
+                open,
+            })
+            .map_err(|error| SkillFailure::arguments(reason(&error))),
+        Some(b'n') => Ok(()),
+        _ => match values {
+            [only] => {
+                *only = Some(raw);
+                Ok(())
+            }
+            _ => Err(SkillFailure::arguments(format!(
+                "expected a JSON object with {}",
+                listed(table)
+            ))),
+        },
+    }
+}
+
+struct Members<'t, 'v, 'a> {
+    table: &'t [ParameterDescriptor],
+    values: &'v mut [Option<&'a RawValue>],
+    open: bool,
+}
+
+impl<'a> Visitor<'a> for Members<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Key<'a>>()? {
+            let position = self.table.iter().position(|p| p.name == key.as_str());
+            let Some(slot) = position.and_then(|at| self.values.get_mut(at)) else {
+                if self.open {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                return Err(A::Error::custom(unknown(key.as_str(), self.table)));
+            };
+            if slot.replace(map.next_value()?).is_some() {
+                return Err(A::Error::custom(format!(
+                    "`{}` is given twice",
+                    key.as_str()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A member's name: borrowed unless it is written with escapes.
+struct Key<'a>(std::borrow::Cow<'a, str>);
+
+impl Key<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(name.into()))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
+                Ok(Key(name.to_owned().into()))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+fn unknown(name: &str, table: &[ParameterDescriptor]) -> String {
+    let shown: String = name.chars().take(64).collect();
+    let nearest = table
+        .iter()
+        .map(|p| (strsim::jaro_winkler(p.name, &shown), p.name))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, nearest)) => {
+            format!("unknown argument `{shown}`, did you mean `{nearest}`?")
+        }
+        None => format!("unknown argument `{shown}`, expected {}", listed(table)),
+    }
+}
+
+fn listed(table: &[ParameterDescriptor]) -> String {
+    match table {
+        [] => "no members".to_owned(),
+        _ => table
+            .iter()
+            .map(|p| format!("`{}`", p.name))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// Decodes the arguments into a whole struct: the derived one of a skill whose parameters carry
+/// `#[serde]` or `#[schemars]` attributes, or the argument type of a closure.
+///
+/// # Errors
+/// When they are not a value of that struct.
+pub fn decode_struct<T: DeserializeOwned>(
+    raw: &RawValue,
+    only_member: Option<&str>,
+) -> Result<T, SkillFailure> {
+    let text = as_object(raw, only_member)?;
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| PathError::new(error).under(""))
+}
+
+fn as_object<'a>(
+    raw: &'a RawValue,
+    only_member: Option<&str>,
+) -> Result<std::borrow::Cow<'a, str>, SkillFailure> {
+    let text = raw.get();
+    match (text.as_bytes().first(), only_member) {
+        (Some(b'{'), _) => Ok(text.into()),
+        (Some(b'n'), _) => Ok("{}".into()),
+        (_, Some(name)) => Ok(format!("{{{}:{text}}}", Value::from(name)).into()),
+        (_, None) => Err(SkillFailure::arguments("expected a JSON object")),
+    }
+}
+
+/// Deserializes an argument that is not there: only types with a value for "absent" accept it.
+struct Absent;
+
+impl<'de> Deserializer<'de> for Absent {
+    type Error = AbsentError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, AbsentError> {
+        Err(AbsentError::custom("missing"))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AbsentError> {
+        visitor.visit_none()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}

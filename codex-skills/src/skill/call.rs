@@ -1,0 +1,118 @@
+//! One call of a tool, as plain data.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+/// A call that the model makes: what every runtime reads from its wire.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ToolCall {
+    /// The session whose catalog serves the call.
+    pub session_id: Arc<str>,
+    /// The thread the call came from, where it is not the session itself (a sub-agent's).
+    pub thread_id: Option<Arc<str>>,
+    /// The turn, unless the wire leaves it out.
+    pub turn_id: Option<Arc<str>>,
+    /// The model's id of the call: with session and turn, its identity.
+    pub call_id: Option<Arc<str>>,
+    /// Where the answer goes. It addresses a reply and identifies nothing: ids begin at 0 again with
+    /// each codex process (contract §2.1).
+    pub request_id: Option<RequestId>,
+    /// Which connection or process the request id belongs to.
+    pub generation: u64,
+    /// The namespace of the tool.
+    pub namespace: Option<Arc<str>>,
+    /// The name of the tool.
+    pub tool: Arc<str>,
+    /// The arguments as they came.
+    pub arguments: Arc<RawValue>,
+}
+
+impl ToolCall {
+    /// A call of `tool` in a session, with nothing else known of it.
+    #[must_use]
+    pub fn new(session_id: Arc<str>, tool: Arc<str>, arguments: Arc<RawValue>) -> Self {
+        Self {
+            session_id,
+            thread_id: None,
+            turn_id: None,
+            call_id: None,
+            request_id: None,
+            generation: 0,
+            namespace: None,
+            tool,
+            arguments,
+        }
+    }
+
+    pub(crate) fn key(&self) -> CallKey {
+        CallKey {
+            thread_id: self
+                .thread_id
+                .clone()
+                .unwrap_or_else(|| self.session_id.clone()),
+            turn_id: self.turn_id.clone(),
+            id: match (&self.call_id, &self.request_id) {
+                (Some(call_id), _) => CallIdentity::Call(call_id.clone()),
+                (None, Some(request_id)) => {
+                    CallIdentity::Request(request_id.clone(), self.generation)
+                }
+                (None, None) => CallIdentity::Unknown,
+            },
+        }
+    }
+}
+
+/// What makes two announcements the same call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CallKey {
+    pub(crate) thread_id: Arc<str>,
+    pub(crate) turn_id: Option<Arc<str>>,
+    pub(crate) id: CallIdentity,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum CallIdentity {
+    Call(Arc<str>),
+    Request(RequestId, u64),
+    /// Neither id: every announcement is a call of its own.
+    Unknown,
+}
+
+/// The id of a request, kept as the JSON that came so that it is echoed exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// The id as JSON: `7` or `"7"`.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// An id from the JSON text that carries it.
+    #[must_use]
+    pub fn from_json(raw: &RawValue) -> Self {
+        Self(raw.get().into())
+    }
+}
+
+impl From<u64> for RequestId {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl From<&str> for RequestId {
+    fn from(text: &str) -> Self {
+        Self(serde_json::Value::from(text).to_string().into())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.trim_matches('"'))
+    }
+}

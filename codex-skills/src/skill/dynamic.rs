@@ -1,0 +1,237 @@
+//! Skills made at run time from closures.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location as Caller;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::arguments::decode_struct;
+use super::context::{Invocation, SkillContext};
+use super::descriptor::{Answer, HandlerFuture, Location};
+use super::output::SkillFailure;
+use super::returned::{Explain, Reply};
+
+/// A skill made at run time: a closure with typed arguments, and its metadata.
+///
+/// ```
+/// use codex_skills::Skill;
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Sum {
+///     /// The numbers to add.
+///     numbers: Vec<f64>,
+/// }
+///
+/// let sum = Skill::builder("sum")
+///     .description("Add numbers.")
+///     .handler(|arguments: Sum| async move {
+///         Ok::<_, std::convert::Infallible>(arguments.numbers.iter().sum::<f64>())
+///     });
+/// assert_eq!(sum.name(), "sum");
+/// ```
+#[derive(Clone)]
+pub struct Skill {
+    pub(crate) meta: Meta,
+    pub(crate) arguments: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) handler: DynamicHandler,
+}
+
+#[derive(Clone)]
+pub(crate) struct Meta {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) input_schema: Option<Value>,
+    pub(crate) output_schema: Option<Value>,
+    pub(crate) output_description: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) exclusive: bool,
+    pub(crate) read_only: bool,
+    pub(crate) location: Location,
+}
+
+#[derive(Clone)]
+pub(crate) enum DynamicHandler {
+    Async(Arc<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>),
+    Blocking(Arc<dyn Fn(Invocation) -> Answer + Send + Sync>),
+}
+
+impl Skill {
+    /// Starts a skill of this name; a handler completes it.
+    #[track_caller]
+    pub fn builder(name: impl Into<String>) -> SkillBuilder {
+        let caller = Caller::caller();
+        SkillBuilder {
+            meta: Meta {
+                name: name.into().trim().to_owned(),
+                description: None,
+                input_schema: None,
+                output_schema: None,
+                output_description: None,
+                group: None,
+                timeout: None,
+                exclusive: false,
+                read_only: false,
+                location: Location {
+                    file: caller.file(),
+                    line: caller.line(),
+                    column: caller.column(),
+                },
+            },
+        }
+    }
+
+    /// The name of the tool on the wire.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.meta.name
+    }
+}
+
+impl fmt::Debug for Skill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Skill")
+            .field("name", &self.meta.name)
+            .field("location", &format_args!("{}", self.meta.location))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The metadata of a [`Skill`] that has no handler yet.
+#[derive(Clone)]
+#[must_use = "a handler completes the skill"]
+pub struct SkillBuilder {
+    meta: Meta,
+}
+
+impl SkillBuilder {
+    /// What the model reads. Without it, the description of the arguments' type is taken, and
+    /// failing that `Remote skill NAME`.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.meta.description = Some(description.into());
+        self
+    }
+
+    /// An input schema that replaces the one of the arguments' type.
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.meta.input_schema = Some(schema);
+        self
+    }
+
+    /// The schema of the answer, for the instruction text.
+    pub fn output_schema(mut self, schema: Value) -> Self {
+        self.meta.output_schema = Some(schema);
+        self
+    }
+
+    /// What the answer means, for the instruction text.
+    pub fn output_description(mut self, description: impl Into<String>) -> Self {
+        self.meta.output_description = Some(description.into());
+        self
+    }
+
+    /// The group of the skill.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.meta.group = Some(group.into());
+        self
+    }
+
+    /// The deadline of a call, from its arrival to its answer.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.meta.timeout = Some(timeout);
+        self
+    }
+
+    /// Runs calls of this skill one at a time.
+    pub fn exclusive(mut self) -> Self {
+        self.meta.exclusive = true;
+        self
+    }
+
+    /// Hints that the skill changes nothing.
+    pub fn read_only(mut self) -> Self {
+        self.meta.read_only = true;
+        self
+    }
+
+    /// Completes the skill with an asynchronous handler of one typed argument struct.
+    ///
+    /// The handler returns a `Result`: the model reads the error's `Display` text.
+    pub fn handler<A, F, R, T, E, V, W>(self, handler: F) -> Skill
+    where
+        A: DeserializeOwned + JsonSchema,
+        F: Fn(A) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Reply<V>,
+        E: Explain<W>,
+    {
+        self.handler_with_context(move |arguments, _| handler(arguments))
+    }
+
+    /// Like [`handler`](Self::handler), with the context of the call.
+    pub fn handler_with_context<A, F, R, T, E, V, W>(self, handler: F) -> Skill
+    where
+        A: DeserializeOwned + JsonSchema,
+        F: Fn(A, SkillContext) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Reply<V>,
+        E: Explain<W>,
+    {
+        let run = move |invocation: Invocation| -> HandlerFuture {
+            match decode_struct(invocation.arguments(), None) {
+                Ok(arguments) => {
+                    let running = handler(arguments, invocation.context);
+                    Box::pin(async move { answer(running.await) })
+                }
+                Err(failure) => Box::pin(std::future::ready(Err(failure))),
+            }
+        };
+        self.complete::<A>(DynamicHandler::Async(Arc::new(run)))
+    }
+
+    /// Completes the skill with a synchronous handler, which runs on the pool for blocking code.
+    pub fn blocking_handler<A, F, T, E, V, W>(self, handler: F) -> Skill
+    where
+        A: DeserializeOwned + JsonSchema,
+        F: Fn(A) -> Result<T, E> + Send + Sync + 'static,
+        T: Reply<V>,
+        E: Explain<W>,
+    {
+        let run = move |invocation: Invocation| {
+            answer(handler(decode_struct(invocation.arguments(), None)?))
+        };
+        self.complete::<A>(DynamicHandler::Blocking(Arc::new(run)))
+    }
+
+    fn complete<A: JsonSchema>(self, handler: DynamicHandler) -> Skill {
+        Skill {
+            meta: self.meta,
+            arguments: A::json_schema,
+            handler,
+        }
+    }
+}
+
+impl fmt::Debug for SkillBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SkillBuilder")
+            .field("name", &self.meta.name)
+            .finish_non_exhaustive()
+    }
+}
+
+fn answer<T, E, V, W>(result: Result<T, E>) -> Answer
+where
+    T: Reply<V>,
+    E: Explain<W>,
+{
+    match result {
+        Ok(value) => value.into_answer(),
+        Err(error) => Err(SkillFailure::handler(error.explain())),
+    }
+}

@@ -1,0 +1,19 @@
+//! What a skill is: static metadata, decoding of its arguments, and the shape of its answer.
+//! How skills are gathered is [`crate::catalog`]'s business; how calls reach them, `dispatch`'s.
+
+pub(crate) mod arguments;
+pub(crate) mod call;
+pub(crate) mod context;
+pub(crate) mod descriptor;
+pub(crate) mod dynamic;
+pub(crate) mod output;
+pub(crate) mod returned;
+pub(crate) mod schema;
+
+pub use arguments::Argument;
+pub use call::{RequestId, ToolCall};
+pub use context::SkillContext;
+pub use descriptor::{Location, ParameterDescriptor, SkillDescriptor, SkillSet};
+pub use dynamic::{Skill, SkillBuilder};
+pub use output::{ContentItem, OutputError, SkillFailure, SkillOutput};
+pub use returned::{Explain, Reply};

@@ -1,0 +1,206 @@
+//! From the value a handler returns to an answer, and to the schema of that value.
+//!
+//! The macros know a return type only as tokens, so the choice between `Result` and plain values is
+//! left to method resolution: an inherent method for `Result` wins over the trait's for anything
+//! else. The type parameter `Via` on the traits makes the compiler name *our* trait, with our
+//! message, when nothing fits.
+
+use std::fmt::Display;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use super::descriptor::Answer;
+use super::output::{SkillFailure, SkillOutput};
+use super::schema::text::to_text;
+
+/// Marks the way in which a type fulfils [`Argument`](super::Argument), [`Reply`] or [`Explain`].
+#[derive(Debug)]
+pub struct Standard;
+/// Marks the answer type that is taken as it is.
+#[derive(Debug)]
+pub struct Whole;
+/// Marks the way that is closed to everybody.
+#[derive(Debug)]
+pub struct Closed;
+/// Implemented by nothing.
+pub trait Nobody {}
+
+/// Values that a skill can answer with: everything that serializes, and [`SkillOutput`].
+///
+/// Strings are sent as they are, `()` and `None` as `null`, other values as compact JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the answer of a skill",
+    label = "neither `serde::Serialize` nor `SkillOutput`",
+    note = "if the type is yours, add `#[derive(serde::Serialize)]` to it",
+    note = "for images, audio or several items return `codex_skills::SkillOutput`"
+)]
+pub trait Reply<Via>: Sized {
+    /// Turns the value into an answer.
+    ///
+    /// # Errors
+    /// When the value does not serialize.
+    fn into_answer(self) -> Result<SkillOutput, SkillFailure>;
+}
+
+impl<T: Serialize> Reply<Standard> for T {
+    fn into_answer(self) -> Answer {
+        to_text(&self).map(SkillOutput::text).map_err(|error| {
+            SkillFailure::handler(format!("its answer does not serialize: {error}"))
+        })
+    }
+}
+
+impl Reply<Whole> for SkillOutput {
+    fn into_answer(self) -> Answer {
+        Ok(self)
+    }
+}
+
+impl<T: Nobody> Reply<Closed> for T {
+    fn into_answer(self) -> Answer {
+        Ok(SkillOutput::new())
+    }
+}
+
+/// Errors that can be told to the model: everything that implements `Display`.
+#[diagnostic::on_unimplemented(
+    message = "the error `{Self}` cannot be told to the model",
+    label = "needs `std::fmt::Display`",
+    note = "the model reads the error's `Display` text; `#[derive(thiserror::Error)]` writes one"
+)]
+pub trait Explain<Via> {
+    /// The text for the model.
+    fn explain(&self) -> String;
+}
+
+impl<E: Display> Explain<Standard> for E {
+    fn explain(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl<E: Nobody> Explain<Closed> for E {
+    fn explain(&self) -> String {
+        String::new()
+    }
+}
+
+/// What a handler returned.
+#[derive(Debug)]
+pub struct Returned<T>(pub T);
+
+impl<T, E> Returned<Result<T, E>> {
+    /// The answer of a fallible handler.
+    ///
+    /// # Errors
+    /// When the handler failed or its value does not serialize.
+    pub fn answer<V, W>(self) -> Answer
+    where
+        T: Reply<V>,
+        E: Explain<W>,
+    {
+        match self.0 {
+            Ok(value) => value.into_answer(),
+            Err(error) => Err(SkillFailure::handler(error.explain())),
+        }
+    }
+}
+
+/// Answers of handlers that do not return a `Result`.
+pub trait Infallible<T> {
+    /// The answer.
+    ///
+    /// # Errors
+    /// When the value does not serialize.
+    fn answer<V>(self) -> Answer
+    where
+        T: Reply<V>;
+}
+
+impl<T> Infallible<T> for Returned<T> {
+    fn answer<V>(self) -> Answer
+    where
+        T: Reply<V>,
+    {
+        self.0.into_answer()
+    }
+}
+
+/// A return type, as the macro wrote it down.
+#[derive(Debug)]
+pub struct ReturnType<T>(PhantomData<T>);
+
+/// The type of a successful answer.
+#[derive(Debug)]
+pub struct SuccessType<T>(PhantomData<T>);
+
+impl<T> ReturnType<T> {
+    /// Names the type.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "only the macros call it")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, E> ReturnType<Result<T, E>> {
+    /// What the handler returns when it succeeds.
+    #[must_use]
+    pub fn success(self) -> SuccessType<T> {
+        SuccessType(PhantomData)
+    }
+}
+
+/// Success types of handlers that do not return a `Result`.
+pub trait Plain<T> {
+    /// What the handler returns.
+    fn success(self) -> SuccessType<T>;
+}
+
+impl<T> Plain<T> for ReturnType<T> {
+    fn success(self) -> SuccessType<T> {
+        SuccessType(PhantomData)
+    }
+}
+
+impl<T: JsonSchema> SuccessType<T> {
+    /// The schema of the answer.
+    #[must_use]
+    pub fn schema(self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<T>())
+    }
+}
+
+/// Answers without a schema.
+pub trait NoSchema: Sized {
+    /// None.
+    #[must_use]
+    fn schema(self, _: &mut SchemaGenerator) -> Option<Schema> {
+        None
+    }
+}
+
+impl<T> NoSchema for SuccessType<T> {}
+
+/// A default value, to be shown in the schema when it serializes.
+#[derive(Debug)]
+pub struct DefaultValue<T>(pub T);
+
+impl<T: Serialize> DefaultValue<T> {
+    /// The value as JSON.
+    pub fn shown(self) -> Option<serde_json::Value> {
+        serde_json::to_value(self.0).ok()
+    }
+}
+
+/// Defaults that cannot be shown.
+pub trait NotShown: Sized {
+    /// None.
+    fn shown(self) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+impl<T> NotShown for DefaultValue<T> {}

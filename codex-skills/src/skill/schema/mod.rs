@@ -1,0 +1,3 @@
+//! Schemas as codex keeps them, and values as text.
+
+pub(crate) mod text;
