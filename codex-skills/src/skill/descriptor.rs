@@ -18,15 +18,15 @@ pub type Answer = Result<SkillOutput, SkillFailure>;
 /// The future of an asynchronous handler.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// Types that contribute skills: the items that `#[skill]` and `#[skills]` generate.
+/// Types that contribute skills: those that `#[skill]` generates or annotates.
 ///
 /// A function annotated with `#[skill]` gets a type of its own name that implements this trait, and
-/// a type whose `impl` block is annotated with `#[skills]` implements it itself. Name them with
+/// a type whose `impl` block is annotated with `#[skill]` implements it itself. Name them with
 /// [`skills!`](crate::skills).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` contributes no skills",
     label = "not a skill",
-    note = "annotate a function with `#[skill]`, or the `impl` block of a type with `#[skills]`"
+    note = "annotate a function with `#[skill]`, or the `impl` block of a type"
 )]
 pub trait SkillSet {
     /// The descriptors, in the order of the source.
@@ -351,6 +351,29 @@ impl WrittenSchema for Value {
 impl WrittenSchema for Schema {
     fn into_schema(self) -> Result<Value, String> {
         Ok(self.into())
+    }
+}
+
+/// The skills that [`skills!`](crate::skills) names.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct SkillList(&'static [&'static [&'static SkillDescriptor]]);
+
+#[doc(hidden)]
+impl SkillList {
+    #[must_use]
+    pub const fn new(sets: &'static [&'static [&'static SkillDescriptor]]) -> Self {
+        Self(sets)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &'static SkillDescriptor> + use<> {
+        self.0.iter().copied().flatten().copied()
+    }
+}
+
+impl fmt::Debug for SkillList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(SkillDescriptor::name)).finish()
     }
 }
 

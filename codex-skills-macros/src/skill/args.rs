@@ -1,0 +1,165 @@
+//! The options of `#[skill(..)]` and `#[skills(..)]`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens as _, quote};
+use syn::{Expr, Lit, LitStr};
+
+use super::{duration, json, names};
+use crate::diagnostics::Diagnostics;
+use crate::options::{self, Given, literal};
+
+const SKILL: [&str; 11] = [
+    "name",
+    "description",
+    "input_schema",
+    "output_schema",
+    "output_description",
+    "group",
+    "timeout",
+    "inline",
+    "exclusive",
+    "read_only",
+    "crate",
+];
+
+const SKILLS: [&str; 2] = ["group", "crate"];
+
+/// What `#[skill(..)]` says.
+#[derive(Default)]
+pub(crate) struct SkillArgs {
+    pub(crate) name: Option<LitStr>,
+    /// `name` was given, and reported.
+    pub(crate) name_is_wrong: bool,
+    pub(crate) description: Option<LitStr>,
+    pub(crate) input_schema: Option<Expr>,
+    pub(crate) output_schema: Option<Expr>,
+    pub(crate) output_description: Option<LitStr>,
+    pub(crate) group: Option<LitStr>,
+    pub(crate) timeout_millis: Option<u64>,
+    pub(crate) inline: Option<Span>,
+    pub(crate) exclusive: bool,
+    pub(crate) read_only: bool,
+    pub(crate) krate: Option<TokenStream>,
+}
+
+impl SkillArgs {
+    /// Reads and checks the options, each on its own.
+    pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut args = Self::default();
+        let mut timeout = None;
+        for given in options::read("`#[skill]`", &SKILL, tokens, diagnostics) {
+            match given.name.to_string().as_str() {
+                "name" => {
+                    args.name = name(given, diagnostics);
+                    args.name_is_wrong = args.name.is_none();
+                }
+                "description" => args.description = given.text(diagnostics),
+                "input_schema" => args.input_schema = schema(given, diagnostics),
+                "output_schema" => args.output_schema = schema(given, diagnostics),
+                "output_description" => args.output_description = given.text(diagnostics),
+                "group" => args.group = given.text(diagnostics),
+                "timeout" => {
+                    timeout = Some(given.name.span());
+                    args.timeout_millis = duration(given, diagnostics);
+                }
+                "inline" => args.inline = given.flag(diagnostics),
+                "exclusive" => args.exclusive = given.flag(diagnostics).is_some(),
+                "read_only" => args.read_only = given.flag(diagnostics).is_some(),
+                _ => args.krate = krate(given, diagnostics),
+            }
+        }
+        if let (Some(timeout), Some(_)) = (timeout, args.inline) {
+            diagnostics.at_span(
+                timeout,
+                "`timeout` has no effect on an `inline` skill, which nothing can interrupt\nhelp: remove `inline` or `timeout`",
+            );
+        }
+        args
+    }
+}
+
+/// What `#[skills(..)]` says.
+#[derive(Default)]
+pub(crate) struct SkillsArgs {
+    pub(crate) group: Option<LitStr>,
+    pub(crate) krate: Option<TokenStream>,
+}
+
+impl SkillsArgs {
+    /// Reads and checks the options, each on its own.
+    pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut args = Self::default();
+        for given in options::read("`#[skills]`", &SKILLS, tokens, diagnostics) {
+            match given.name.to_string().as_str() {
+                "group" => args.group = given.text(diagnostics),
+                _ => args.krate = krate(given, diagnostics),
+            }
+        }
+        args
+    }
+}
+
+/// The path of the library where nothing else is said.
+pub(crate) fn default_crate() -> TokenStream {
+    quote!(::codex_skills)
+}
+
+fn name(given: Given, diagnostics: &mut Diagnostics) -> Option<LitStr> {
+    let name = given.any_text(diagnostics)?;
+    if let Some(objection) = names::objection(&name.value(), true) {
+        diagnostics.at(&name, objection);
+        return None;
+    }
+    Some(name)
+}
+
+fn duration(given: Given, diagnostics: &mut Diagnostics) -> Option<u64> {
+    if let Some(Lit::Int(number)) = given.value.as_ref().and_then(literal) {
+        let message = format!(
+            "`timeout` needs a unit\nhelp: write `timeout = \"{}s\"` for seconds",
+            number.base10_digits()
+        );
+        diagnostics.at(number, message);
+        return None;
+    }
+    let text = given.any_text(diagnostics)?;
+    match duration::millis(&text.value()) {
+        Ok(millis) => Some(millis),
+        Err(message) => {
+            diagnostics.at(&text, message);
+            None
+        }
+    }
+}
+
+fn schema(given: Given, diagnostics: &mut Diagnostics) -> Option<Expr> {
+    let name = given.name.to_string();
+    let value = given.expression(diagnostics)?;
+    if let Some(Lit::Str(text)) = literal(&value)
+        && let Err(mistake) = json::check_object(&text.value())
+    {
+        diagnostics.at(
+            text,
+            format!(
+                "`{name}` is not a JSON schema: expected {} at line {}, column {} of the text",
+                mistake.expected, mistake.line, mistake.column
+            ),
+        );
+        return None;
+    }
+    Some(value)
+}
+
+fn krate(given: Given, diagnostics: &mut Diagnostics) -> Option<TokenStream> {
+    let value = given.expression(diagnostics)?;
+    match &value {
+        Expr::Path(path) if path.qself.is_none() => Some(path.path.to_token_stream()),
+        _ => {
+            diagnostics.at(
+                &value,
+                "`crate` takes the path of codex-skills\nhelp: write it without quotes, for example `crate = my_crate::codex_skills`",
+            );
+            None
+        }
+    }
+}

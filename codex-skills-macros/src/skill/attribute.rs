@@ -1,0 +1,201 @@
+//! `#[skill]` on a function: the function as it was, and beside it the type that carries the skill.
+
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::{Attribute, Token, Visibility};
+
+use super::args::{SkillArgs, default_crate};
+use super::docs::Documentation;
+use super::expand::{Skill, ours};
+use super::names;
+use super::signature::Signature;
+use crate::diagnostics::Diagnostics;
+
+/// A function whose body is nobody's business.
+struct Function {
+    attributes: Vec<Attribute>,
+    visibility: Visibility,
+    signature: syn::Signature,
+    body: Option<Group>,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let signature = input.parse()?;
+        let body = match input.parse::<TokenTree>()? {
+            TokenTree::Group(body) => Some(body),
+            _ => None,
+        };
+        Ok(Self {
+            attributes,
+            visibility,
+            signature,
+            body,
+        })
+    }
+}
+
+/// Expands `#[skill(ARGS)] ITEM`.
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut diagnostics = Diagnostics::default();
+    let mut function = match syn::parse2::<Function>(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            diagnostics.push(not_a_function(&item).unwrap_or(error));
+            let errors = diagnostics.into_tokens();
+            return quote!(#item #errors);
+        }
+    };
+    let args = SkillArgs::read(args, &mut diagnostics);
+    let mut signature = Signature::read(&mut function.signature, false, &mut diagnostics);
+    let docs = Documentation::read(&function.attributes);
+    signature.describe(&docs, &mut diagnostics);
+    let name = wire_name(&args, &signature.ident, &mut diagnostics);
+    if function.body.is_none() {
+        diagnostics.at(
+            &signature.ident,
+            "a skill needs a body\nhelp: annotate the function that implements it, not its declaration in a trait",
+        );
+    }
+
+    let reemitted = function.to_tokens();
+    if function.signature.receiver().is_some() || function.body.is_none() {
+        // Inside an `impl` or `trait` block nothing but the function may follow.
+        let errors = diagnostics.into_tokens();
+        return quote!(#reemitted #errors);
+    }
+    let krate = args.krate.clone().unwrap_or_else(default_crate);
+    let ident = signature.ident.clone();
+    let asynchronous = signature.asynchronous;
+    if let (true, Some(inline)) = (asynchronous, args.inline) {
+        diagnostics.at_span(inline, INLINE_ASYNC);
+    }
+    let skills = if diagnostics.is_empty() {
+        let skill = Skill {
+            krate: krate.clone(),
+            callee: ident.to_token_stream(),
+            name,
+            self_ty: None,
+            args,
+            docs,
+            signature,
+            group: None,
+        };
+        let block = skill.block();
+        quote_spanned!(ours()=> &[#block])
+    } else {
+        quote_spanned!(ours()=> &[])
+    };
+    let carrier = function.carrier(&krate, &skills);
+    let errors = diagnostics.into_tokens();
+    quote!(#reemitted #carrier #errors)
+}
+
+/// What to say about `inline` on an `async fn`.
+pub(crate) const INLINE_ASYNC: &str = "`inline` is for functions that are not `async`: it runs them without a thread of their own, which an async function never takes\nhelp: remove `inline`";
+
+/// The name of the tool. A bad name of the function is reported unless `name` replaces it.
+pub(crate) fn wire_name(args: &SkillArgs, ident: &Ident, diagnostics: &mut Diagnostics) -> String {
+    if let Some(name) = &args.name {
+        return name.value();
+    }
+    let name = ident.unraw().to_string();
+    if !args.name_is_wrong
+        && let Some(objection) = names::objection(&name, false)
+    {
+        diagnostics.at(ident, objection);
+    }
+    name
+}
+
+impl Function {
+    fn to_tokens(&self) -> TokenStream {
+        let Self {
+            attributes,
+            visibility,
+            signature,
+            body,
+        } = self;
+        let body = body
+            .as_ref()
+            .map_or_else(|| quote!(;), |body| quote!(#body));
+        quote!(#(#attributes)* #visibility #signature #body)
+    }
+
+    /// The type of the function's own name, and its implementation of `SkillSet`.
+    fn carrier(&self, krate: &TokenStream, skills: &TokenStream) -> TokenStream {
+        let visibility = respanned(self.visibility.to_token_stream());
+        let mut ident = self.signature.ident.clone();
+        ident.set_span(ident.span().resolved_at(ours()));
+        let conditions: Vec<&Attribute> = self
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+            .collect();
+        let summary = format!(
+            "The skill `{}`, to be named in lists of skills.",
+            ident.unraw()
+        );
+        quote_spanned! {ours()=>
+            #(#conditions)*
+            #[doc = #summary]
+            #[allow(non_camel_case_types, dead_code)]
+            #visibility struct #ident {}
+            #(#conditions)*
+            #[automatically_derived]
+            impl #krate::SkillSet for #ident {
+                const SKILLS: &'static [&'static #krate::SkillDescriptor] = #skills;
+            }
+        }
+    }
+}
+
+/// The same tokens as if the macro had written them, so that the user's lints pass over them.
+fn respanned(tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            if let TokenTree::Group(group) = &token {
+                let mut inner = Group::new(group.delimiter(), respanned(group.stream()));
+                inner.set_span(group.span().resolved_at(ours()));
+                return TokenTree::Group(inner);
+            }
+            token.set_span(token.span().resolved_at(ours()));
+            token
+        })
+        .collect()
+}
+
+/// What to say about an item that is no function.
+fn not_a_function(item: &TokenStream) -> Option<syn::Error> {
+    let keyword = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        if input.peek(Token![unsafe]) {
+            input.parse::<Token![unsafe]>()?;
+        }
+        let keyword = input.call(Ident::parse_any)?;
+        input.parse::<TokenStream>()?;
+        Ok(keyword)
+    };
+    let keyword: Ident = keyword.parse2(item.clone()).ok()?;
+    let remedy = match keyword.to_string().as_str() {
+        "impl" => "use `#[skills]` on the `impl` block, and `#[skill]` on the methods in it",
+        "struct" | "enum" | "union" => {
+            "annotate functions, or the `impl` block of the type with `#[skills]`"
+        }
+        "mod" => "annotate the functions inside the module",
+        "trait" | "const" | "static" | "type" | "use" | "macro_rules" | "extern" => {
+            "annotate a function"
+        }
+        _ => return None,
+    };
+    Some(syn::Error::new(
+        keyword.span(),
+        format!("`#[skill]` belongs on a function\nhelp: {remedy}"),
+    ))
+}

@@ -1,0 +1,137 @@
+//! Skills with `#[serde]` or `#[schemars]` attributes on a parameter: their arguments are a hidden
+//! struct with these attributes on its fields. It costs more compile time than the parameter table, so
+//! it is made only where it is asked for.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::Attribute;
+use syn::ext::IdentExt as _;
+
+use super::expand::{Skill, ours, preset_name, private, value_name};
+use super::parameter::{Argument, Preset, Source};
+
+/// Whether the skill needs such a struct.
+pub(crate) fn applies(skill: &Skill) -> bool {
+    skill
+        .signature
+        .arguments()
+        .any(|argument| !argument.foreign.is_empty())
+}
+
+/// Whether the type itself need not be one that the model can fill.
+pub(crate) fn decodes_otherwise(foreign: &[Attribute]) -> bool {
+    const WORDS: [&str; 7] = [
+        "with",
+        "deserialize_with",
+        "schema_with",
+        "skip",
+        "skip_deserializing",
+        "from",
+        "try_from",
+    ];
+    foreign
+        .iter()
+        .any(|attribute| mentions(attribute.meta.to_token_stream(), &WORDS))
+}
+
+fn mentions(tokens: TokenStream, words: &[&str]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => words.contains(&word.to_string().as_str()),
+        TokenTree::Group(group) => mentions(group.stream(), words),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+fn name() -> Ident {
+    Ident::new("__CodexSkillsArguments", ours())
+}
+
+/// The struct, where the skill needs one.
+pub(crate) fn structure(skill: &Skill) -> Option<TokenStream> {
+    if !applies(skill) {
+        return None;
+    }
+    let (p, krate, name) = (private(), &skill.krate, name());
+    let flattened = skill.signature.arguments().any(|argument| {
+        argument
+            .foreign
+            .iter()
+            .any(|attribute| mentions(attribute.meta.to_token_stream(), &["flatten"]))
+    });
+    let closed = (!flattened && skill.args.input_schema.is_none())
+        .then(|| quote_spanned!(ours()=> #[serde(deny_unknown_fields)]));
+    let fields = fields(skill)
+        .enumerate()
+        .map(|(at, (ident, argument))| field(at, ident, argument));
+    let serde = format!("{}::__private::serde", path_text(krate));
+    let schemars = format!("{}::__private::schemars", path_text(krate));
+    Some(quote_spanned! {ours()=>
+        #[derive(#p::serde::Deserialize, #p::schemars::JsonSchema)]
+        #[serde(crate = #serde)]
+        #closed
+        #[schemars(crate = #schemars)]
+        struct #name { #(#fields)* }
+    })
+}
+
+fn path_text(path: &TokenStream) -> String {
+    path.to_string().replace(' ', "")
+}
+
+fn fields(skill: &Skill) -> impl Iterator<Item = (&Ident, &Argument)> {
+    skill
+        .signature
+        .parameters
+        .iter()
+        .filter_map(|parameter| match &parameter.source {
+            Source::Argument(argument) => Some((&parameter.ident, &**argument)),
+            Source::State { .. } | Source::Context { .. } => None,
+        })
+}
+
+fn field(at: usize, ident: &Ident, argument: &Argument) -> TokenStream {
+    let Argument {
+        ty, foreign, name, ..
+    } = argument;
+    let description = argument
+        .description
+        .as_ref()
+        .map(|text| quote_spanned!(ours()=> #[doc = #text]));
+    let renamed_by_serde = foreign
+        .iter()
+        .any(|attribute| mentions(attribute.meta.to_token_stream(), &["rename"]));
+    let rename = (ident.unraw() != name.as_str() && !renamed_by_serde)
+        .then(|| quote_spanned!(ours()=> #[serde(rename = #name)]));
+    let default = argument.default.as_ref().map(|preset| match preset {
+        Preset::OfType(_) => quote_spanned!(ours()=> #[serde(default)]),
+        Preset::Given(_) => {
+            let function = preset_name(at).to_string();
+            quote_spanned!(ours()=> #[serde(default = #function)])
+        }
+    });
+    quote!(#description #rename #default #(#foreign)* #ident: #ty,)
+}
+
+/// The statement that decodes the struct and takes it apart.
+pub(crate) fn decoding(skill: &Skill) -> TokenStream {
+    let (p, name) = (private(), name());
+    let arguments: Vec<(&Ident, &Argument)> = fields(skill).collect();
+    let only = match arguments.as_slice() {
+        [(_, only)] => Some(only.name.as_str()),
+        _ => None,
+    };
+    let only = super::expand::optional(only);
+    let bindings = arguments.iter().enumerate().map(|(at, (ident, _))| {
+        let value = value_name(at);
+        quote!(#ident: #value)
+    });
+    quote_spanned! {ours()=>
+        let #name { #(#bindings,)* } = #p::decode_struct::<#name>(__invocation.arguments(), #only)?;
+    }
+}
+
+/// The input schema of the struct.
+pub(crate) fn schema() -> TokenStream {
+    let (p, name) = (private(), name());
+    quote_spanned!(ours()=> #p::InputSchema::Derived(<#name as #p::schemars::JsonSchema>::json_schema))
+}

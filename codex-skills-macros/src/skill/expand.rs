@@ -1,0 +1,408 @@
+//! The code for one skill: a block whose value is a reference to the skill's static descriptor.
+//!
+//! Names of ours begin with `__codex_skills`, and their spans come from the macro, so that neither the
+//! user's names nor the user's lints meet them. What can fail because of the user's types is spanned on
+//! these types, and sits ahead of the code that would fail as a consequence.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Expr;
+
+use super::args::SkillArgs;
+use super::docs::Documentation;
+use super::parameter::{Argument, Parameter, Pass, Preset, Source};
+use super::signature::{Holder, Signature, ends};
+use super::{derived, location};
+
+/// Everything that is known of one skill.
+pub(crate) struct Skill {
+    /// The path of the library.
+    pub(crate) krate: TokenStream,
+    /// The function to call.
+    pub(crate) callee: TokenStream,
+    /// The name of the tool.
+    pub(crate) name: String,
+    /// The type of `self`, for methods.
+    pub(crate) self_ty: Option<TokenStream>,
+    pub(crate) args: SkillArgs,
+    pub(crate) docs: Documentation,
+    pub(crate) signature: Signature,
+    /// The group, unless the skill names one.
+    pub(crate) group: Option<syn::LitStr>,
+}
+
+/// The span of code that is ours.
+pub(crate) fn ours() -> Span {
+    Span::mixed_site()
+}
+
+/// The name of the alias of the library's hidden module.
+pub(crate) fn private() -> Ident {
+    Ident::new("__codex_skills", ours())
+}
+
+impl Skill {
+    /// `{ …; &DESCRIPTOR }`
+    pub(crate) fn block(&self) -> TokenStream {
+        let (krate, p) = (&self.krate, private());
+        let slots = self.slots();
+        let structure = derived::structure(self);
+        let (call, handler) = self.handler();
+        let (output, with_output) = self.output();
+        let (input_schema, input) = self.input();
+        let (state_checks, with_state) = self.state();
+        let name = &self.name;
+        let location = location::of(self.signature.ident.span(), krate);
+        let metadata = self.metadata();
+        quote_spanned! {ours()=>
+            {
+                use #krate::__private as #p;
+                #slots
+                #structure
+                #state_checks
+                #input_schema
+                #call
+                #output
+                static __CODEX_SKILLS_DESCRIPTOR: #krate::SkillDescriptor =
+                    #krate::SkillDescriptor::new(#name, #location, #input, #p::Handler::#handler(__codex_skills_call))
+                        #metadata #with_state #with_output;
+                #p::inventory::submit! { &__CODEX_SKILLS_DESCRIPTOR }
+                &__CODEX_SKILLS_DESCRIPTOR
+            }
+        }
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = (usize, &Argument)> {
+        self.signature.arguments().enumerate()
+    }
+
+    /// A slot for each parameter that the model fills, and the table of them.
+    fn slots(&self) -> TokenStream {
+        let p = private();
+        let slots = self.arguments().map(|(at, argument)| slot(at, argument));
+        if derived::applies(self) && self.args.input_schema.is_none() {
+            return quote!(#(#slots)*);
+        }
+        let names: Vec<Ident> = self.arguments().map(|(at, _)| slot_name(at)).collect();
+        let count = names.len();
+        quote_spanned! {ours()=>
+            #(#slots)*
+            static __CODEX_SKILLS_PARAMETERS: [#p::ParameterDescriptor; #count] = [#(#names.descriptor),*];
+        }
+    }
+
+    /// The function that serves a call, and the variant of `Handler` that it is for.
+    fn handler(&self) -> (TokenStream, TokenStream) {
+        let p = private();
+        let (setup, passed) = self.decoding();
+        let callee = &self.callee;
+        let name_span = self.signature.ident.span();
+        let answer =
+            self.answer(quote_spanned!(name_span.resolved_at(ours())=> #callee(#(#passed),*)));
+        let header = quote_spanned! {ours()=>
+            #[allow(unused_imports)]
+            use #p::Infallible as _;
+        };
+        if !self.signature.asynchronous {
+            let variant = if self.args.inline.is_some() {
+                quote!(Inline)
+            } else {
+                quote!(Blocking)
+            };
+            let call = quote_spanned! {ours()=>
+                fn __codex_skills_call(__invocation: #p::Invocation) -> #p::Answer {
+                    #header
+                    #setup
+                    #answer
+                }
+            };
+            return (call, variant);
+        }
+        let future =
+            quote_spanned!(name_span=> ::std::boxed::Box::pin(async move { #setup #answer }));
+        let call = quote_spanned! {ours()=>
+            fn __codex_skills_call(__invocation: #p::Invocation) -> #p::HandlerFuture {
+                #header
+                #future
+            }
+        };
+        (call, quote!(Async))
+    }
+
+    /// The call, and its value turned into an answer. Errors point at the return type.
+    fn answer(&self, call: TokenStream) -> TokenStream {
+        let p = private();
+        let wait = self
+            .signature
+            .asynchronous
+            .then(|| quote_spanned!(self.signature.ident.span().resolved_at(ours())=> .await));
+        let span = match &self.signature.output {
+            Some(ty) => ends(&quote!(#ty)).0,
+            None => self.signature.ident.span().resolved_at(ours()),
+        };
+        let returned = quote_spanned!(span=> Returned);
+        let method = quote_spanned!(span=> answer);
+        quote_spanned! {ours()=>
+            let __answer = #p::#returned(#call #wait).#method();
+            __answer
+        }
+    }
+
+    /// Statements that take everything from the invocation, and the arguments of the call.
+    fn decoding(&self) -> (TokenStream, Vec<TokenStream>) {
+        let p = private();
+        let values: Vec<Ident> = self.arguments().map(|(at, _)| value_name(at)).collect();
+        let mut setup = if derived::applies(self) {
+            derived::decoding(self)
+        } else {
+            let slots = self.arguments().map(|(at, _)| slot_name(at));
+            let positions = 0..values.len();
+            let open = self.args.input_schema.is_some();
+            quote_spanned! {ours()=>
+                let (#(#values,)*) = {
+                    let __arguments = #p::Arguments::parse(__invocation.arguments(), &__CODEX_SKILLS_PARAMETERS, #open)?;
+                    (#(#slots.take(&__arguments, #positions)?,)*)
+                };
+            }
+        };
+        let mut passed = Vec::new();
+        if let (Some(holder), Some(ty)) = (self.signature.receiver, &self.self_ty) {
+            let (name, span) = (format_ident!("__receiver", span = ours()), holder.span());
+            setup.extend(quote_spanned!(ours()=> let #name = __invocation.state::<#ty>()?;));
+            passed.push(match holder {
+                Holder::Borrowed(_) => quote_spanned!(span.resolved_at(ours())=> &*#name),
+                Holder::Shared(_) => quote!(#name),
+            });
+        }
+        let mut position = 0;
+        for (at, parameter) in self.signature.parameters.iter().enumerate() {
+            let span = ends(&parameter.written).0;
+            passed.push(match &parameter.source {
+                Source::Argument(argument) => {
+                    let value = value_name(position);
+                    position += 1;
+                    match argument.pass {
+                        Pass::Owned => quote!(#value),
+                        Pass::Borrowed => quote_spanned!(ours()=> &#value),
+                        Pass::BorrowedInside => quote_spanned!(ours()=> #value.as_deref()),
+                    }
+                }
+                Source::State { ty, shared } => {
+                    let name = format_ident!("__state{at}", span = ours());
+                    setup
+                        .extend(quote_spanned!(ours()=> let #name = __invocation.state::<#ty>()?;));
+                    if *shared {
+                        quote!(#name)
+                    } else {
+                        quote_spanned!(ours()=> &*#name)
+                    }
+                }
+                Source::Context { cloned } => {
+                    let context = quote_spanned!(span=> __codex_skills_context);
+                    setup.extend(quote_spanned!(ours()=> let #context = __invocation.context();));
+                    if *cloned {
+                        quote_spanned!(span=> ::core::clone::Clone::clone(#context))
+                    } else {
+                        context
+                    }
+                }
+            });
+        }
+        (setup, passed)
+    }
+
+    /// The schema of the answer.
+    fn output(&self) -> (TokenStream, TokenStream) {
+        let p = private();
+        if let Some(schema) = &self.args.output_schema {
+            let function = written_schema("__codex_skills_output", schema);
+            return (
+                function,
+                quote_spanned!(ours()=> .with_explicit_output(__codex_skills_output)),
+            );
+        }
+        let Some(ty) = &self.signature.output else {
+            return (TokenStream::new(), TokenStream::new());
+        };
+        let function = quote_spanned! {ours()=>
+            fn __codex_skills_output(
+                __generator: &mut #p::schemars::SchemaGenerator,
+            ) -> ::core::option::Option<#p::schemars::Schema> {
+                #[allow(unused_imports)]
+                use #p::{NoSchema as _, Plain as _};
+                #p::ReturnType::<#ty>::new().success().schema(__generator)
+            }
+        };
+        (
+            function,
+            quote_spanned!(ours()=> .with_output(__codex_skills_output)),
+        )
+    }
+
+    /// The input schema: items that it needs, and the expression.
+    fn input(&self) -> (TokenStream, TokenStream) {
+        let p = private();
+        if let Some(schema) = &self.args.input_schema {
+            let function = written_schema("__codex_skills_input", schema);
+            let expression = quote_spanned!(ours()=>
+                #p::InputSchema::Explicit(__codex_skills_input, &__CODEX_SKILLS_PARAMETERS));
+            return (function, expression);
+        }
+        let expression = if derived::applies(self) {
+            derived::schema()
+        } else {
+            quote_spanned!(ours()=> #p::InputSchema::Parameters(&__CODEX_SKILLS_PARAMETERS))
+        };
+        (TokenStream::new(), expression)
+    }
+
+    /// The types of state that the skill needs.
+    fn state(&self) -> (TokenStream, TokenStream) {
+        let p = private();
+        let receiver = self
+            .self_ty
+            .as_ref()
+            .filter(|_| self.signature.receiver.is_some());
+        let parameters = self.signature.parameters.iter().filter_map(state_of);
+        let keys: Vec<TokenStream> = receiver
+            .into_iter()
+            .chain(parameters)
+            .map(|ty| {
+                let (first, last) = ends(ty);
+                let key = quote_spanned!(first=> #p::StateKey);
+                let of = quote_spanned!(last=> of);
+                quote_spanned!(ours()=> #key::#of::<#ty>())
+            })
+            .collect();
+        if keys.is_empty() {
+            return (TokenStream::new(), TokenStream::new());
+        }
+        let count = keys.len();
+        let table = quote_spanned!(ours()=> static __CODEX_SKILLS_STATE: [#p::StateKey; #count] = [#(#keys),*];);
+        (
+            table,
+            quote_spanned!(ours()=> .with_state(&__CODEX_SKILLS_STATE)),
+        )
+    }
+
+    /// The builder calls for everything that is plain data.
+    fn metadata(&self) -> TokenStream {
+        let args = &self.args;
+        let description = args.description.as_ref().map(syn::LitStr::value);
+        let mut calls = match description.or_else(|| self.docs.description.clone()) {
+            Some(text) => quote_spanned!(ours()=> .with_description(#text)),
+            None => {
+                let text = format!("Remote skill {}", self.name);
+                quote_spanned!(ours()=> .with_fallback_description(#text))
+            }
+        };
+        let output_description = args.output_description.as_ref().map(syn::LitStr::value);
+        if let Some(text) = output_description.or_else(|| self.docs.returns.clone()) {
+            calls.extend(quote_spanned!(ours()=> .with_output_description(#text)));
+        }
+        if let Some(group) = args.group.as_ref().or(self.group.as_ref()) {
+            calls.extend(quote_spanned!(ours()=> .with_group(#group)));
+        }
+        if let Some(millis) = args.timeout_millis {
+            calls.extend(quote_spanned!(ours()=> .with_timeout_millis(#millis)));
+        }
+        if args.exclusive {
+            calls.extend(quote_spanned!(ours()=> .exclusive()));
+        }
+        if args.read_only {
+            calls.extend(quote_spanned!(ours()=> .read_only()));
+        }
+        calls
+    }
+}
+
+fn state_of(parameter: &Parameter) -> Option<&TokenStream> {
+    match &parameter.source {
+        Source::State { ty, .. } => Some(ty),
+        Source::Argument(_) | Source::Context { .. } => None,
+    }
+}
+
+pub(crate) fn slot_name(at: usize) -> Ident {
+    format_ident!("__CODEX_SKILLS_P{at}", span = ours())
+}
+
+pub(crate) fn value_name(at: usize) -> Ident {
+    format_ident!("__value{at}", span = ours())
+}
+
+/// `None` or `Some(text)`.
+pub(crate) fn optional(text: Option<&str>) -> TokenStream {
+    match text {
+        Some(text) => quote_spanned!(ours()=> ::core::option::Option::Some(#text)),
+        None => quote_spanned!(ours()=> ::core::option::Option::None),
+    }
+}
+
+/// The constant for one parameter, which fails to compile at the type if the model cannot fill it.
+fn slot(at: usize, argument: &Argument) -> TokenStream {
+    if derived::decodes_otherwise(&argument.foreign) {
+        return TokenStream::new();
+    }
+    let (p, constant, ty) = (private(), slot_name(at), &argument.ty);
+    let (first, last) = ends(ty);
+    let name = Literal::string(&argument.name);
+    let description = optional(argument.description.as_deref());
+    let start = quote_spanned!(first=> #p::Slot);
+    let new = quote_spanned!(last=> new);
+    let (functions, with_default) = preset(at, argument);
+    quote_spanned! {ours()=>
+        #functions
+        const #constant: #p::Slot<#ty> = #start::#new(#name, #description) #with_default;
+    }
+}
+
+/// The functions behind a default value, and the call that tells the slot of them.
+fn preset(at: usize, argument: &Argument) -> (TokenStream, TokenStream) {
+    let Some(value) = preset_value(argument) else {
+        return (TokenStream::new(), TokenStream::new());
+    };
+    let (p, ty) = (private(), &argument.ty);
+    let function = preset_name(at);
+    let shown = format_ident!("__codex_skills_shown{at}", span = ours());
+    let functions = quote_spanned! {ours()=>
+        fn #function() -> #ty { #value }
+        fn #shown() -> ::core::option::Option<#p::serde_json::Value> {
+            #[allow(unused_imports)]
+            use #p::NotShown as _;
+            #p::DefaultValue(#function()).shown()
+        }
+    };
+    (
+        functions,
+        quote_spanned!(ours()=> .with_default(#function, #shown)),
+    )
+}
+
+pub(crate) fn preset_name(at: usize) -> Ident {
+    format_ident!("__codex_skills_default{at}", span = ours())
+}
+
+fn preset_value(argument: &Argument) -> Option<TokenStream> {
+    Some(match argument.default.as_ref()? {
+        Preset::OfType(span) => quote_spanned!(*span=> ::core::default::Default::default()),
+        Preset::Given(value) => match crate::options::literal(value) {
+            Some(syn::Lit::Str(text)) => {
+                quote_spanned!(text.span()=> ::core::convert::Into::into(#text))
+            }
+            _ => quote!(#value),
+        },
+    })
+}
+
+fn written_schema(function: &str, schema: &Expr) -> TokenStream {
+    let (p, function) = (private(), Ident::new(function, ours()));
+    let (first, last) = ends(&quote!(#schema));
+    let start = quote_spanned!(first=> #p::WrittenSchema);
+    let convert = quote_spanned!(last=> into_schema);
+    quote_spanned! {ours()=>
+        fn #function() -> ::core::result::Result<#p::serde_json::Value, ::std::string::String> {
+            #start::#convert(#schema)
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! One parameter: where its value comes from, how it is named and documented, how it is passed on.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{
+    Attribute, Expr, FnArg, GenericArgument, LitStr, Meta, Pat, PatType, PathArguments, Type,
+    TypeReference,
+};
+
+use super::docs;
+use crate::diagnostics::{Diagnostics, listed};
+use crate::options;
+
+const OPTIONS: [&str; 2] = ["default", "rename"];
+
+/// One parameter of a skill.
+pub(crate) struct Parameter {
+    pub(crate) ident: Ident,
+    pub(crate) source: Source,
+    /// The type as it was written, for spans.
+    pub(crate) written: TokenStream,
+}
+
+/// Where the value comes from.
+pub(crate) enum Source {
+    /// The model.
+    Argument(Box<Argument>),
+    /// The state of the catalog, passed by reference or as the `Arc` itself.
+    State { ty: TokenStream, shared: bool },
+    /// The call, passed by reference or as a clone.
+    Context { cloned: bool },
+}
+
+/// A parameter that the model fills.
+pub(crate) struct Argument {
+    /// Its name on the wire and where that was said.
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    pub(crate) description: Option<String>,
+    /// The type that is decoded.
+    pub(crate) ty: TokenStream,
+    pub(crate) pass: Pass,
+    pub(crate) default: Option<Preset>,
+    /// `#[serde]` and `#[schemars]` attributes.
+    pub(crate) foreign: Vec<Attribute>,
+}
+
+/// How a decoded value becomes the argument of the call.
+#[derive(Clone, Copy)]
+pub(crate) enum Pass {
+    Owned,
+    Borrowed,
+    BorrowedInside,
+}
+
+/// The value of an absent argument.
+pub(crate) enum Preset {
+    /// That of the type.
+    OfType(Span),
+    Given(Expr),
+}
+
+/// The attributes of a parameter, sorted by whom they are for.
+#[derive(Default)]
+struct Marks {
+    docs: Vec<Attribute>,
+    options: Vec<Attribute>,
+    state: Option<Attribute>,
+    context: Option<Attribute>,
+    foreign: Vec<Attribute>,
+}
+
+/// Reads a parameter and takes our attributes off it. `None` after a mistake that leaves nothing to
+/// go on with.
+pub(crate) fn read(parameter: &mut PatType, diagnostics: &mut Diagnostics) -> Option<Parameter> {
+    let marks = take_marks(&mut parameter.attrs, diagnostics);
+    let ident = name_of(&parameter.pat, diagnostics);
+    let ty = unwrapped(&parameter.ty);
+    let written = ty.to_token_stream();
+    let opaque = find_impl(written.clone());
+    if let Some(word) = &opaque {
+        diagnostics.at(
+            word,
+            "`impl Trait` cannot be the type of a parameter of a skill\nhelp: the schema needs one type; name it, for example `String` for `impl Into<String>`",
+        );
+    }
+    let source = match (&marks.state, &marks.context) {
+        (Some(_), Some(context)) => {
+            diagnostics.at(
+                context,
+                "a parameter is either `#[state]` or `#[context]`, not both\nhelp: remove one of the two",
+            );
+            None
+        }
+        (Some(_), None) => {
+            refuse_options("#[state]", &marks, diagnostics);
+            opaque.is_none().then(|| state(ty, diagnostics)).flatten()
+        }
+        (None, Some(_)) => {
+            refuse_options("#[context]", &marks, diagnostics);
+            Some(Source::Context {
+                cloned: !matches!(ty, Type::Reference(_)),
+            })
+        }
+        (None, None) => argument(ident.as_ref(), ty, &marks, opaque.is_some(), diagnostics),
+    };
+    Some(Parameter {
+        ident: ident?,
+        source: source?,
+        written,
+    })
+}
+
+fn argument(
+    ident: Option<&Ident>,
+    ty: &Type,
+    marks: &Marks,
+    opaque: bool,
+    diagnostics: &mut Diagnostics,
+) -> Option<Source> {
+    let (default, rename) = read_options(&marks.options, diagnostics);
+    let decoded = if opaque {
+        None
+    } else {
+        decoded(ty, diagnostics)
+    };
+    let ident = ident?;
+    let rename = rename.or_else(|| serde_rename(&marks.foreign));
+    let (ty, pass) = decoded?;
+    Some(Source::Argument(Box::new(Argument {
+        name: rename
+            .as_ref()
+            .map_or_else(|| ident.unraw().to_string(), LitStr::value),
+        name_span: rename.as_ref().map_or(ident.span(), LitStr::span),
+        description: docs::text(&marks.docs),
+        ty,
+        pass,
+        default,
+        foreign: marks.foreign.clone(),
+    })))
+}
+
+/// Sorts our attributes out; those of others stay on the parameter.
+fn take_marks(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> Marks {
+    let mut marks = Marks::default();
+    for attribute in std::mem::take(attributes) {
+        let path = attribute.path();
+        if path.is_ident("doc") {
+            marks.docs.push(attribute);
+        } else if path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "skill")
+        {
+            marks.options.push(attribute);
+        } else if path.is_ident("state") || path.is_ident("context") {
+            if !matches!(attribute.meta, Meta::Path(_)) {
+                let name = path.to_token_stream();
+                diagnostics.at(
+                    &attribute,
+                    format!("`#[{name}]` takes no options\nhelp: write `#[{name}]`"),
+                );
+            }
+            let is_state = path.is_ident("state");
+            let place = if is_state {
+                &mut marks.state
+            } else {
+                &mut marks.context
+            };
+            *place = Some(attribute);
+        } else if path.is_ident("serde") || path.is_ident("schemars") {
+            marks.foreign.push(attribute);
+        } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
+            diagnostics.at(
+                &attribute,
+                "the parameters of a skill cannot be conditional: they are its schema\nhelp: put `#[cfg(..)]` on two versions of the function",
+            );
+        } else {
+            attributes.push(attribute);
+        }
+    }
+    marks
+}
+
+fn name_of(pattern: &Pat, diagnostics: &mut Diagnostics) -> Option<Ident> {
+    match pattern {
+        Pat::Ident(plain) if plain.by_ref.is_none() && plain.subpat.is_none() => {
+            Some(plain.ident.clone())
+        }
+        _ => {
+            diagnostics.at(
+                pattern,
+                "a parameter of a skill needs a name\nhelp: write `name: Type`, and take the value apart in the body",
+            );
+            None
+        }
+    }
+}
+
+fn read_options(
+    attributes: &[Attribute],
+    diagnostics: &mut Diagnostics,
+) -> (Option<Preset>, Option<LitStr>) {
+    let mut tokens = TokenStream::new();
+    for attribute in attributes {
+        match &attribute.meta {
+            Meta::List(list) => {
+                let inner = &list.tokens;
+                tokens.extend(quote!(#inner,));
+            }
+            Meta::Path(_) | Meta::NameValue(_) => diagnostics.at(
+                attribute,
+                format!(
+                    "`#[skill]` on a parameter needs an option in parentheses\nhelp: the options are {}, for example `#[skill(default = 5)]`",
+                    listed(OPTIONS)
+                ),
+            ),
+        }
+    }
+    let (mut default, mut rename) = (None, None);
+    for given in options::read("`#[skill]` on a parameter", &OPTIONS, tokens, diagnostics) {
+        if given.name == "rename" {
+            rename = given.text(diagnostics);
+        } else {
+            default = Some(match given.value {
+                Some(value) => Preset::Given(value),
+                None => Preset::OfType(given.name.span()),
+            });
+        }
+    }
+    (default, rename)
+}
+
+/// The name that `#[serde(rename = "..")]` gives, if it is as simple as that.
+fn serde_rename(attributes: &[Attribute]) -> Option<LitStr> {
+    let mut rename = None;
+    for attribute in attributes.iter().filter(|a| a.path().is_ident("serde")) {
+        // What serde makes of the attribute is serde's business, mistakes included.
+        let _ = attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("rename") {
+                rename = meta.value()?.parse().ok();
+            } else if let Ok(value) = meta.value() {
+                value.parse::<Expr>()?;
+            }
+            Ok(())
+        });
+    }
+    rename
+}
+
+fn refuse_options(mark: &str, marks: &Marks, diagnostics: &mut Diagnostics) {
+    for attribute in marks.options.iter().chain(&marks.foreign) {
+        diagnostics.at(
+            attribute,
+            format!("`{mark}` parameters are not filled by the model, so this has no effect\nhelp: remove it"),
+        );
+    }
+}
+
+/// The type to decode, and how its value is passed to a parameter of type `ty`.
+fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pass)> {
+    if let Some(inner) = option_of(ty)
+        && let Type::Reference(reference) = unwrapped(inner)
+        && owned(reference).is_some()
+        && plain(reference)
+    {
+        let owned = owned(reference);
+        let option = quote_spanned!(ty.span()=> ::core::option::Option<#owned>);
+        return Some((option, Pass::BorrowedInside));
+    }
+    let Type::Reference(reference) = ty else {
+        return Some((ty.to_token_stream(), Pass::Owned));
+    };
+    if let Some(owned) = owned(reference)
+        && plain(reference)
+    {
+        return Some((owned, Pass::Borrowed));
+    }
+    let elem = reference.elem.to_token_stream();
+    let message = match owned(reference) {
+        Some(_) if reference.mutability.is_none() => {
+            "a skill can borrow its arguments for the call only\nhelp: remove the lifetime, or take the value itself".to_owned()
+        }
+        Some(_) => "a skill cannot borrow an argument mutably\nhelp: take the value itself".to_owned(),
+        None => format!(
+            "the model cannot fill a `&{elem}`\nhelp: take `{elem}` by value; if the program provides it, write `#[state]` before the parameter"
+        ),
+    };
+    diagnostics.at(reference, message);
+    None
+}
+
+fn plain(reference: &TypeReference) -> bool {
+    let elided = reference
+        .lifetime
+        .as_ref()
+        .is_none_or(|name| name.ident == "_");
+    elided && reference.mutability.is_none()
+}
+
+/// The owned type for `&str` and `&[T]`.
+fn owned(reference: &TypeReference) -> Option<TokenStream> {
+    let span = reference.span();
+    match unwrapped(&reference.elem) {
+        Type::Path(path) if path.qself.is_none() && path.path.is_ident("str") => {
+            Some(quote_spanned!(span=> ::std::string::String))
+        }
+        Type::Slice(slice) => {
+            let elem = &slice.elem;
+            Some(quote_spanned!(span=> ::std::vec::Vec<#elem>))
+        }
+        _ => None,
+    }
+}
+
+fn option_of(ty: &Type) -> Option<&Type> {
+    single_argument(ty, "Option")
+}
+
+/// `T`, if the type is `NAME<T>` under any path.
+fn single_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path
+        .path
+        .segments
+        .last()
+        .filter(|last| last.ident == name)?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match (arguments.args.first(), arguments.args.len()) {
+        (Some(GenericArgument::Type(inner)), 1) => Some(inner),
+        _ => None,
+    }
+}
+
+fn state(ty: &Type, diagnostics: &mut Diagnostics) -> Option<Source> {
+    if let Some(inner) = single_argument(ty, "Arc") {
+        return Some(Source::State {
+            ty: unwrapped(inner).to_token_stream(),
+            shared: true,
+        });
+    }
+    let elem = ty.to_token_stream();
+    match ty {
+        Type::Reference(reference) if reference.mutability.is_some() => {
+            diagnostics.at(
+                ty,
+                "state is shared between calls and cannot be borrowed mutably\nhelp: take `&T`, and keep what changes in a `Mutex` or an atomic",
+            );
+            None
+        }
+        Type::Reference(reference) => Some(Source::State {
+            ty: unwrapped(&reference.elem).to_token_stream(),
+            shared: false,
+        }),
+        _ => {
+            diagnostics.at(
+                ty,
+                format!("state is shared between calls and cannot be taken by value\nhelp: take `&{elem}` or `Arc<{elem}>`"),
+            );
+            None
+        }
+    }
+}
+
+/// The type inside invisible groups and parentheses.
+pub(crate) fn unwrapped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => unwrapped(&group.elem),
+        Type::Paren(paren) => unwrapped(&paren.elem),
+        _ => ty,
+    }
+}
+
+/// The first `impl` in a type.
+pub(crate) fn find_impl(tokens: TokenStream) -> Option<Ident> {
+    use proc_macro2::TokenTree;
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(word) if word == "impl" => Some(word),
+        TokenTree::Group(group) => find_impl(group.stream()),
+        _ => None,
+    })
+}
+
+/// Takes our attributes off a parameter that is not read.
+pub(crate) fn strip(argument: &mut FnArg) {
+    let attributes = match argument {
+        FnArg::Typed(typed) => &mut typed.attrs,
+        FnArg::Receiver(receiver) => &mut receiver.attrs,
+    };
+    take_marks(attributes, &mut Diagnostics::default());
+}
