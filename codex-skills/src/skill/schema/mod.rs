@@ -1,3 +1,159 @@
-//! Schemas as codex keeps them, and values as text.
+//! Schemas as codex keeps them (contract §1.4), checks of what they demand, and values as text.
+//! Which schema a skill has is decided here; rendering it into a declaration is the catalog's job.
 
+mod compose;
+mod generate;
+pub(crate) mod refused;
+mod shape;
 pub(crate) mod text;
+mod validate;
+mod variants;
+mod words;
+mod written;
+
+use serde_json::{Map, Value};
+
+use super::descriptor::{InputSchema, SkillDescriptor};
+use super::dynamic::Skill;
+pub(crate) use validate::Validator;
+
+type Object = Map<String, Value>;
+
+/// Above this many bytes of compact JSON, codex strips the descriptions (contract §1.4).
+pub(crate) const COMPACT_LIMIT: usize = 5_000;
+
+/// The arguments of a skill as they are declared.
+#[derive(Debug)]
+pub(crate) struct InputShape {
+    /// What goes on the wire as `inputSchema`.
+    pub(crate) value: Value,
+    /// The bytes of its compact JSON.
+    pub(crate) compact_len: usize,
+    /// Whether it demands more than decoding into the types enforces.
+    pub(crate) says_more: bool,
+    /// What its author may want to know, a line each.
+    pub(crate) warnings: Vec<String>,
+    /// The root's properties that nobody described, in the order of the schema.
+    pub(crate) undocumented: Vec<String>,
+}
+
+impl InputShape {
+    fn new(mut value: Value, undocumented: Vec<String>, mut warnings: Vec<String>) -> Self {
+        value.sort_all_objects();
+        let compact_len = value.to_string().len();
+        if compact_len > COMPACT_LIMIT {
+            warnings.push(format!(
+                "the input schema takes {compact_len} bytes: above {COMPACT_LIMIT} codex strips \
+                 the descriptions inside it; shorten them or take fewer arguments"
+            ));
+        }
+        Self {
+            value,
+            compact_len,
+            says_more: false,
+            warnings,
+            undocumented,
+        }
+    }
+
+    fn generated(shaped: generate::Generated) -> Self {
+        Self {
+            says_more: shaped.says_more,
+            ..Self::new(shaped.value, shaped.undocumented, Vec::new())
+        }
+    }
+
+    fn written(written: written::Written) -> Self {
+        Self {
+            says_more: true,
+            ..Self::new(written.value, written.undocumented, written.warnings)
+        }
+    }
+}
+
+/// The input schema of an annotated skill.
+///
+/// # Errors
+/// When codex would refuse it, or it describes no object.
+pub(crate) fn input(descriptor: &SkillDescriptor) -> Result<InputShape, String> {
+    match descriptor.input {
+        InputSchema::Parameters(parameters) => {
+            generate::of_parameters(parameters).map(InputShape::generated)
+        }
+        InputSchema::Derived(schema) => generate::of_arguments(schema).map(InputShape::generated),
+        InputSchema::Explicit(schema, parameters) => {
+            let schema = schema().map_err(|error| not_json("input_schema", &error))?;
+            written::input(schema, parameters).map(InputShape::written)
+        }
+    }
+}
+
+/// The input schema of a skill made at run time.
+///
+/// # Errors
+/// When codex would refuse it, or it describes no object.
+pub(crate) fn dynamic_input(skill: &Skill) -> Result<InputShape, String> {
+    if let Some(schema) = &skill.meta.input_schema {
+        refused::check_depth(schema)?;
+        return written::input(schema.clone(), &[]).map(InputShape::written);
+    }
+    let mut shaped = generate::of_arguments(skill.arguments)?;
+    // Unlike the macros' decoders, a closure's argument type may ignore members that it doesn't know.
+    shaped.says_more |= shaped.value.get("additionalProperties") == Some(&Value::Bool(false))
+        || shaped.value.get("anyOf").is_some();
+    Ok(InputShape::generated(shaped))
+}
+
+/// The output schema of an annotated skill, where there is something to say.
+///
+/// # Errors
+/// When a written schema is none.
+pub(crate) fn output(descriptor: &SkillDescriptor) -> Result<Option<Value>, String> {
+    if let Some(schema) = descriptor.explicit_output {
+        let schema = schema().map_err(|error| not_json("output_schema", &error))?;
+        return written::output(schema);
+    }
+    descriptor
+        .output_schema
+        .map_or(Ok(None), generate::of_output)
+}
+
+/// The output schema of a skill made at run time.
+///
+/// # Errors
+/// When it is not a schema.
+pub(crate) fn dynamic_output(skill: &Skill) -> Result<Option<Value>, String> {
+    match &skill.meta.output_schema {
+        Some(schema) => {
+            refused::check_depth(schema)?;
+            written::output(schema.clone())
+        }
+        None => Ok(None),
+    }
+}
+
+/// The description at the root of a schema: the documentation of an arguments type.
+pub(crate) fn description_of(schema: &Value) -> Option<String> {
+    schema
+        .get("description")
+        .and_then(Value::as_str)
+        .map(str::trim)
+        .filter(|description| !description.is_empty())
+        .map(str::to_owned)
+}
+
+fn not_json(option: &str, error: &str) -> String {
+    format!("its `{option}` is not JSON: {error}")
+}
+
+/// Whether a schema accepts everything.
+fn accepts_anything(schema: &Value) -> bool {
+    match schema {
+        Value::Bool(accepts) => *accepts,
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! Input schemas that codex answers with an error (contract §1.4, *Rejected*), told from those that
+//! it merely rewrites. Nesting is bounded first, so that everything after may recurse.
+
+use serde_json::Value;
+
+use super::Object;
+
+/// How deep the JSON of a schema may nest. Codex reads requests with a limit of 128 levels, of which
+/// the request around a schema takes some.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// Why codex refuses a schema.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Where in the schema.
+    pub(crate) path: Path,
+    /// What codex says.
+    pub(crate) reason: String,
+    /// What to do instead.
+    pub(crate) remedy: &'static str,
+}
+
+/// The way from the root of a schema to a part of it, shown as `properties.tags.items`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Path(Vec<String>);
+
+impl Path {
+    pub(crate) fn join(&self, segment: &str) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(segment.chars().take(64).collect());
+        Self(segments)
+    }
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            f.write_str("the root")
+        } else {
+            write!(f, "`{}`", self.0.join("."))
+        }
+    }
+}
+
+/// Refuses what nests too deep.
+pub(crate) fn check_depth(schema: &Value) -> Result<(), String> {
+    let mut open = vec![(schema, 1_usize)];
+    while let Some((value, depth)) = open.pop() {
+        if depth > MAX_DEPTH {
+            return Err(format!(
+                "the schema nests more than {MAX_DEPTH} levels deep: flatten it"
+            ));
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(members) => {
+                open.extend(members.values().map(|member| (member, depth + 1)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Finds what codex refuses. The schema must have passed [`check_depth`].
+pub(crate) fn check(schema: &Value) -> Result<(), Refusal> {
+    let root = Path::default();
+    match schema {
+        Value::Null => Ok(()),
+        Value::Object(members) if is_null_type(members) => Err(Refusal {
+            path: root,
+            reason: "tool input schema must not be a singleton null type".to_owned(),
+            remedy: "describe an object",
+        }),
+        _ => check_node(schema, &root),
+    }
+}
+
+fn is_null_type(members: &Object) -> bool {
+    match members.get("type") {
+        Some(Value::String(name)) => name == "null",
+        Some(Value::Array(names)) => matches!(names.as_slice(), [only] if only == "null"),
+        _ => false,
+    }
+}
+
+fn check_node(schema: &Value, path: &Path) -> Result<(), Refusal> {
+    let members = match schema {
+        Value::Object(members) => members,
+        Value::Bool(_) => return Ok(()),
+        other => {
+            return Err(wrong(other, "struct JsonSchema", path, "write a schema"));
+        }
+    };
+    for (keyword, value) in members {
+        if value.is_null() {
+            continue;
+        }
+        let here = path.join(keyword);
+        match keyword.as_str() {
+            "description" if !value.is_string() => {
+                return Err(wrong(value, "a string", &here, "write text"));
+            }
+            "enum" if !value.is_array() => {
+                return Err(wrong(value, "a sequence", &here, "list the values"));
+            }
+            "required" => check_required(value, &here)?,
+            "properties" => {
+                let Value::Object(properties) = value else {
+                    return Err(wrong(value, "a map", &here, "map names to schemas"));
+                };
+                check_members(properties, &here)?;
+            }
+            "$defs" | "definitions" => {
+                if let Value::Object(definitions) = value {
+                    check_members(definitions, &here)?;
+                }
+            }
+            "items" => {
+                if value.is_array() {
+                    let remedy = "give one schema for all items, `anyOf` where they differ";
+                    return Err(wrong(value, "struct JsonSchema", &here, remedy));
+                }
+                check_node(value, &here)?;
+            }
+            "additionalProperties" => check_node(value, &here)?,
+            "anyOf" | "oneOf" | "allOf" => {
+                let Value::Array(branches) = value else {
+                    return Err(wrong(value, "a sequence", &here, "list the schemas"));
+                };
+                for (index, branch) in branches.iter().enumerate() {
+                    check_node(branch, &here.join(&index.to_string()))?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_members(members: &Object, path: &Path) -> Result<(), Refusal> {
+    members
+        .iter()
+        .try_for_each(|(name, schema)| check_node(schema, &path.join(name)))
+}
+
+fn check_required(value: &Value, path: &Path) -> Result<(), Refusal> {
+    let remedy = "list the names of the properties that must be there";
+    let Value::Array(names) = value else {
+        return Err(wrong(value, "a sequence", path, remedy));
+    };
+    match names.iter().find(|name| !name.is_string()) {
+        Some(other) => Err(wrong(other, "a string", path, remedy)),
+        None => Ok(()),
+    }
+}
+
+fn wrong(value: &Value, expected: &str, path: &Path, remedy: &'static str) -> Refusal {
+    Refusal {
+        path: path.clone(),
+        reason: format!("invalid type: {}, expected {expected}", kind_of(value)),
+        remedy,
+    }
+}
+
+/// A value as serde names it in its errors.
+pub(crate) fn kind_of(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => format!("boolean `{value}`"),
+        Value::Number(number) if number.is_f64() => format!("floating point `{number}`"),
+        Value::Number(number) => format!("integer `{number}`"),
+        Value::String(text) => format!("string {:?}", text.chars().take(64).collect::<String>()),
+        Value::Array(_) => "sequence".to_owned(),
+        Value::Object(_) => "map".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_codex_rejects_is_found_and_placed() {
+        for (schema, path, reason) in [
+            (json!({"type": "null"}), "the root", "singleton null type"),
+            (json!({"type": ["null"]}), "the root", "singleton null type"),
+            (json!([]), "the root", "invalid type: sequence"),
+            (json!(5), "the root", "invalid type: integer `5`"),
+            (json!(1.5), "the root", "invalid type: floating point `1.5`"),
+            (json!("x"), "the root", "invalid type: string \"x\""),
+            (
+                json!({"required": "a"}),
+                "`required`",
+                "expected a sequence",
+            ),
+            (json!({"required": [1]}), "`required`", "expected a string"),
+            (json!({"properties": []}), "`properties`", "expected a map"),
+            (
+                json!({"properties": {"a": 1}}),
+                "`properties.a`",
+                "expected struct JsonSchema",
+            ),
+            (
+                json!({"description": 1}),
+                "`description`",
+                "expected a string",
+            ),
+            (json!({"enum": "a"}), "`enum`", "expected a sequence"),
+            (json!({"items": [{}]}), "`items`", "invalid type: sequence"),
+            (json!({"anyOf": {}}), "`anyOf`", "expected a sequence"),
+            (
+                json!({"oneOf": [{"enum": 1}]}),
+                "`oneOf.0.enum`",
+                "expected a sequence",
+            ),
+            (
+                json!({"$defs": {"X": {"items": []}}}),
+                "`$defs.X.items`",
+                "sequence",
+            ),
+            (
+                json!({"additionalProperties": {"description": true}}),
+                "`additionalProperties.description`",
+                "invalid type: boolean `true`",
+            ),
+        ] {
+            let refusal = check(&schema).expect_err(&schema.to_string());
+            assert_eq!(refusal.path.to_string(), path, "{schema}");
+            assert!(refusal.reason.contains(reason), "{schema}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn what_codex_rewrites_passes() {
+        for schema in [
+            json!(null),
+            json!(true),
+            json!(false),
+            json!({}),
+            json!({"type": "string"}),
+            json!({"type": "nonsense"}),
+            json!({"type": ["object", "null"]}),
+            json!({"anyOf": [{"type": "null"}, true]}),
+            json!({"properties": {"a": true, "description": {"type": "null"}}}),
+            json!({"prefixItems": [{"type": "string"}]}),
+            json!({"additionalProperties": false, "required": []}),
+            json!({"$ref": "#/nowhere"}),
+            json!({"enum": [[1], {"items": []}]}),
+        ] {
+            assert_eq!(check(&schema), Ok(()), "{schema}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_without_recursion() {
+        let mut schema = json!({});
+        for _ in 0..(MAX_DEPTH - 1) {
+            schema = json!({ "items": schema });
+        }
+        assert_eq!(check_depth(&schema), Ok(()));
+        for _ in 0..10_000 {
+            schema = Value::Array(vec![schema]);
+        }
+        assert!(check_depth(&schema).is_err());
+        // Dropping so deep a value recurses too; that is its owner's affair.
+        std::mem::forget(schema);
+    }
+}

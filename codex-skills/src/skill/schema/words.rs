@@ -1,0 +1,439 @@
+//! In words what codex drops on the way to the model (contract §1.4): bounds, lengths, patterns,
+//! formats, examples and defaults, appended to the description of the schema that has them.
+
+use serde_json::{Number, Value};
+
+use super::{Object, compose};
+
+/// The longest value or pattern that is worth repeating in a description.
+const LONGEST: usize = 100;
+
+/// The formats that JSON Schema knows; clients complain about others.
+const FORMATS: [&str; 19] = [
+    "date",
+    "date-time",
+    "duration",
+    "email",
+    "hostname",
+    "idn-email",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "iri",
+    "iri-reference",
+    "json-pointer",
+    "regex",
+    "relative-json-pointer",
+    "time",
+    "uri",
+    "uri-reference",
+    "uri-template",
+    "uuid",
+];
+
+/// What decoding enforces anyway: the range of an integer type, the length of a tuple.
+#[derive(Default)]
+pub(super) struct Natural {
+    minimum: Option<i128>,
+    maximum: Option<i128>,
+    /// A text's format that is no standard one, for the words.
+    odd_format: Option<String>,
+    length: bool,
+}
+
+impl Natural {
+    /// Read before odd formats and tuples are rewritten.
+    pub(super) fn of(schema: &Object) -> Self {
+        let format = schema.get("format").and_then(Value::as_str);
+        let (minimum, maximum) = match format {
+            Some("int8") => (Some(i8::MIN.into()), Some(i8::MAX.into())),
+            Some("int16") => (Some(i16::MIN.into()), Some(i16::MAX.into())),
+            Some("int32") => (Some(i32::MIN.into()), Some(i32::MAX.into())),
+            Some("int64" | "int") => (Some(i64::MIN.into()), Some(i64::MAX.into())),
+            Some("uint8") => (Some(0), Some(u8::MAX.into())),
+            Some("uint16") => (Some(0), Some(u16::MAX.into())),
+            Some("uint32") => (Some(0), Some(u32::MAX.into())),
+            Some("uint64" | "uint") => (Some(0), Some(u64::MAX.into())),
+            Some("uint128") => (Some(0), None),
+            _ => (None, None),
+        };
+        let odd_format = format
+            .filter(|format| compose::has_type(schema, "string") && !FORMATS.contains(format))
+            .map(str::to_owned);
+        Self {
+            minimum,
+            maximum,
+            odd_format,
+            length: schema.contains_key("prefixItems"),
+        }
+    }
+}
+
+/// Removes formats of numbers, and those that nobody knows.
+pub(super) fn drop_odd_format(schema: &mut Object) {
+    let standard = schema
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| FORMATS.contains(&format));
+    if !standard || !compose::has_type(schema, "string") {
+        schema.remove("format");
+    }
+}
+
+/// Keywords that demand nothing.
+pub(super) fn is_annotation(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "title"
+            | "description"
+            | "default"
+            | "examples"
+            | "deprecated"
+            | "readOnly"
+            | "writeOnly"
+            | "$comment"
+    ) || keyword.starts_with("x-")
+}
+
+/// Whether a schema demands more than decoding enforces, leaving aside the schemas inside it.
+pub(super) fn say_more(schema: &Object, natural: &Natural) -> bool {
+    schema
+        .iter()
+        .any(|(keyword, value)| match keyword.as_str() {
+            "minimum" => !is_natural(value, natural.minimum),
+            "maximum" => !is_natural(value, natural.maximum),
+            "minItems" | "maxItems" => !natural.length,
+            "propertyNames" => !is_number_key(value),
+            "uniqueItems" => value == &Value::Bool(true),
+            "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "minLength" | "maxLength"
+            | "pattern" | "format" | "minProperties" | "maxProperties" | "patternProperties"
+            | "not" | "if" | "contains" | "dependentRequired" | "dependentSchemas"
+            | "contentEncoding" | "contentMediaType" => true,
+            _ => false,
+        })
+}
+
+fn is_natural(value: &Value, natural: Option<i128>) -> bool {
+    value.as_number().and_then(integer) == natural && natural.is_some()
+}
+
+/// The names of a map whose keys are integers.
+fn is_number_key(names: &Value) -> bool {
+    let pattern = names.get("pattern").and_then(Value::as_str);
+    matches!(pattern, Some(r"^\d+$" | r"^-?\d+$"))
+}
+
+fn integer(number: &Number) -> Option<i128> {
+    number
+        .as_i64()
+        .map(i128::from)
+        .or_else(|| number.as_u64().map(i128::from))
+}
+
+/// Appends the words to the description.
+pub(super) fn describe(schema: &mut Object, natural: &Natural) {
+    let words = words(schema, natural);
+    if words.is_empty() {
+        return;
+    }
+    let own = schema.get("description").and_then(Value::as_str);
+    let text = append(own.unwrap_or_default(), &words.join("; "));
+    schema.insert("description".to_owned(), text.into());
+}
+
+/// `Text (words).` for one sentence, `Text. Text. Words.` for several.
+fn append(own: &str, words: &str) -> String {
+    let own = own.trim();
+    if own.is_empty() {
+        return format!("{}.", capitalized(words));
+    }
+    let (sentence, stop) = match own.strip_suffix('.') {
+        Some(sentence) => (sentence, "."),
+        None => (own, ""),
+    };
+    let several = [". ", "! ", "? ", "\n"]
+        .iter()
+        .any(|end| sentence.contains(end))
+        || sentence.ends_with(['.', '!', '?', ':', ')', '`']);
+    if !several || (sentence.ends_with('`') && !sentence.contains(['\n', ';'])) {
+        return format!("{sentence} ({words}){stop}");
+    }
+    let gap = if own.contains('\n') { "\n\n" } else { " " };
+    let stop = if own.ends_with(['.', '!', '?', ':', '`']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{own}{stop}{gap}{}.", capitalized(words))
+}
+
+fn capitalized(words: &str) -> String {
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+fn words(schema: &Object, natural: &Natural) -> Vec<String> {
+    let mut words = Vec::new();
+    words.extend(range(schema));
+    words.extend(number(schema, "multipleOf").map(|step| format!("a multiple of {step}")));
+    words.extend(count(
+        schema,
+        "minLength",
+        "maxLength",
+        ["character", "characters"],
+    ));
+    words.extend(count(schema, "minItems", "maxItems", ["item", "items"]));
+    if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
+        words.push("no duplicates".to_owned());
+    }
+    words.extend(count(
+        schema,
+        "minProperties",
+        "maxProperties",
+        ["member", "members"],
+    ));
+    words.extend(pattern(schema.get("pattern"), "matches"));
+    let names = schema.get("propertyNames");
+    words.extend(pattern(
+        names.and_then(|names| names.get("pattern")),
+        "names match",
+    ));
+    let format = schema.get("format").and_then(Value::as_str);
+    words.extend(
+        format
+            .or(natural.odd_format.as_deref())
+            .map(|format| format!("{format} format")),
+    );
+    words.extend(examples(schema));
+    words.extend(default(schema));
+    if schema.get("deprecated") == Some(&Value::Bool(true)) {
+        words.push("deprecated".to_owned());
+    }
+    words
+}
+
+fn range(schema: &Object) -> Option<String> {
+    let least = number(schema, "minimum");
+    let most = number(schema, "maximum");
+    let above = number(schema, "exclusiveMinimum").map(|bound| format!("more than {bound}"));
+    let below = number(schema, "exclusiveMaximum").map(|bound| format!("less than {bound}"));
+    let closed = match (least, most) {
+        (Some(least), Some(most)) if least == most => Some(format!("exactly {least}")),
+        (Some(least), Some(most)) => Some(format!("{least} to {most}")),
+        (Some(least), None) => Some(format!("{least} or more")),
+        (None, Some(most)) => Some(format!("at most {most}")),
+        (None, None) => None,
+    };
+    let bounds: Vec<String> = [above, closed, below].into_iter().flatten().collect();
+    (!bounds.is_empty()).then(|| bounds.join(", "))
+}
+
+fn number(schema: &Object, keyword: &str) -> Option<String> {
+    let text = schema.get(keyword)?.as_number()?.to_string();
+    Some(text.strip_suffix(".0").unwrap_or(&text).to_owned())
+}
+
+fn count(schema: &Object, least: &str, most: &str, [one, many]: [&str; 2]) -> Option<String> {
+    let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
+    let unit = |count: u64| if count == 1 { one } else { many };
+    Some(
+        match (bound(least).filter(|least| *least > 0), bound(most)) {
+            (Some(least), Some(most)) if least == most => {
+                format!("exactly {least} {}", unit(least))
+            }
+            (Some(least), Some(most)) => format!("{least} to {most} {}", unit(most)),
+            (Some(least), None) => format!("at least {least} {}", unit(least)),
+            (None, Some(most)) => format!("at most {most} {}", unit(most)),
+            (None, None) => return None,
+        },
+    )
+}
+
+fn pattern(pattern: Option<&Value>, verb: &str) -> Option<String> {
+    let pattern = pattern?.as_str()?;
+    Some(if pattern.len() > LONGEST {
+        format!("{verb} a pattern")
+    } else {
+        format!("{verb} `{pattern}`")
+    })
+}
+
+fn examples(schema: &Object) -> Option<String> {
+    let shown: Vec<String> = schema
+        .get("examples")?
+        .as_array()?
+        .iter()
+        .map(Value::to_string)
+        .filter(|example| example.len() <= LONGEST)
+        .take(2)
+        .collect();
+    (!shown.is_empty()).then(|| format!("for example {}", shown.join(" or ")))
+}
+
+fn default(schema: &Object) -> Option<String> {
+    let default = schema.get("default").filter(|value| !value.is_null())?;
+    let shown = default.to_string();
+    (shown.len() <= LONGEST).then(|| format!("default {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(schema: Value) -> String {
+        let Value::Object(mut schema) = schema else {
+            return String::new();
+        };
+        let natural = Natural::of(&schema);
+        drop_odd_format(&mut schema);
+        words(&schema, &natural).join("; ")
+    }
+
+    #[test]
+    fn each_dropped_keyword_has_its_words() {
+        for (schema, words) in [
+            (json!({"minimum": 0, "maximum": 255}), "0 to 255"),
+            (json!({"minimum": 0}), "0 or more"),
+            (json!({"minimum": -1.5}), "-1.5 or more"),
+            (json!({"maximum": 20.0}), "at most 20"),
+            (json!({"minimum": 7, "maximum": 7}), "exactly 7"),
+            (json!({"exclusiveMinimum": 0}), "more than 0"),
+            (json!({"exclusiveMaximum": 1}), "less than 1"),
+            (
+                json!({"exclusiveMinimum": 0, "maximum": 1}),
+                "more than 0, at most 1",
+            ),
+            (
+                json!({"minimum": 0, "exclusiveMaximum": 1}),
+                "0 or more, less than 1",
+            ),
+            (json!({"multipleOf": 5}), "a multiple of 5"),
+            (
+                json!({"minLength": 1, "maxLength": 1}),
+                "exactly 1 character",
+            ),
+            (
+                json!({"minLength": 0, "maxLength": 80}),
+                "at most 80 characters",
+            ),
+            (json!({"minLength": 3}), "at least 3 characters"),
+            (
+                json!({"minLength": 1, "maxLength": 20}),
+                "1 to 20 characters",
+            ),
+            (json!({"minItems": 1}), "at least 1 item"),
+            (json!({"maxItems": 3}), "at most 3 items"),
+            (json!({"uniqueItems": true}), "no duplicates"),
+            (json!({"uniqueItems": false}), ""),
+            (json!({"maxProperties": 2}), "at most 2 members"),
+            (
+                json!({"pattern": r"^[A-Z]+-\d+$"}),
+                r"matches `^[A-Z]+-\d+$`",
+            ),
+            (json!({"pattern": "x".repeat(101)}), "matches a pattern"),
+            (
+                json!({"propertyNames": {"pattern": r"^\d+$"}}),
+                r"names match `^\d+$`",
+            ),
+            (
+                json!({"type": "string", "format": "date-time"}),
+                "date-time format",
+            ),
+            (json!({"type": "string", "format": "ip"}), "ip format"),
+            (json!({"type": "number", "format": "double"}), ""),
+            (json!({"type": "integer", "format": "int64"}), ""),
+            (
+                json!({"examples": ["ABC-123", 2, 3]}),
+                "for example \"ABC-123\" or 2",
+            ),
+            (json!({"default": 5}), "default 5"),
+            (json!({"default": "x"}), "default \"x\""),
+            (json!({"default": null}), ""),
+            (json!({"default": "x".repeat(100)}), ""),
+            (json!({"deprecated": true}), "deprecated"),
+            (
+                json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 255, "default": 5}),
+                "0 to 255; default 5",
+            ),
+        ] {
+            assert_eq!(said(schema.clone()), words, "{schema}");
+        }
+    }
+
+    #[test]
+    fn words_join_the_sentence_or_follow_the_sentences() {
+        for (own, text) in [
+            ("", "At most 5."),
+            ("How many.", "How many (at most 5)."),
+            ("How many", "How many (at most 5)"),
+            ("Such as `ABC-123`.", "Such as `ABC-123` (at most 5)."),
+            ("How many? ", "How many? At most 5."),
+            ("One. Two.", "One. Two. At most 5."),
+            ("The size (in bytes).", "The size (in bytes). At most 5."),
+            ("The size (in bytes)", "The size (in bytes). At most 5."),
+            ("One.\n\n- a\n- b", "One.\n\n- a\n- b.\n\nAt most 5."),
+            ("```\ncode\n```", "```\ncode\n```\n\nAt most 5."),
+        ] {
+            assert_eq!(append(own, "at most 5"), text, "{own}");
+        }
+    }
+
+    #[test]
+    fn only_what_decoding_leaves_open_says_more() {
+        for (schema, more) in [
+            (
+                json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 255}),
+                false,
+            ),
+            (
+                json!({"type": "integer", "format": "uint8", "minimum": 1, "maximum": 255}),
+                true,
+            ),
+            (
+                json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 9}),
+                true,
+            ),
+            (
+                json!({"type": "integer", "format": "uint32", "minimum": 0}),
+                false,
+            ),
+            (json!({"type": "integer", "format": "int64"}), false),
+            (json!({"type": "integer", "minimum": 0}), true),
+            (
+                json!({"type": "array", "prefixItems": [], "minItems": 2, "maxItems": 2}),
+                false,
+            ),
+            (json!({"type": "array", "minItems": 2}), true),
+            (json!({"type": "string", "pattern": "a"}), true),
+            (json!({"type": "string", "maxLength": 9}), true),
+            (json!({"type": "string", "format": "email"}), true),
+            (json!({"type": "string", "format": "ip"}), false),
+            (
+                json!({"type": "string", "enum": ["a"], "description": "x", "default": "a"}),
+                false,
+            ),
+            (
+                json!({"type": "object", "propertyNames": {"pattern": r"^\d+$"}}),
+                false,
+            ),
+            (
+                json!({"type": "object", "propertyNames": {"pattern": "^a"}}),
+                true,
+            ),
+            (json!({"uniqueItems": true}), true),
+            (json!({"not": {}}), true),
+        ] {
+            let Value::Object(mut members) = schema.clone() else {
+                continue;
+            };
+            let natural = Natural::of(&members);
+            drop_odd_format(&mut members);
+            assert_eq!(say_more(&members, &natural), more, "{schema}");
+        }
+    }
+}
