@@ -28,11 +28,33 @@ macro_rules! skills {
     ($($list:tt)*) => { $crate::__private::skills_list!($crate; $($list)*) };
 }
 
+/// Opens a session, runs a block in it, and closes it however the block ends.
+///
+/// `lifecycle!(runtime, options, |run| { … })` is a future. `runtime` is a runtime or a client, `run` the
+/// open session. `?` works in the block and has the error type [`Error`], unless the block says
+/// otherwise: `|run| -> Result<T, MyError> { … }`. The block may borrow from its surroundings; the future is
+/// `Send` if the block is.
+///
+/// The options are written `name: value`, in any order:
+///
+/// - `skills: [lookup, tickets::close]`, `discover: all`, `discover: "group"` and
+///   `register: |draft| …` say which skills the session has; `catalog: sealed` takes a sealed catalog
+///   instead. `state: value`, `state: [a, b]` and `shared_state: arc` give the state that they need, and
+///   `require_documentation: true` refuses skills without it.
+/// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `keep_session`,
+///   `inject_skills`, `repeat_tools`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
+///   `sync_runtime_on_cleanup` are those of the session's builder.
+/// - `on_close: |report| …` is given the report of the cleanup.
+#[macro_export]
+macro_rules! lifecycle {
+    ($($written:tt)*) => { $crate::__private::lifecycle_block!($crate; $($written)*) };
+}
+
 #[doc(hidden)]
 pub mod __private {
     //! What the macros' output names. Not part of the public interface.
 
-    pub use ::codex_skills_macros::skills_list;
+    pub use ::codex_skills_macros::{lifecycle_block, skills_list};
     pub use ::inventory;
     pub use ::schemars;
     pub use ::serde;

@@ -1,4 +1,4 @@
-//! The options of `#[skill(..)]` and `#[skills(..)]`.
+//! The options of `#[skill(..)]`, on functions and on `impl` blocks.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -22,7 +22,7 @@ const SKILL: [&str; 11] = [
     "crate",
 ];
 
-const SKILLS: [&str; 2] = ["group", "crate"];
+const BLOCK: [&str; 2] = ["group", "crate"];
 
 /// What `#[skill(..)]` says.
 #[derive(Default)]
@@ -78,18 +78,18 @@ impl SkillArgs {
     }
 }
 
-/// What `#[skills(..)]` says.
+/// What `#[skill(..)]` on an `impl` block says.
 #[derive(Default)]
-pub(crate) struct SkillsArgs {
+pub(crate) struct BlockArgs {
     pub(crate) group: Option<LitStr>,
     pub(crate) krate: Option<TokenStream>,
 }
 
-impl SkillsArgs {
+impl BlockArgs {
     /// Reads and checks the options, each on its own.
     pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut args = Self::default();
-        for given in options::read("`#[skills]`", &SKILLS, tokens, diagnostics) {
+        for given in options::read("`#[skill]` on an `impl` block", &BLOCK, tokens, diagnostics) {
             match given.name.to_string().as_str() {
                 "group" => args.group = given.text(diagnostics),
                 _ => args.krate = krate(given, diagnostics),

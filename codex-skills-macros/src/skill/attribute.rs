@@ -39,7 +39,44 @@ impl Parse for Function {
     }
 }
 
-/// Expands `#[skill(ARGS)] ITEM`.
+/// What is known of one annotated function, before it is decided what calls it.
+pub(crate) struct Analysis {
+    pub(crate) args: SkillArgs,
+    pub(crate) signature: Signature,
+    pub(crate) docs: Documentation,
+    pub(crate) name: String,
+}
+
+impl Analysis {
+    /// Reads and checks one function, and takes our attributes off its parameters.
+    pub(crate) fn of(
+        args: TokenStream,
+        attributes: &[Attribute],
+        signature: &mut syn::Signature,
+        methods: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let args = SkillArgs::read(args, diagnostics);
+        let mut signature = Signature::read(signature, methods, diagnostics);
+        let docs = Documentation::read(attributes);
+        signature.describe(&docs, diagnostics);
+        let name = wire_name(&args, &signature.ident, diagnostics);
+        if let (true, Some(inline)) = (signature.asynchronous, args.inline) {
+            diagnostics.at_span(
+                inline,
+                "`inline` on an async function: those never occupy a thread of their own\nhelp: remove `inline`",
+            );
+        }
+        Self {
+            args,
+            signature,
+            docs,
+            name,
+        }
+    }
+}
+
+/// Expands `#[skill(ARGS)] ITEM` for anything but an `impl` block.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let mut function = match syn::parse2::<Function>(item.clone()) {
@@ -50,42 +87,30 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             return quote!(#item #errors);
         }
     };
-    let args = SkillArgs::read(args, &mut diagnostics);
-    let mut signature = Signature::read(&mut function.signature, false, &mut diagnostics);
-    let docs = Documentation::read(&function.attributes);
-    signature.describe(&docs, &mut diagnostics);
-    let name = wire_name(&args, &signature.ident, &mut diagnostics);
+    refuse_second_mark(&mut function.attributes, &mut diagnostics);
+    let analysis = Analysis::of(
+        args,
+        &function.attributes,
+        &mut function.signature,
+        false,
+        &mut diagnostics,
+    );
     if function.body.is_none() {
         diagnostics.at(
-            &signature.ident,
-            "a skill needs a body\nhelp: annotate the function that implements it, not its declaration in a trait",
+            &function.signature.ident,
+            "a skill needs a body\nhelp: annotate the function that implements it, not a declaration",
         );
     }
-
     let reemitted = function.to_tokens();
     if function.signature.receiver().is_some() || function.body.is_none() {
         // Inside an `impl` or `trait` block nothing but the function may follow.
         let errors = diagnostics.into_tokens();
         return quote!(#reemitted #errors);
     }
-    let krate = args.krate.clone().unwrap_or_else(default_crate);
-    let ident = signature.ident.clone();
-    let asynchronous = signature.asynchronous;
-    if let (true, Some(inline)) = (asynchronous, args.inline) {
-        diagnostics.at_span(inline, INLINE_ASYNC);
-    }
+    let krate = analysis.args.krate.clone().unwrap_or_else(default_crate);
     let skills = if diagnostics.is_empty() {
-        let skill = Skill {
-            krate: krate.clone(),
-            callee: ident.to_token_stream(),
-            name,
-            self_ty: None,
-            args,
-            docs,
-            signature,
-            group: None,
-        };
-        let block = skill.block();
+        let callee = function.signature.ident.to_token_stream();
+        let block = Skill::new(krate.clone(), callee, analysis).block();
         quote_spanned!(ours()=> &[#block])
     } else {
         quote_spanned!(ours()=> &[])
@@ -95,11 +120,28 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     quote!(#reemitted #carrier #errors)
 }
 
-/// What to say about `inline` on an `async fn`.
-pub(crate) const INLINE_ASYNC: &str = "`inline` is for functions that are not `async`: it runs them without a thread of their own, which an async function never takes\nhelp: remove `inline`";
+/// Whether an attribute is `#[skill]`, under any path.
+pub(crate) fn is_mark(attribute: &Attribute) -> bool {
+    let last = attribute.path().segments.last();
+    last.is_some_and(|last| last.ident == "skill")
+}
+
+/// Takes further `#[skill]` attributes off a function that has one.
+pub(crate) fn refuse_second_mark(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) {
+    attributes.retain(|attribute| {
+        let second = is_mark(attribute);
+        if second {
+            diagnostics.at(
+                attribute,
+                "the function is annotated twice\nhelp: put all options into one `#[skill(..)]`",
+            );
+        }
+        !second
+    });
+}
 
 /// The name of the tool. A bad name of the function is reported unless `name` replaces it.
-pub(crate) fn wire_name(args: &SkillArgs, ident: &Ident, diagnostics: &mut Diagnostics) -> String {
+fn wire_name(args: &SkillArgs, ident: &Ident, diagnostics: &mut Diagnostics) -> String {
     if let Some(name) = &args.name {
         return name.value();
     }
@@ -184,10 +226,7 @@ fn not_a_function(item: &TokenStream) -> Option<syn::Error> {
     };
     let keyword: Ident = keyword.parse2(item.clone()).ok()?;
     let remedy = match keyword.to_string().as_str() {
-        "impl" => "use `#[skills]` on the `impl` block, and `#[skill]` on the methods in it",
-        "struct" | "enum" | "union" => {
-            "annotate functions, or the `impl` block of the type with `#[skills]`"
-        }
+        "struct" | "enum" | "union" => "annotate functions, or an `impl` block of the type",
         "mod" => "annotate the functions inside the module",
         "trait" | "const" | "static" | "type" | "use" | "macro_rules" | "extern" => {
             "annotate a function"

@@ -9,6 +9,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Expr;
 
 use super::args::SkillArgs;
+use super::attribute::Analysis;
 use super::docs::Documentation;
 use super::parameter::{Argument, Parameter, Pass, Preset, Source};
 use super::signature::{Holder, Signature, ends};
@@ -42,6 +43,26 @@ pub(crate) fn private() -> Ident {
 }
 
 impl Skill {
+    /// A skill that calls `callee`.
+    pub(crate) fn new(krate: TokenStream, callee: TokenStream, analysis: Analysis) -> Self {
+        let Analysis {
+            args,
+            signature,
+            docs,
+            name,
+        } = analysis;
+        Self {
+            krate,
+            callee,
+            name,
+            self_ty: None,
+            args,
+            docs,
+            signature,
+            group: None,
+        }
+    }
+
     /// `{ …; &DESCRIPTOR }`
     pub(crate) fn block(&self) -> TokenStream {
         let (krate, p) = (&self.krate, private());

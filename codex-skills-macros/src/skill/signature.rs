@@ -187,7 +187,7 @@ fn read_receiver(
     if !methods {
         diagnostics.at(
             receiver,
-            "a method becomes a skill inside a block that is annotated with `#[skills]`\nhelp: write `#[skills]` before the `impl` block",
+            "a method is a skill only in an `impl` block that is annotated as well\nhelp: write `#[skill]` before the `impl` block, too",
         );
         return None;
     }

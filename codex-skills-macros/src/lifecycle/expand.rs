@@ -1,0 +1,130 @@
+//! `lifecycle!`: the code.
+//!
+//! An async block and no closure, so that the body may borrow from its surroundings, `?` finds its error
+//! type, and the whole is `Send` where the body is.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{Lifecycle, Setting, Value};
+use crate::skill::expand::ours;
+
+impl Lifecycle {
+    pub(super) fn into_tokens(self) -> TokenStream {
+        let Self {
+            krate,
+            runtime,
+            options,
+            block,
+        } = &self;
+        let session = self.session();
+        let settings = options.iter().filter_map(setting);
+        let on_close = self.plain("on_close").map_or_else(
+            || quote_spanned!(ours()=> |_| {}),
+            |callback| quote!(#callback),
+        );
+        let (parameter, body) = (&block.parameter, &block.body);
+        let typed = match &block.output {
+            Some(ty) => quote_spanned!(ours()=> returning::<#ty, _>),
+            None => quote_spanned!(ours()=> fallible::<_, #krate::Error, _>),
+        };
+        quote_spanned! {ours()=>
+            async {
+                let __client = #krate::__private::client_of(&(#runtime));
+                match __client #session #(#settings)* .await {
+                    ::core::result::Result::Ok(__guard) => {
+                        let __outcome = #krate::__private::catch_panic(
+                            #krate::__private::#typed(async {
+                                let #parameter = &__guard;
+                                #body
+                            })
+                        ).await;
+                        #krate::__private::finish_lifecycle(__guard, __outcome, #on_close).await
+                    }
+                    ::core::result::Result::Err(__error) => {
+                        ::core::result::Result::Err(::core::convert::From::from(__error))
+                    }
+                }
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Value> {
+        let option = self.options.iter().find(|option| option.name == name)?;
+        Some(&option.value)
+    }
+
+    fn plain(&self, name: &str) -> Option<TokenStream> {
+        match self.find(name)? {
+            Value::Plain(value) => Some(quote!(#value)),
+            Value::Skills(_) | Value::Groups(_) | Value::Several(_) => None,
+        }
+    }
+
+    /// The call that starts the session: with a sealed catalog, or with a callback that drafts one.
+    fn session(&self) -> TokenStream {
+        if let Some(catalog) = self.plain("catalog") {
+            return quote_spanned!(ours()=> .lifecycle_with(#catalog));
+        }
+        let draft = Ident::new("__draft", ours());
+        let steps = self
+            .options
+            .iter()
+            .flat_map(|option| draft_calls(option, &draft));
+        let last = match self.plain("register") {
+            Some(callback) => {
+                let krate = &self.krate;
+                quote_spanned!(ours()=> #krate::__private::then_register(#draft, #callback))
+            }
+            None => quote!(#draft),
+        };
+        quote_spanned! {ours()=>
+            .lifecycle(|#draft| {
+                #(#steps)*
+                #last
+            })
+        }
+    }
+}
+
+/// The statements by which an option changes the draft.
+fn draft_calls(option: &Setting, draft: &Ident) -> Vec<TokenStream> {
+    let name = &option.name;
+    let calls: Vec<TokenStream> = match &option.value {
+        Value::Skills(list) => vec![quote_spanned!(name.span()=> register(#list))],
+        Value::Groups(None) => vec![quote_spanned!(name.span()=> discover())],
+        Value::Groups(Some(groups)) => groups
+            .iter()
+            .map(|group| quote_spanned!(name.span()=> discover_group(#group)))
+            .collect(),
+        Value::Several(values) => values
+            .iter()
+            .map(|value| quote_spanned!(name.span()=> #name(#value)))
+            .collect(),
+        Value::Plain(value) if name == "require_documentation" => {
+            return vec![quote_spanned! {ours()=>
+                let #draft = if #value { #draft.require_documentation() } else { #draft };
+            }];
+        }
+        Value::Plain(_) => Vec::new(),
+    };
+    calls
+        .into_iter()
+        .map(|call| quote_spanned!(ours()=> let #draft = #draft.#call;))
+        .collect()
+}
+
+/// The call by which an option changes the session, for those that do.
+fn setting(option: &Setting) -> Option<TokenStream> {
+    let name = &option.name;
+    match &option.value {
+        Value::Plain(value)
+            if ["catalog", "register", "on_close", "require_documentation"]
+                .iter()
+                .all(|other| name != other) =>
+        {
+            Some(quote!(.#name(#value)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,221 @@
+//! `#[skill]` on an `impl` block: its annotated methods become the skills of the type.
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::Parse;
+use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, ReturnType};
+
+use crate::diagnostics::Diagnostics;
+use crate::skill::args::{BlockArgs, default_crate};
+use crate::skill::attribute::{Analysis, is_mark, refuse_second_mark};
+use crate::skill::expand::{Skill, ours};
+use crate::skill::parameter;
+
+/// Expands `#[skill(ARGS)] impl TYPE { .. }`.
+pub(crate) fn expand(args: TokenStream, mut block: ItemImpl) -> TokenStream {
+    let mut diagnostics = Diagnostics::default();
+    let args = BlockArgs::read(args, &mut diagnostics);
+    refuse_shapes(&block, &mut diagnostics);
+    let krate = args.krate.unwrap_or_else(default_crate);
+    let context = Context {
+        krate: krate.clone(),
+        ty: block.self_ty.to_token_stream(),
+        group: args.group,
+    };
+    let shaped = diagnostics.is_empty();
+    let mut skills = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut any = false;
+    for item in &mut block.items {
+        let ImplItem::Fn(method) = item else { continue };
+        let Some(mark) = take_mark(&mut method.attrs) else {
+            continue;
+        };
+        any = true;
+        skills.extend(context.method(&mark, method, &mut names, &mut diagnostics));
+    }
+    if shaped && !any {
+        diagnostics.at(
+            &block.self_ty,
+            "no method in this block is a skill\nhelp: write `#[skill]` before those that the model may call",
+        );
+    }
+    if !diagnostics.is_empty() {
+        skills.clear();
+    }
+    let ty = &context.ty;
+    let carrier = (shaped).then(|| {
+        quote_spanned! {ours()=>
+            #[automatically_derived]
+            impl #krate::SkillSet for #ty {
+                const SKILLS: &'static [&'static #krate::SkillDescriptor] = &[#(#skills),*];
+            }
+        }
+    });
+    let errors = diagnostics.into_tokens();
+    quote!(#block #carrier #errors)
+}
+
+fn refuse_shapes(block: &ItemImpl, diagnostics: &mut Diagnostics) {
+    if let Some((path, _)) = &block.trait_ {
+        diagnostics.at(
+            path,
+            "the skills of a type are methods of its own, not of a trait\nhelp: write an `impl` block without a trait; its methods can call these",
+        );
+    }
+    if !block.generics.params.is_empty() {
+        diagnostics.at(
+            &block.generics.params,
+            "the type behind skills cannot be generic: a skill has one schema\nhelp: name the types, for example `impl Desk<Postgres>`",
+        );
+    } else if let Some(clause) = &block.generics.where_clause {
+        diagnostics.at(
+            clause,
+            "a block of skills cannot have a `where` clause\nhelp: remove it",
+        );
+    }
+    if let Some(word) = &block.unsafety {
+        diagnostics.at(
+            word,
+            "a block of skills cannot be `unsafe`\nhelp: remove `unsafe`",
+        );
+    }
+}
+
+/// Takes the first `#[skill]` off a method.
+fn take_mark(attributes: &mut Vec<Attribute>) -> Option<Attribute> {
+    let at = attributes.iter().position(is_mark)?;
+    Some(attributes.remove(at))
+}
+
+/// What the methods of a block have in common.
+struct Context {
+    krate: TokenStream,
+    ty: TokenStream,
+    group: Option<LitStr>,
+}
+
+impl Context {
+    /// One annotated method: the reference to its descriptor.
+    fn method(
+        &self,
+        mark: &Attribute,
+        method: &mut ImplItemFn,
+        names: &mut Vec<String>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<TokenStream> {
+        refuse_second_mark(&mut method.attrs, diagnostics);
+        let args = match &mark.meta {
+            Meta::Path(_) => TokenStream::new(),
+            Meta::List(list) => list.tokens.clone(),
+            Meta::NameValue(pair) => {
+                diagnostics.at(
+                    pair,
+                    "the options of `#[skill]` are written in parentheses\nhelp: write `#[skill(name = \"…\")]`",
+                );
+                TokenStream::new()
+            }
+        };
+        let mut signature = self.without_self(&method.sig);
+        for input in &mut method.sig.inputs {
+            parameter::strip(input);
+        }
+        let mut analysis = Analysis::of(args, &method.attrs, &mut signature, true, diagnostics);
+        if let Some(krate) = &analysis.args.krate {
+            diagnostics.at(
+                krate,
+                "the skills of a block share their `crate`\nhelp: move it to the `#[skill]` of the `impl` block",
+            );
+        }
+        if names.contains(&analysis.name) {
+            let place = analysis.args.name.as_ref().map_or_else(
+                || method.sig.ident.to_token_stream(),
+                ToTokens::to_token_stream,
+            );
+            diagnostics.at(
+                place,
+                format!(
+                    "two skills of this block have the name `{}`\nhelp: give one of them another name with `name = \"…\"`",
+                    analysis.name
+                ),
+            );
+        }
+        names.push(analysis.name.clone());
+        if !diagnostics.is_empty() {
+            return None;
+        }
+        if analysis.args.group.is_none() {
+            analysis.args.group.clone_from(&self.group);
+        }
+        let (ty, ident) = (&self.ty, &method.sig.ident);
+        let callee = quote_spanned!(ident.span()=> <#ty>::#ident);
+        let mut skill = Skill::new(self.krate.clone(), callee, analysis);
+        skill.self_ty = Some(ty.clone());
+        let conditions = method
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"));
+        let block = skill.block();
+        Some(quote!(#(#conditions)* #block))
+    }
+
+    /// The signature with the type written out for `Self`, except in the receiver.
+    fn without_self(&self, signature: &syn::Signature) -> syn::Signature {
+        let mut signature = signature.clone();
+        for input in &mut signature.inputs {
+            if let FnArg::Typed(typed) = input
+                && let Some(FnArg::Typed(replaced)) = self.replaced(&*typed)
+            {
+                *typed = replaced;
+            }
+        }
+        if let ReturnType::Type(_, ty) = &mut signature.output
+            && let Some(replaced) = self.replaced(&*ty)
+        {
+            *ty = replaced;
+        }
+        signature
+    }
+
+    fn replaced<T: Parse>(&self, part: &impl ToTokens) -> Option<T> {
+        syn::parse2(write_out(part.to_token_stream(), &self.ty)).ok()
+    }
+}
+
+/// Replaces `Self` by `ty`.
+fn write_out(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
+    let mut written = TokenStream::new();
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(word) if word == "Self" => {
+                let ty = located(ty.clone(), word.span());
+                let goes_on =
+                    matches!(tokens.peek(), Some(TokenTree::Punct(mark)) if mark.as_char() == ':');
+                written.extend(if goes_on {
+                    quote_spanned!(word.span()=> <#ty>)
+                } else {
+                    ty
+                });
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), write_out(group.stream(), ty));
+                inner.set_span(group.span());
+                written.extend([TokenTree::Group(inner)]);
+            }
+            other => written.extend([other]),
+        }
+    }
+    written
+}
+
+/// The same tokens, shown at another place.
+fn located(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(span));
+            token
+        })
+        .collect()
+}
