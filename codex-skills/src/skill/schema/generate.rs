@@ -109,6 +109,7 @@ fn shape_input(root: Value, generator: &mut SchemaGenerator) -> Result<Generated
             .entry("properties")
             .or_insert_with(|| Value::Object(Object::new()));
     }
+    refused::check(&value).map_err(|refusal| refusal.to_string())?;
     Ok(Generated {
         value,
         says_more: shaper.says_more,

@@ -56,11 +56,9 @@ impl Shaper {
     }
 
     fn object(&mut self, mut schema: Object, place: Place) -> Object {
-        for noise in ["$schema", "title"] {
-            schema.remove(noise);
-        }
-        let mut nullable = schema.remove("nullable") == Some(Value::Bool(true));
-        nullable |= compose::unwrap(&mut schema);
+        let mut nullable = compose::unwrap(&mut schema);
+        nullable |= schema.remove("nullable") == Some(Value::Bool(true));
+        drop_noise(&mut schema);
         variants::fold(&mut schema);
         compose::prefer_any_of(&mut schema);
         variants::write_types(&mut schema);
@@ -135,6 +133,15 @@ impl Shaper {
                 self.shape(others.take(), Place::Inside)
             };
         }
+    }
+}
+
+/// Removes what tells the model nothing: the names of types, and `null` for what may be absent.
+fn drop_noise(schema: &mut Object) {
+    schema.remove("$schema");
+    schema.remove("title");
+    if schema.get("default") == Some(&Value::Null) {
+        schema.remove("default");
     }
 }
 

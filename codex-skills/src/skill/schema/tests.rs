@@ -1,1 +1,325 @@
+//! The schemas of real types, as they are declared.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod hand_made;
+mod shapes;
+mod validation;
+mod written;
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::skill::arguments::{Argument, Slot};
+use crate::skill::descriptor::{Handler, Location, ParameterDescriptor, WrittenSchema};
+use crate::skill::output::SkillOutput;
+
+fn parameter<T: Argument<V> + 'static, V>(
+    name: &'static str,
+    description: Option<&'static str>,
+) -> ParameterDescriptor {
+    Slot::<T>::new::<V>(name, description).descriptor
+}
+
+fn with_default(
+    descriptor: ParameterDescriptor,
+    default: fn() -> Option<Value>,
+) -> ParameterDescriptor {
+    ParameterDescriptor {
+        default: Some(default),
+        ..descriptor
+    }
+}
+
+fn descriptor(input: InputSchema) -> SkillDescriptor {
+    let location = Location {
+        file: "here.rs",
+        line: 1,
+        column: 1,
+    };
+    let handler = Handler::Inline(|_| Ok(SkillOutput::new()));
+    SkillDescriptor::new("skill", location, input, handler)
+}
+
+fn of_parameters(parameters: Vec<ParameterDescriptor>) -> InputShape {
+    let table = Vec::leak(parameters);
+    input(&descriptor(InputSchema::Parameters(table))).expect("a schema")
+}
+
+/// The property that a parameter of this type becomes.
+fn property<T: Argument<V> + 'static, V>(description: Option<&'static str>) -> Value {
+    let mut shape = of_parameters(vec![parameter::<T, V>("p", description)]);
+    shape.value["properties"]["p"].take()
+}
+
+fn of_closure<A: JsonSchema + serde::de::DeserializeOwned>() -> Result<InputShape, String> {
+    let skill =
+        Skill::builder("skill").handler(|_: A| async { Ok::<_, std::convert::Infallible>(()) });
+    dynamic_input(&skill)
+}
+
+fn of_answer<T: JsonSchema>() -> Option<Value> {
+    fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Option<schemars::Schema> {
+        Some(generator.subschema_for::<T>())
+    }
+    let descriptor = descriptor(InputSchema::Parameters(&[])).with_output(schema::<T>);
+    output(&descriptor).expect("a schema")
+}
+
+#[test]
+fn parameters_become_one_closed_object() {
+    let shape = of_parameters(vec![
+        parameter::<String, _>("ticket_id", Some("Stable ticket identifier.")),
+        with_default(
+            parameter::<u8, _>("comments", Some("How many comments to include.")),
+            || Some(json!(5)),
+        ),
+        parameter::<Option<bool>, _>("verbose", None),
+    ]);
+    assert_eq!(
+        shape.value,
+        json!({
+            "type": "object",
+            "properties": {
+                "ticket_id": {"type": "string", "description": "Stable ticket identifier."},
+                "comments": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 255,
+                    "default": 5,
+                    "description": "How many comments to include (0 to 255; default 5).",
+                },
+                "verbose": {"type": ["boolean", "null"]},
+            },
+            "required": ["ticket_id"],
+            "additionalProperties": false,
+        })
+    );
+    assert!(!shape.says_more);
+    assert_eq!(shape.warnings, [""; 0]);
+    assert_eq!(shape.undocumented, ["verbose"]);
+    assert_eq!(shape.compact_len, shape.value.to_string().len());
+}
+
+#[test]
+fn a_skill_without_parameters_takes_an_empty_object() {
+    let shape = of_parameters(Vec::new());
+    assert_eq!(
+        shape.value,
+        json!({"type": "object", "properties": {}, "additionalProperties": false})
+    );
+    assert!(!shape.says_more);
+}
+
+#[test]
+fn required_names_keep_the_order_of_the_source_and_properties_are_sorted() {
+    let shape = of_parameters(vec![
+        parameter::<u32, _>("zebra", None),
+        parameter::<u32, _>("ant", None),
+    ]);
+    assert_eq!(shape.value["required"], json!(["zebra", "ant"]));
+    let text = shape.value.to_string();
+    assert!(text.find("\"ant\":{") < text.find("\"zebra\":{"), "{text}");
+}
+
+#[test]
+fn a_default_that_cannot_be_shown_makes_the_parameter_optional_all_the_same() {
+    let hidden = with_default(parameter::<String, _>("p", None), || None);
+    let shape = of_parameters(vec![hidden]);
+    assert_eq!(shape.value["properties"]["p"], json!({"type": "string"}));
+    assert_eq!(shape.value.get("required"), None);
+}
+
+#[test]
+fn the_same_skill_gives_the_same_bytes() {
+    let bytes = || of_closure::<Request>().expect("a schema").value.to_string();
+    assert_eq!(bytes(), bytes());
+}
+
+/// A request.
+#[derive(JsonSchema, serde::Deserialize)]
+#[allow(dead_code, reason = "only its schema matters")]
+struct Request {
+    /// Who asks.
+    name: String,
+    #[schemars(range(min = 1, max = 20))]
+    #[serde(default)]
+    count: u8,
+    labels: BTreeMap<String, String>,
+}
+
+#[test]
+fn closures_take_the_schema_of_their_arguments() {
+    let shape = of_closure::<Request>().expect("a schema");
+    assert_eq!(
+        shape.value,
+        json!({
+            "type": "object",
+            "description": "A request.",
+            "properties": {
+                "name": {"type": "string", "description": "Who asks."},
+                "count": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 20,
+                    "default": 0,
+                    "description": "1 to 20; default 0.",
+                },
+                "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+            "required": ["name", "labels"],
+            "additionalProperties": false,
+        })
+    );
+    assert!(shape.says_more);
+    assert_eq!(shape.undocumented, ["count", "labels"]);
+    assert_eq!(description_of(&shape.value).as_deref(), Some("A request."));
+    assert_eq!(description_of(&json!({"description": "  "})), None);
+    assert_eq!(description_of(&json!(true)), None);
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+struct Tame {
+    #[allow(dead_code, reason = "only its schema matters")]
+    name: String,
+}
+
+#[test]
+fn closing_the_root_says_more_for_closures_only() {
+    assert!(of_closure::<Tame>().expect("a schema").says_more);
+    let derived = input(&descriptor(InputSchema::Derived(Tame::json_schema)));
+    assert!(!derived.expect("a schema").says_more);
+}
+
+#[test]
+fn arguments_that_are_no_object_are_refused() {
+    for refused in [
+        of_closure::<String>(),
+        of_closure::<Vec<Request>>(),
+        of_closure::<()>(),
+        of_closure::<Option<Request>>(),
+    ] {
+        let text = refused.expect_err("no object");
+        assert!(text.contains("take a struct with named fields"), "{text}");
+    }
+}
+
+#[test]
+fn arguments_of_any_shape_are_an_open_object() {
+    let any = of_closure::<Value>().expect("a schema");
+    assert_eq!(
+        any.value,
+        json!({"type": "object", "properties": {}, "additionalProperties": true})
+    );
+    assert!(!any.says_more);
+    let map = of_closure::<serde_json::Map<String, Value>>().expect("a schema");
+    assert_eq!(map.value, any.value);
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+#[allow(dead_code, reason = "only its schema matters")]
+enum Action {
+    Open { path: String },
+    Close,
+}
+
+#[test]
+fn a_choice_of_objects_may_be_the_arguments() {
+    let shape = of_closure::<Action>().expect("a schema");
+    assert_eq!(
+        shape.value,
+        json!({
+            "type": "object",
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {
+                        "action": {"type": "string", "enum": ["open"]},
+                        "path": {"type": "string"},
+                    },
+                    "required": ["action", "path"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": {"action": {"type": "string", "enum": ["close"]}},
+                    "required": ["action"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    );
+    assert!(shape.says_more);
+}
+
+#[test]
+fn a_validator_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Validator>();
+}
+
+#[test]
+fn a_large_schema_is_warned_about() {
+    let text: &'static str = String::leak("word ".repeat(1_200));
+    let shape = of_parameters(vec![parameter::<String, _>("p", Some(text))]);
+    let [warning] = shape.warnings.as_slice() else {
+        panic!("{:?}", shape.warnings);
+    };
+    let expected = format!(
+        "the input schema takes {} bytes: above 5000",
+        shape.compact_len
+    );
+    assert!(warning.starts_with(&expected), "{warning}");
+}
+
+#[test]
+fn answers_are_described_as_they_serialize() {
+    #[derive(JsonSchema, serde::Serialize)]
+    struct Ticket {
+        /// Its id.
+        #[serde(rename(serialize = "id"))]
+        ticket_id: u32,
+        #[serde(skip_deserializing)]
+        title: Option<String>,
+    }
+    assert_eq!(
+        of_answer::<Ticket>(),
+        Some(json!({
+            "type": "object",
+            "properties": {
+                "id": {"type": "integer", "minimum": 0, "description": "Its id."},
+                "title": {"type": ["string", "null"], "readOnly": true},
+            },
+            "required": ["id", "title"],
+            "additionalProperties": false,
+        }))
+    );
+    assert_eq!(of_answer::<String>(), Some(json!({"type": "string"})));
+    assert_eq!(of_answer::<Value>(), None);
+    assert_eq!(output(&descriptor(InputSchema::Parameters(&[]))), Ok(None));
+}
+
+#[test]
+fn a_written_output_schema_wins_and_stays_as_it_is() {
+    let explicit = descriptor(InputSchema::Parameters(&[]))
+        .with_output(|generator| Some(generator.subschema_for::<String>()))
+        .with_explicit_output(|| r#"{"title": "Ticket", "type": "object"}"#.into_schema());
+    assert_eq!(
+        output(&explicit),
+        Ok(Some(json!({"title": "Ticket", "type": "object"})))
+    );
+    let any = descriptor(InputSchema::Parameters(&[])).with_explicit_output(|| Ok(json!(true)));
+    assert_eq!(output(&any), Ok(None));
+    let wrong = descriptor(InputSchema::Parameters(&[])).with_explicit_output(|| Ok(json!([])));
+    assert!(output(&wrong).is_err());
+    let broken =
+        descriptor(InputSchema::Parameters(&[])).with_explicit_output(|| "{".into_schema());
+    let text = output(&broken).expect_err("not JSON");
+    assert!(
+        text.starts_with("its `output_schema` is not JSON: "),
+        "{text}"
+    );
+}

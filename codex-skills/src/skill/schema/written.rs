@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::refused::{self, Path, Refusal};
-use super::{Object, accepts_anything, variants};
+use super::refused::{self, Path};
+use super::{Object, accepts_anything, variants, words};
 use crate::skill::descriptor::ParameterDescriptor;
 
 /// The most places that one warning names, and the most warnings about one schema.
@@ -26,7 +26,7 @@ pub(super) fn input(
     parameters: &[ParameterDescriptor],
 ) -> Result<Written, String> {
     refused::check_depth(&schema)?;
-    refused::check(&schema).map_err(|refusal| refused_by_codex(&refusal))?;
+    refused::check(&schema).map_err(|refusal| refusal.to_string())?;
     let Value::Object(root) = &mut schema else {
         return Err(not_an_object());
     };
@@ -62,15 +62,6 @@ pub(super) fn output(mut schema: Value) -> Result<Option<Value>, String> {
     }
     schema.sort_all_objects();
     Ok(Some(schema))
-}
-
-fn refused_by_codex(refusal: &Refusal) -> String {
-    let Refusal {
-        path,
-        reason,
-        remedy,
-    } = refusal;
-    format!("codex refuses its input schema at {path} ({reason}): {remedy}")
 }
 
 fn not_an_object() -> String {
@@ -293,7 +284,8 @@ impl Losses<'_> {
             let reference = reference.chars().take(64).collect();
             self.note(Loss::DanglingReference(reference), path);
         }
-        if members.len() == 1 && members.contains_key("description") {
+        let only_words = members.keys().all(|keyword| words::is_annotation(keyword));
+        if only_words && members.contains_key("description") {
             self.note(Loss::LoneDescription, path);
         }
     }

@@ -1,0 +1,460 @@
+//! One type each: what schemars writes, and what becomes of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::*;
+
+/// How urgent it is.
+#[derive(JsonSchema, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Priority {
+    /// Drop everything.
+    High,
+    /// When there is time,
+    /// if ever.
+    ///
+    /// More about that.
+    Low,
+    Unknown,
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+enum Plain {
+    A,
+    B,
+}
+
+/// A shape.
+#[derive(JsonSchema, serde::Deserialize)]
+#[allow(dead_code, reason = "only its schema matters")]
+enum Shape {
+    /// Nothing.
+    Empty,
+    Point,
+    /// Round.
+    Circle {
+        radius: f64,
+    },
+    Text(String),
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema matters")]
+enum Loose {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+#[allow(dead_code, reason = "only its schema matters")]
+struct Inner {
+    #[schemars(length(max = 80), regex(pattern = r"^[A-Z]+-\d+$"))]
+    id: String,
+    title: Option<u16>,
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+#[allow(dead_code, reason = "only its schema matters")]
+struct Tree {
+    /// What hangs below.
+    children: Vec<Tree>,
+    parent: Option<Box<Tree>>,
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+#[allow(dead_code, reason = "only its schema matters")]
+struct Flat {
+    own: bool,
+    #[serde(flatten)]
+    shape: Tagged,
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+#[serde(tag = "kind")]
+#[allow(dead_code, reason = "only its schema matters")]
+enum Tagged {
+    A { x: bool },
+    B,
+}
+
+#[derive(JsonSchema, serde::Deserialize)]
+struct Wrapped(#[schemars(length(min = 1))] String);
+
+fn inner(description: &str) -> Value {
+    json!({
+        "type": "object",
+        "description": description,
+        "properties": {
+            "id": {
+                "type": "string",
+                "maxLength": 80,
+                "pattern": r"^[A-Z]+-\d+$",
+                "description": r"At most 80 characters; matches `^[A-Z]+-\d+$`.",
+            },
+            "title": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "maximum": 65535,
+                "description": "0 to 65535.",
+            },
+        },
+        "required": ["id"],
+        "additionalProperties": false,
+    })
+}
+
+#[test]
+fn scalars_lose_their_odd_formats_and_say_their_bounds() {
+    for (schema, expected) in [
+        (property::<bool, _>(None), json!({"type": "boolean"})),
+        (property::<String, _>(None), json!({"type": "string"})),
+        (property::<i32, _>(None), json!({"type": "integer"})),
+        (property::<i64, _>(None), json!({"type": "integer"})),
+        (property::<f32, _>(None), json!({"type": "number"})),
+        (property::<f64, _>(None), json!({"type": "number"})),
+        (
+            property::<u32, _>(None),
+            json!({"type": "integer", "minimum": 0, "description": "0 or more."}),
+        ),
+        (
+            property::<usize, _>(Some("A count.")),
+            json!({"type": "integer", "minimum": 0, "description": "A count (0 or more)."}),
+        ),
+        (
+            property::<i8, _>(None),
+            json!({"type": "integer", "minimum": -128, "maximum": 127, "description": "-128 to 127."}),
+        ),
+        (
+            property::<char, _>(None),
+            json!({
+                "type": "string", "minLength": 1, "maxLength": 1,
+                "description": "Exactly 1 character.",
+            }),
+        ),
+        (
+            property::<std::net::Ipv4Addr, _>(None),
+            json!({"type": "string", "format": "ipv4", "description": "Ipv4 format."}),
+        ),
+        (
+            property::<std::net::IpAddr, _>(None),
+            json!({"type": "string", "description": "Ip format."}),
+        ),
+        (
+            property::<Option<i64>, _>(None),
+            json!({"type": ["integer", "null"]}),
+        ),
+        (
+            property::<Wrapped, _>(None),
+            json!({"type": "string", "minLength": 1, "description": "At least 1 character."}),
+        ),
+    ] {
+        assert_eq!(schema, expected);
+    }
+}
+
+#[test]
+fn anything_is_an_empty_schema_and_keeps_its_description_by_listing_the_types() {
+    assert_eq!(property::<Value, _>(None), json!({}));
+    let types = ["string", "number", "boolean", "object", "array", "null"];
+    for schema in [
+        property::<Value, _>(Some("Whatever.")),
+        property::<Option<Value>, _>(Some("Whatever.")),
+    ] {
+        assert_eq!(
+            schema,
+            json!({"type": types, "items": {}, "description": "Whatever."})
+        );
+    }
+}
+
+#[test]
+fn collections_are_typed() {
+    let bytes = json!({
+        "type": "integer", "minimum": 0, "maximum": 255, "description": "0 to 255.",
+    });
+    for (schema, expected) in [
+        (
+            property::<Vec<String>, _>(None),
+            json!({"type": "array", "items": {"type": "string"}}),
+        ),
+        (
+            property::<Vec<Value>, _>(None),
+            json!({"type": "array", "items": {}}),
+        ),
+        (
+            property::<BTreeSet<u8>, _>(None),
+            json!({
+                "type": "array", "items": bytes, "uniqueItems": true,
+                "description": "No duplicates.",
+            }),
+        ),
+        (
+            property::<[u8; 3], _>(None),
+            json!({
+                "type": "array", "items": bytes, "minItems": 3, "maxItems": 3,
+                "description": "Exactly 3 items.",
+            }),
+        ),
+        (
+            property::<(u8, u8), _>(None),
+            json!({
+                "type": "array", "items": bytes, "minItems": 2, "maxItems": 2,
+                "description": "Exactly 2 items.",
+            }),
+        ),
+        (
+            property::<(bool, String, bool), _>(None),
+            json!({
+                "type": "array",
+                "items": {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
+                "minItems": 3, "maxItems": 3,
+                "description": "Exactly 3 items.",
+            }),
+        ),
+        (
+            property::<(bool, Value), _>(None),
+            json!({
+                "type": "array", "items": {}, "minItems": 2, "maxItems": 2,
+                "description": "Exactly 2 items.",
+            }),
+        ),
+        (
+            property::<HashMap<String, bool>, _>(None),
+            json!({"type": "object", "additionalProperties": {"type": "boolean"}}),
+        ),
+        (
+            property::<BTreeMap<String, Value>, _>(None),
+            json!({"type": "object", "additionalProperties": true}),
+        ),
+        (
+            property::<BTreeMap<u32, bool>, _>(None),
+            json!({
+                "type": "object",
+                "additionalProperties": {"type": "boolean"},
+                "propertyNames": {"pattern": r"^\d+$"},
+                "description": r"Names match `^\d+$`.",
+            }),
+        ),
+        (
+            property::<BTreeMap<Plain, bool>, _>(None),
+            json!({
+                "type": "object",
+                "properties": {"A": {"type": "boolean"}, "B": {"type": "boolean"}},
+                "additionalProperties": false,
+            }),
+        ),
+    ] {
+        assert_eq!(schema, expected);
+    }
+}
+
+impl PartialEq for Plain {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Plain {}
+impl PartialOrd for Plain {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Plain {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+#[test]
+fn unit_enums_are_flat_and_tell_their_variants() {
+    let variants = "`high`: Drop everything; `low`: When there is time, if ever.";
+    let values = json!(["unknown", "high", "low"]);
+    assert_eq!(
+        property::<Plain, _>(None),
+        json!({"type": "string", "enum": ["A", "B"]})
+    );
+    assert_eq!(
+        property::<Priority, _>(None),
+        json!({
+            "type": "string", "enum": values,
+            "description": format!("How urgent it is. {variants}"),
+        })
+    );
+    assert_eq!(
+        property::<Priority, _>(Some("The new priority")),
+        json!({
+            "type": "string", "enum": values,
+            "description": format!("The new priority. {variants}"),
+        })
+    );
+    let with_null = json!(["unknown", "high", "low", null]);
+    assert_eq!(
+        property::<Option<Priority>, _>(Some("The new priority.")),
+        json!({
+            "type": ["string", "null"], "enum": with_null,
+            "description": format!("The new priority. {variants}"),
+        })
+    );
+    assert_eq!(
+        property::<Option<Plain>, _>(None),
+        json!({"type": ["string", "null"], "enum": ["A", "B", null]})
+    );
+    let defaulted = with_default(parameter::<Priority, _>("p", None), || Some(json!("low")));
+    let shape = of_parameters(vec![defaulted]);
+    assert_eq!(
+        shape.value["properties"]["p"]["description"],
+        format!("How urgent it is. {variants} Default \"low\".")
+    );
+}
+
+#[test]
+fn enums_with_data_are_any_of() {
+    let branches = json!([
+        {"type": "string", "enum": ["Point", "Empty"], "description": "`Empty`: Nothing."},
+        {
+            "type": "object",
+            "description": "Round.",
+            "properties": {
+                "Circle": {
+                    "type": "object",
+                    "properties": {"radius": {"type": "number"}},
+                    "required": ["radius"],
+                    "additionalProperties": false,
+                },
+            },
+            "required": ["Circle"],
+            "additionalProperties": false,
+        },
+        {
+            "type": "object",
+            "properties": {"Text": {"type": "string"}},
+            "required": ["Text"],
+            "additionalProperties": false,
+        },
+    ]);
+    assert_eq!(
+        property::<Shape, _>(None),
+        json!({"description": "A shape.", "anyOf": branches})
+    );
+    let mut nullable = branches;
+    if let Value::Array(branches) = &mut nullable {
+        branches.push(json!({"type": "null"}));
+    }
+    assert_eq!(
+        property::<Option<Shape>, _>(Some("Its outline.")),
+        json!({"description": "Its outline.", "anyOf": nullable})
+    );
+    assert_eq!(
+        property::<Loose, _>(None),
+        json!({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+    );
+}
+
+#[test]
+fn structs_are_closed_and_a_parameters_own_words_win() {
+    assert_eq!(
+        property::<Inner, _>(Some("What it is about.")),
+        inner("What it is about.")
+    );
+    let mut optional = inner("What it is about.");
+    optional["type"] = json!(["object", "null"]);
+    assert_eq!(
+        property::<Option<Inner>, _>(Some("What it is about.")),
+        optional
+    );
+}
+
+#[test]
+fn a_property_may_be_called_title_or_format() {
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Names {
+        title: String,
+        format: String,
+        nullable: bool,
+        default: bool,
+    }
+    let schema = property::<Names, _>(None);
+    assert_eq!(
+        schema["properties"],
+        json!({
+            "title": {"type": "string"},
+            "format": {"type": "string"},
+            "nullable": {"type": "boolean"},
+            "default": {"type": "boolean"},
+        })
+    );
+}
+
+#[test]
+fn only_recursion_is_left_to_references() {
+    let mut shape = of_parameters(vec![
+        parameter::<Tree, _>("a", None),
+        parameter::<Tree, _>("b", Some("Another.")),
+    ]);
+    let node = json!({
+        "type": "object",
+        "properties": {
+            "children": {
+                "type": "array",
+                "items": {"$ref": "#/$defs/Tree"},
+                "description": "What hangs below.",
+            },
+            "parent": {"anyOf": [{"$ref": "#/$defs/Tree"}, {"type": "null"}]},
+        },
+        "required": ["children"],
+        "additionalProperties": false,
+    });
+    let mut described = node.clone();
+    described["description"] = json!("Another.");
+    assert_eq!(
+        shape.value["properties"].take(),
+        json!({"a": node, "b": described})
+    );
+    assert_eq!(shape.value["$defs"].take(), json!({"Tree": node}));
+    assert_eq!(of_parameters(Vec::new()).value.get("$defs"), None);
+    assert!(Validator::new(&of_closure::<Tree>().expect("a schema").value).is_ok());
+}
+
+#[test]
+fn flattened_parts_stay_open_to_each_other() {
+    let schema = property::<Flat, _>(None);
+    assert_eq!(
+        schema,
+        json!({
+            "type": "object",
+            "properties": {"own": {"type": "boolean"}},
+            "required": ["own"],
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {
+                        "kind": {"type": "string", "enum": ["A"]},
+                        "x": {"type": "boolean"},
+                    },
+                    "required": ["kind", "x"],
+                },
+                {
+                    "type": "object",
+                    "properties": {"kind": {"type": "string", "enum": ["B"]}},
+                    "required": ["kind"],
+                },
+            ],
+        })
+    );
+}
+
+#[test]
+fn only_demands_beyond_the_types_need_a_validator() {
+    let says_more = |descriptor| of_parameters(vec![descriptor]).says_more;
+    assert!(!says_more(parameter::<u8, _>("p", None)));
+    assert!(!says_more(parameter::<Option<Vec<u32>>, _>("p", None)));
+    assert!(!says_more(parameter::<Priority, _>("p", None)));
+    assert!(!says_more(parameter::<Shape, _>("p", None)));
+    assert!(!says_more(parameter::<(u8, String), _>("p", None)));
+    assert!(!says_more(parameter::<BTreeMap<u32, Plain>, _>("p", None)));
+    assert!(says_more(parameter::<Inner, _>("p", None)));
+    assert!(says_more(parameter::<Option<Vec<Inner>>, _>("p", None)));
+    assert!(says_more(parameter::<Wrapped, _>("p", None)));
+}

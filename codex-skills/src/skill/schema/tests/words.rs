@@ -1,0 +1,157 @@
+//! What is said, and what it counts for.
+
+use serde_json::json;
+
+use super::*;
+
+fn said(schema: Value) -> String {
+    let Value::Object(mut schema) = schema else {
+        return String::new();
+    };
+    let natural = Natural::of(&schema);
+    drop_odd_format(&mut schema);
+    words(&schema, &natural).join("; ")
+}
+
+#[test]
+fn each_dropped_keyword_has_its_words() {
+    for (schema, words) in [
+        (json!({"minimum": 0, "maximum": 255}), "0 to 255"),
+        (json!({"minimum": 0}), "0 or more"),
+        (json!({"minimum": -1.5}), "-1.5 or more"),
+        (json!({"maximum": 20.0}), "at most 20"),
+        (json!({"minimum": 7, "maximum": 7}), "exactly 7"),
+        (json!({"exclusiveMinimum": 0}), "more than 0"),
+        (json!({"exclusiveMaximum": 1}), "less than 1"),
+        (
+            json!({"exclusiveMinimum": 0, "maximum": 1}),
+            "more than 0, at most 1",
+        ),
+        (
+            json!({"minimum": 0, "exclusiveMaximum": 1}),
+            "0 or more, less than 1",
+        ),
+        (json!({"multipleOf": 5}), "a multiple of 5"),
+        (
+            json!({"minLength": 1, "maxLength": 1}),
+            "exactly 1 character",
+        ),
+        (
+            json!({"minLength": 0, "maxLength": 80}),
+            "at most 80 characters",
+        ),
+        (json!({"minLength": 3}), "at least 3 characters"),
+        (
+            json!({"minLength": 1, "maxLength": 20}),
+            "1 to 20 characters",
+        ),
+        (json!({"minItems": 1}), "at least 1 item"),
+        (json!({"maxItems": 3}), "at most 3 items"),
+        (json!({"uniqueItems": true}), "no duplicates"),
+        (json!({"uniqueItems": false}), ""),
+        (json!({"maxProperties": 2}), "at most 2 members"),
+        (
+            json!({"pattern": r"^[A-Z]+-\d+$"}),
+            r"matches `^[A-Z]+-\d+$`",
+        ),
+        (json!({"pattern": "x".repeat(101)}), "matches a pattern"),
+        (
+            json!({"propertyNames": {"pattern": r"^\d+$"}}),
+            r"names match `^\d+$`",
+        ),
+        (
+            json!({"type": "string", "format": "date-time"}),
+            "date-time format",
+        ),
+        (json!({"type": "string", "format": "ip"}), "ip format"),
+        (json!({"type": "number", "format": "double"}), ""),
+        (json!({"type": "integer", "format": "int64"}), ""),
+        (
+            json!({"examples": ["ABC-123", 2, 3]}),
+            "for example \"ABC-123\" or 2",
+        ),
+        (json!({"default": 5}), "default 5"),
+        (json!({"default": "x"}), "default \"x\""),
+        (json!({"default": null}), ""),
+        (json!({"default": "x".repeat(100)}), ""),
+        (json!({"deprecated": true}), "deprecated"),
+        (
+            json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 255, "default": 5}),
+            "0 to 255; default 5",
+        ),
+    ] {
+        assert_eq!(said(schema.clone()), words, "{schema}");
+    }
+}
+
+#[test]
+fn words_join_the_sentence_or_follow_the_sentences() {
+    for (own, text) in [
+        ("", "At most 5."),
+        ("How many.", "How many (at most 5)."),
+        ("How many", "How many (at most 5)"),
+        ("Such as `ABC-123`.", "Such as `ABC-123` (at most 5)."),
+        ("How many? ", "How many? At most 5."),
+        ("One. Two.", "One. Two. At most 5."),
+        ("The size (in bytes).", "The size (in bytes). At most 5."),
+        ("The size (in bytes)", "The size (in bytes). At most 5."),
+        ("One.\n\n- a\n- b", "One.\n\n- a\n- b.\n\nAt most 5."),
+        ("```\ncode\n```", "```\ncode\n```\n\nAt most 5."),
+    ] {
+        assert_eq!(append(own, "at most 5"), text, "{own}");
+    }
+}
+
+#[test]
+fn only_what_decoding_leaves_open_says_more() {
+    for (schema, more) in [
+        (
+            json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 255}),
+            false,
+        ),
+        (
+            json!({"type": "integer", "format": "uint8", "minimum": 1, "maximum": 255}),
+            true,
+        ),
+        (
+            json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 9}),
+            true,
+        ),
+        (
+            json!({"type": "integer", "format": "uint32", "minimum": 0}),
+            false,
+        ),
+        (json!({"type": "integer", "format": "int64"}), false),
+        (json!({"type": "integer", "minimum": 0}), true),
+        (
+            json!({"type": "array", "prefixItems": [], "minItems": 2, "maxItems": 2}),
+            false,
+        ),
+        (json!({"type": "array", "minItems": 2}), true),
+        (json!({"type": "string", "pattern": "a"}), true),
+        (json!({"type": "string", "maxLength": 9}), true),
+        (json!({"type": "string", "format": "email"}), true),
+        (json!({"type": "string", "format": "ip"}), false),
+        (
+            json!({"type": "string", "enum": ["a"], "description": "x", "default": "a"}),
+            false,
+        ),
+        (
+            json!({"type": "object", "propertyNames": {"pattern": r"^\d+$"}}),
+            false,
+        ),
+        (
+            json!({"type": "object", "propertyNames": {"pattern": "^a"}}),
+            true,
+        ),
+        (json!({"uniqueItems": true}), true),
+        (json!({"not": {}}), true),
+    ] {
+        let Value::Object(mut members) = schema.clone() else {
+            continue;
+        };
+        let natural = Natural::of(&members);
+        drop_odd_format(&mut members);
+        assert_eq!(say_more(&members, &natural), more, "{schema}");
+    }
+}
