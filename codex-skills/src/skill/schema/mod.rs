@@ -33,12 +33,13 @@ pub(crate) struct InputShape {
     pub(crate) says_more: bool,
     /// What its author may want to know, a line each.
     pub(crate) warnings: Vec<String>,
-    /// The root's properties that nobody described, in the order of the schema.
-    pub(crate) undocumented: Vec<String>,
 }
 
+/// An input schema, and the root's properties that nobody described.
+type Described = (InputShape, Vec<String>);
+
 impl InputShape {
-    fn new(mut value: Value, undocumented: Vec<String>, mut warnings: Vec<String>) -> Self {
+    fn new(mut value: Value, says_more: bool, mut warnings: Vec<String>) -> Self {
         value.sort_all_objects();
         let compact_len = value.to_string().len();
         if compact_len > COMPACT_LIMIT {
@@ -50,24 +51,19 @@ impl InputShape {
         Self {
             value,
             compact_len,
-            says_more: false,
+            says_more,
             warnings,
-            undocumented,
         }
     }
 
-    fn generated(shaped: generate::Generated) -> Self {
-        Self {
-            says_more: shaped.says_more,
-            ..Self::new(shaped.value, shaped.undocumented, Vec::new())
-        }
+    fn generated(shaped: generate::Generated) -> Described {
+        let shape = Self::new(shaped.value, shaped.says_more, Vec::new());
+        (shape, shaped.undocumented)
     }
 
-    fn written(written: written::Written) -> Self {
-        Self {
-            says_more: true,
-            ..Self::new(written.value, written.undocumented, written.warnings)
-        }
+    fn written(written: written::Written) -> Described {
+        let shape = Self::new(written.value, true, written.warnings);
+        (shape, written.undocumented)
     }
 }
 
@@ -76,6 +72,29 @@ impl InputShape {
 /// # Errors
 /// When codex would refuse it, or it describes no object.
 pub(crate) fn input(descriptor: &SkillDescriptor) -> Result<InputShape, String> {
+    describe(descriptor).map(|(shape, _)| shape)
+}
+
+/// The input schema of a skill made at run time.
+///
+/// # Errors
+/// When codex would refuse it, or it describes no object.
+pub(crate) fn dynamic_input(skill: &Skill) -> Result<InputShape, String> {
+    describe_dynamic(skill).map(|(shape, _)| shape)
+}
+
+/// The arguments of an annotated skill that nobody described. Their schemas may have a description
+/// all the same: what codex drops is said there.
+pub(crate) fn undocumented(descriptor: &SkillDescriptor) -> Vec<String> {
+    describe(descriptor).map_or_else(|_| Vec::new(), |(_, names)| names)
+}
+
+/// Like [`undocumented`], for a skill made at run time.
+pub(crate) fn dynamic_undocumented(skill: &Skill) -> Vec<String> {
+    describe_dynamic(skill).map_or_else(|_| Vec::new(), |(_, names)| names)
+}
+
+fn describe(descriptor: &SkillDescriptor) -> Result<Described, String> {
     match descriptor.input {
         InputSchema::Parameters(parameters) => {
             generate::of_parameters(parameters).map(InputShape::generated)
@@ -88,11 +107,7 @@ pub(crate) fn input(descriptor: &SkillDescriptor) -> Result<InputShape, String> 
     }
 }
 
-/// The input schema of a skill made at run time.
-///
-/// # Errors
-/// When codex would refuse it, or it describes no object.
-pub(crate) fn dynamic_input(skill: &Skill) -> Result<InputShape, String> {
+fn describe_dynamic(skill: &Skill) -> Result<Described, String> {
     if let Some(schema) = &skill.meta.input_schema {
         refused::check_depth(schema)?;
         return written::input(schema.clone(), &[]).map(InputShape::written);

@@ -7,7 +7,7 @@ use super::*;
 /// How urgent it is.
 #[derive(JsonSchema, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Priority {
+pub(super) enum Priority {
     /// Drop everything.
     High,
     /// When there is time,

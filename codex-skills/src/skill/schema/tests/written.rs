@@ -2,13 +2,17 @@
 
 use super::*;
 
-fn written(schema: fn() -> Result<Value, String>) -> Result<InputShape, String> {
+fn explicit(schema: fn() -> Result<Value, String>) -> SkillDescriptor {
     const TABLE: &[ParameterDescriptor] = &[
         Slot::<String>::new("documented", Some("From the docs.")).descriptor,
         Slot::<String>::new("undeclared", Some("Nowhere.")).descriptor,
         Slot::<String>::new("silent", None).descriptor,
     ];
-    input(&descriptor(InputSchema::Explicit(schema, TABLE)))
+    descriptor(InputSchema::Explicit(schema, TABLE))
+}
+
+fn written(schema: fn() -> Result<Value, String>) -> Result<InputShape, String> {
+    input(&explicit(schema))
 }
 
 fn from_builder(schema: Value) -> Result<InputShape, String> {
@@ -52,8 +56,15 @@ fn docs_fill_in_what_is_missing_and_add_nothing() {
         })
     );
     assert!(shape.says_more);
-    assert_eq!(shape.undocumented, ["silent"]);
     assert_eq!(shape.warnings, [""; 0]);
+}
+
+#[test]
+fn declared_properties_without_docs_are_known() {
+    let skill = explicit(|| {
+        Ok(json!({"properties": {"documented": {}, "silent": {}, "other": {"description": "x"}}}))
+    });
+    assert_eq!(undocumented(&skill), ["silent"]);
 }
 
 #[test]
