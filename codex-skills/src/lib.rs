@@ -1,12 +1,36 @@
 //! Lend Rust functions to Codex sessions.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod catalog;
+mod dispatch;
+mod error;
+pub mod runtime;
+mod session;
 mod skill;
 
+pub use catalog::{
+    Catalog, CatalogError, CatalogProblem, CatalogSkill, CreateTime, Draft, Drafting, IntoDraft,
+    IntoDraftNow, IntoSkills, Phase, RuntimeSync, Skills,
+};
+pub use dispatch::{
+    CallError, DispatchRecord, Limits, Outcome, RetryPolicy, SubmissionRecord, SubmissionStatus,
+};
+pub use error::Error;
+#[cfg(feature = "embedded")]
+pub use runtime::embedded::{self, Embedded};
+pub use runtime::{
+    ApprovalPolicy, Event, FilesystemSandbox, NetworkAccess, Runtime, RuntimeError,
+    RuntimeErrorKind, TurnStatus,
+};
+pub use session::{
+    Bound, CleanupReport, Client, CloseSession, CreateSession, IntoStatuses, Lifecycle,
+    OpenLifecycle, OpenSession, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent,
+    Session, ShutdownReport, Signals, TurnIncomplete, TurnResult,
+};
 pub use skill::{
     Argument, ContentItem, Explain, Location, OutputError, ParameterDescriptor, Reply, RequestId,
-    Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure, SkillOutput, SkillSet,
-    ToolCall,
+    Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure, SkillOutput, SkillParent,
+    SkillSet, ToolCall,
 };
 
 pub use codex_skills_macros::skill;
@@ -60,6 +84,9 @@ pub mod __private {
     pub use ::serde;
     pub use ::serde_json;
 
+    pub use crate::session::{
+        AsClient, catch_panic, client_of, fallible, finish_lifecycle, returning, then_register,
+    };
     pub use crate::skill::arguments::{Arguments, PathError, Slot, decode_struct};
     pub use crate::skill::context::Invocation;
     pub use crate::skill::descriptor::{

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::value::RawValue;
 
@@ -47,7 +48,13 @@ impl ToolCall {
         }
     }
 
+    /// Whether an answer to the one goes where an answer to the other goes.
+    pub(crate) fn same_address(&self, other: &Self) -> bool {
+        self.request_id == other.request_id && self.generation == other.generation
+    }
+
     pub(crate) fn key(&self) -> CallKey {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
         CallKey {
             thread_id: self
                 .thread_id
@@ -59,7 +66,7 @@ impl ToolCall {
                 (None, Some(request_id)) => {
                     CallIdentity::Request(request_id.clone(), self.generation)
                 }
-                (None, None) => CallIdentity::Unknown,
+                (None, None) => CallIdentity::Unknown(SERIAL.fetch_add(1, Ordering::Relaxed)),
             },
         }
     }
@@ -78,7 +85,7 @@ pub(crate) enum CallIdentity {
     Call(Arc<str>),
     Request(RequestId, u64),
     /// Neither id: every announcement is a call of its own.
-    Unknown,
+    Unknown(u64),
 }
 
 /// The id of a request, kept as the JSON that came so that it is echoed exactly.

@@ -99,12 +99,16 @@ pub struct StateKey {
 impl StateKey {
     /// The key of `T`.
     #[must_use]
-    pub const fn of<T: ?Sized + Send + Sync + 'static>() -> Self {
+    pub const fn of<T: ?Sized + 'static>() -> Self {
         Self {
             id: TypeId::of::<T>,
             name: std::any::type_name::<T>,
         }
     }
+
+    /// Compiles for types that calls on several threads may share. It stands in the function that
+    /// uses the state, where its failure keeps the compiler from reporting the consequences.
+    pub const fn check<T: ?Sized + Send + Sync + 'static>() {}
 }
 
 /// How the input schema of a skill comes about.
@@ -373,7 +377,9 @@ impl SkillList {
 
 impl fmt::Debug for SkillList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(SkillDescriptor::name)).finish()
+        f.debug_list()
+            .entries(self.iter().map(SkillDescriptor::name))
+            .finish()
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Skill {
     pub(crate) meta: Meta,
     pub(crate) arguments: fn(&mut SchemaGenerator) -> Schema,
     pub(crate) handler: DynamicHandler,
+    /// Serialises the calls of an exclusive skill.
+    pub(crate) turnstile: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone)]
@@ -65,25 +67,7 @@ impl Skill {
     /// Starts a skill of this name; a handler completes it.
     #[track_caller]
     pub fn builder(name: impl Into<String>) -> SkillBuilder {
-        let caller = Caller::caller();
-        SkillBuilder {
-            meta: Meta {
-                name: name.into().trim().to_owned(),
-                description: None,
-                input_schema: None,
-                output_schema: None,
-                output_description: None,
-                group: None,
-                timeout: None,
-                exclusive: false,
-                read_only: false,
-                location: Location {
-                    file: caller.file(),
-                    line: caller.line(),
-                    column: caller.column(),
-                },
-            },
-        }
+        SkillBuilder::new(name.into(), ())
     }
 
     /// The name of the tool on the wire.
@@ -102,14 +86,57 @@ impl fmt::Debug for Skill {
     }
 }
 
+/// What becomes of a skill when its handler completes it: a [`Skill`] by itself, or a draft that has
+/// one skill more.
+pub trait SkillParent {
+    /// What the handler's method returns.
+    type Done;
+
+    /// Takes the skill.
+    fn adopt(self, skill: Skill) -> Self::Done;
+}
+
+impl SkillParent for () {
+    type Done = Skill;
+
+    fn adopt(self, skill: Skill) -> Skill {
+        skill
+    }
+}
+
 /// The metadata of a [`Skill`] that has no handler yet.
 #[derive(Clone)]
 #[must_use = "a handler completes the skill"]
-pub struct SkillBuilder {
+pub struct SkillBuilder<P = ()> {
     meta: Meta,
+    parent: P,
 }
 
-impl SkillBuilder {
+impl<P: SkillParent> SkillBuilder<P> {
+    #[track_caller]
+    pub(crate) fn new(name: String, parent: P) -> Self {
+        let caller = Caller::caller();
+        Self {
+            parent,
+            meta: Meta {
+                name: name.trim().to_owned(),
+                description: None,
+                input_schema: None,
+                output_schema: None,
+                output_description: None,
+                group: None,
+                timeout: None,
+                exclusive: false,
+                read_only: false,
+                location: Location {
+                    file: caller.file(),
+                    line: caller.line(),
+                    column: caller.column(),
+                },
+            },
+        }
+    }
+
     /// What the model reads. Without it, the description of the arguments' type is taken, and
     /// failing that `Remote skill NAME`.
     pub fn description(mut self, description: impl Into<String>) -> Self {
@@ -162,7 +189,7 @@ impl SkillBuilder {
     /// Completes the skill with an asynchronous handler of one typed argument struct.
     ///
     /// The handler returns a `Result`: the model reads the error's `Display` text.
-    pub fn handler<A, F, R, T, E, V, W>(self, handler: F) -> Skill
+    pub fn handler<A, F, R, T, E, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
         F: Fn(A) -> R + Send + Sync + 'static,
@@ -174,7 +201,7 @@ impl SkillBuilder {
     }
 
     /// Like [`handler`](Self::handler), with the context of the call.
-    pub fn handler_with_context<A, F, R, T, E, V, W>(self, handler: F) -> Skill
+    pub fn handler_with_context<A, F, R, T, E, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
         F: Fn(A, SkillContext) -> R + Send + Sync + 'static,
@@ -195,7 +222,7 @@ impl SkillBuilder {
     }
 
     /// Completes the skill with a synchronous handler, which runs on the pool for blocking code.
-    pub fn blocking_handler<A, F, T, E, V, W>(self, handler: F) -> Skill
+    pub fn blocking_handler<A, F, T, E, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
         F: Fn(A) -> Result<T, E> + Send + Sync + 'static,
@@ -208,16 +235,17 @@ impl SkillBuilder {
         self.complete::<A>(DynamicHandler::Blocking(Arc::new(run)))
     }
 
-    fn complete<A: JsonSchema>(self, handler: DynamicHandler) -> Skill {
-        Skill {
+    fn complete<A: JsonSchema>(self, handler: DynamicHandler) -> P::Done {
+        self.parent.adopt(Skill {
             meta: self.meta,
             arguments: A::json_schema,
             handler,
-        }
+            turnstile: Arc::default(),
+        })
     }
 }
 
-impl fmt::Debug for SkillBuilder {
+impl<P> fmt::Debug for SkillBuilder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SkillBuilder")
             .field("name", &self.meta.name)

@@ -1,0 +1,401 @@
+//! A catalog before its session: what can still be added, taken out and asked for.
+
+use std::error::Error as StdError;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::error::CatalogError;
+use super::phase::{CreateTime, Phase, Skills, sealed};
+use super::sealed::Catalog;
+use crate::skill::context::StateMap;
+use crate::skill::descriptor::SkillList;
+use crate::skill::{Skill, SkillBuilder, SkillDescriptor, SkillParent};
+
+/// The phase of a draft.
+#[derive(Debug)]
+pub struct Drafting;
+
+impl sealed::Sealed for Drafting {}
+
+impl Phase for Drafting {
+    type Inner = DraftInner;
+}
+
+impl CreateTime for Drafting {
+    fn skills(inner: &mut DraftInner) -> &mut DraftSkills {
+        &mut inner.skills
+    }
+}
+
+/// A catalog in the making: register skills, give them their state, seal.
+///
+/// A session is created with what the register callback returns:
+///
+/// ```
+/// # use codex_skills::{skill, skills, Draft};
+/// /// Say hello.
+/// #[skill]
+/// fn greet(/** Whom to greet. */ name: String) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// let catalog = Draft::new().register(skills![greet]).seal()?;
+/// assert_eq!(catalog.len(), 1);
+/// # Ok::<(), codex_skills::CatalogError>(())
+/// ```
+pub type Draft = Skills<Drafting>;
+
+/// What a draft holds.
+#[derive(Debug, Default)]
+#[doc(hidden)]
+pub struct DraftInner {
+    pub(super) skills: DraftSkills,
+    pub(super) state: StateMap,
+    pub(super) expected: Vec<String>,
+    pub(super) documentation_required: bool,
+}
+
+/// The skills of a draft, in the order of registration.
+#[derive(Debug, Default)]
+#[doc(hidden)]
+pub struct DraftSkills {
+    pub(super) entries: Vec<Entry>,
+    added: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) source: Source,
+    serial: u64,
+}
+
+/// Where the metadata and the handler of a skill are.
+#[derive(Clone, Debug)]
+#[doc(hidden)]
+pub enum Source {
+    /// In a static.
+    Static(&'static SkillDescriptor),
+    /// In a value.
+    Dynamic(Arc<Skill>),
+}
+
+impl Source {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Static(descriptor) => descriptor.name,
+            Self::Dynamic(skill) => &skill.meta.name,
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Static(a), Self::Static(b)) => std::ptr::eq(*a, *b),
+            (Self::Dynamic(a), Self::Dynamic(b)) => Arc::ptr_eq(a, b),
+            (Self::Static(_), Self::Dynamic(_)) | (Self::Dynamic(_), Self::Static(_)) => false,
+        }
+    }
+}
+
+impl DraftSkills {
+    /// Adds what is not there already (the very same skill, named and discovered, is one skill) and
+    /// returns the serial numbers of what was added.
+    pub(super) fn add<V>(&mut self, skills: impl IntoSkills<V>) -> Vec<u64> {
+        let mut added = Vec::new();
+        for source in skills.into_sources() {
+            if self.entries.iter().any(|entry| entry.source.is(&source)) {
+                continue;
+            }
+            self.added += 1;
+            added.push(self.added);
+            self.entries.push(Entry {
+                source,
+                serial: self.added,
+            });
+        }
+        added
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.source.name() != name);
+        self.entries.len() < before
+    }
+
+    pub(super) fn clear(&mut self) -> usize {
+        std::mem::take(&mut self.entries).len()
+    }
+
+    pub(super) fn retract(&mut self, serials: &[u64]) {
+        self.entries
+            .retain(|entry| !serials.contains(&entry.serial));
+    }
+}
+
+/// What [`register`](Skills::register) takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of skills",
+    label = "expected `skills![..]`, a `Skill`, or descriptors",
+    note = "name annotated functions with `skills![lookup_ticket, tickets::close]`",
+    note = "a closure becomes a skill with `Skill::builder(\"name\").handler(|arguments: Arguments| async {{ .. }})`"
+)]
+pub trait IntoSkills<V> {
+    /// The skills.
+    #[doc(hidden)]
+    fn into_sources(self) -> Vec<Source>;
+}
+
+/// How a type is a list of skills.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ByValue;
+/// How a list is a list of skills.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Each<V>(std::marker::PhantomData<V>);
+
+impl IntoSkills<ByValue> for SkillList {
+    fn into_sources(self) -> Vec<Source> {
+        self.iter().map(Source::Static).collect()
+    }
+}
+
+impl IntoSkills<ByValue> for &'static SkillDescriptor {
+    fn into_sources(self) -> Vec<Source> {
+        vec![Source::Static(self)]
+    }
+}
+
+impl IntoSkills<ByValue> for Skill {
+    fn into_sources(self) -> Vec<Source> {
+        vec![Source::Dynamic(Arc::new(self))]
+    }
+}
+
+impl<T: IntoIterator> IntoSkills<Each<T::Item>> for T
+where
+    T::Item: IntoSkills<ByValue>,
+{
+    fn into_sources(self) -> Vec<Source> {
+        self.into_iter()
+            .flat_map(IntoSkills::into_sources)
+            .collect()
+    }
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Draft {
+    /// An empty draft.
+    pub fn new() -> Self {
+        Skills {
+            inner: DraftInner::default(),
+        }
+    }
+
+    /// Starts a skill whose handler is a closure; the handler completes it and hands back the draft.
+    ///
+    /// ```
+    /// # use codex_skills::Draft;
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Echo {
+    ///     /// What to send back.
+    ///     text: String,
+    /// }
+    ///
+    /// let draft = Draft::new()
+    ///     .skill("echo")
+    ///     .description("Send a text back.")
+    ///     .handler(|echo: Echo| async { Ok::<_, std::fmt::Error>(echo.text) });
+    /// assert!(draft.seal().is_ok());
+    /// ```
+    #[track_caller]
+    pub fn skill(self, name: impl Into<String>) -> SkillBuilder<Self> {
+        SkillBuilder::new(name.into(), self)
+    }
+
+    /// Adds every skill that is linked into the program.
+    ///
+    /// A crate of skills that the program never names is not linked, and its skills are not found:
+    /// write `use that_crate as _;`, or ask for them by name with [`expecting`](Self::expecting).
+    pub fn discover(mut self) -> Self {
+        self.inner.skills.add(linked(|_| true));
+        self
+    }
+
+    /// Adds the linked skills of one group. The remark on [`discover`](Self::discover) holds.
+    pub fn discover_group(mut self, group: &str) -> Self {
+        self.inner.skills.add(linked(|d| d.group == Some(group)));
+        self
+    }
+
+    /// Has sealing fail, with an explanation, unless skills of these names are in the draft then.
+    pub fn expecting<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.inner
+            .expected
+            .extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Gives skills their `#[state]`: the value behind every parameter of type `&T`.
+    ///
+    /// A second value of the same type takes the place of the first.
+    pub fn state<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.shared_state(Arc::new(value))
+    }
+
+    /// Like [`state`](Self::state), for a value that others hold too, or of a type without a size
+    /// (`Arc<dyn Store>` for `#[state] store: &dyn Store`).
+    pub fn shared_state<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        self.inner.state.insert(value);
+        self
+    }
+
+    /// Has sealing refuse skills and parameters without a description.
+    pub fn require_documentation(mut self) -> Self {
+        self.inner.documentation_required = true;
+        self
+    }
+
+    /// The names of the skills so far, sorted.
+    #[must_use]
+    pub fn list(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .inner
+            .skills
+            .entries
+            .iter()
+            .map(|entry| entry.source.name())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Checks everything that codex would refuse, drop or shadow, and renders the catalog.
+    ///
+    /// # Errors
+    /// With all problems at once, each with the skill and where it is written.
+    pub fn seal(self) -> Result<Catalog, CatalogError> {
+        super::seal::seal(self.inner)
+    }
+}
+
+impl SkillParent for Draft {
+    type Done = Self;
+
+    fn adopt(mut self, skill: Skill) -> Self {
+        self.inner.skills.add(skill);
+        self
+    }
+}
+
+fn linked(wanted: impl Fn(&SkillDescriptor) -> bool) -> Vec<&'static SkillDescriptor> {
+    inventory::iter::<&'static SkillDescriptor>
+        .into_iter()
+        .copied()
+        .filter(|descriptor| wanted(descriptor))
+        .collect()
+}
+
+/// Why a register callback failed.
+pub(crate) type RegisterError = Box<dyn StdError + Send + Sync>;
+
+/// A draft that takes its time.
+pub(crate) type DraftFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Draft, RegisterError>> + Send + 'a>>;
+
+/// What a register callback returns: the draft, a `Result` of it, or a future of either.
+#[diagnostic::on_unimplemented(
+    message = "the register callback returns `{Self}` instead of the draft",
+    label = "expected the `Draft`, a `Result<Draft, _>`, or a future of one of them",
+    note = "write `|draft| draft.register(skills![..])`, without a semicolon at the end"
+)]
+pub trait IntoDraft<V>: Send {
+    /// The draft.
+    #[doc(hidden)]
+    fn into_draft<'a>(self) -> DraftFuture<'a>
+    where
+        Self: 'a;
+}
+
+/// What a register callback of the blocking client returns: the draft or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "the register callback of the blocking client returns `{Self}` instead of the draft",
+    label = "expected the `Draft` or a `Result<Draft, _>`",
+    note = "an async callback needs the async client: `codex_skills::Client` instead of `codex_skills::blocking::Client`",
+    note = "write `|draft| draft.register(skills![..])`, without a semicolon at the end"
+)]
+pub trait IntoDraftNow<V> {
+    /// The draft.
+    #[doc(hidden)]
+    fn into_draft_now(self) -> Result<Draft, RegisterError>;
+}
+
+/// A callback that returns the draft.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Plainly;
+/// A callback that may fail.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Fallibly;
+/// A callback that takes its time.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Eventually<V>(std::marker::PhantomData<V>);
+
+impl IntoDraftNow<Plainly> for Draft {
+    fn into_draft_now(self) -> Result<Draft, RegisterError> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<RegisterError>> IntoDraftNow<Fallibly> for Result<Draft, E> {
+    fn into_draft_now(self) -> Result<Draft, RegisterError> {
+        self.map_err(Into::into)
+    }
+}
+
+impl IntoDraft<Plainly> for Draft {
+    fn into_draft<'a>(self) -> DraftFuture<'a>
+    where
+        Self: 'a,
+    {
+        Box::pin(ready(Ok(self)))
+    }
+}
+
+impl<E: Into<RegisterError> + Send> IntoDraft<Fallibly> for Result<Draft, E> {
+    fn into_draft<'a>(self) -> DraftFuture<'a>
+    where
+        Self: 'a,
+    {
+        Box::pin(ready(self.map_err(Into::into)))
+    }
+}
+
+impl<F, V> IntoDraft<Eventually<V>> for F
+where
+    F: Future + Send,
+    F::Output: IntoDraftNow<V> + Send,
+{
+    fn into_draft<'a>(self) -> DraftFuture<'a>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.await.into_draft_now() })
+    }
+}
+
+/// The name of a state's type, without the paths that make it hard to read.
+pub(super) fn short_type_name(name: &str) -> String {
+    let mut short = String::with_capacity(name.len());
+    for part in name.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
+        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    short
+}

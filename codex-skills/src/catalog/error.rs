@@ -1,0 +1,184 @@
+//! What is wrong with a catalog, all at once, with the places in the source.
+
+use std::fmt;
+
+use crate::skill::Location;
+
+/// A draft that cannot be sealed, with every reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogError {
+    problems: Vec<CatalogProblem>,
+}
+
+impl CatalogError {
+    pub(super) fn new(problems: Vec<CatalogProblem>) -> Self {
+        Self { problems }
+    }
+
+    /// The problems, in the order of the skills' names.
+    #[must_use]
+    pub fn problems(&self) -> &[CatalogProblem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for CatalogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.as_slice() {
+            [only] => write!(f, "the catalog cannot be sealed: {only}"),
+            problems => {
+                write!(
+                    f,
+                    "the catalog cannot be sealed, {} problems:",
+                    problems.len()
+                )?;
+                for problem in problems {
+                    write!(f, "\n  - {problem}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for CatalogError {}
+
+/// One reason why a draft cannot be sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CatalogProblem {
+    /// Codex refuses, shadows or loses a tool of this name.
+    Name {
+        /// The name.
+        skill: String,
+        /// Where the skill is written.
+        location: Location,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// Two skills have the same name.
+    Duplicate {
+        /// The name.
+        skill: String,
+        /// Where the first is written.
+        first: Location,
+        /// Where the second is written.
+        second: Location,
+    },
+    /// A skill needs state that the draft does not have.
+    MissingState {
+        /// The skill.
+        skill: String,
+        /// Where it is written.
+        location: Location,
+        /// The type of the state.
+        state: String,
+    },
+    /// The input or output schema cannot be used.
+    Schema {
+        /// The skill.
+        skill: String,
+        /// Where it is written.
+        location: Location,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A skill or a parameter has no description, and the draft requires them.
+    Undocumented {
+        /// The skill.
+        skill: String,
+        /// Where it is written.
+        location: Location,
+        /// The parameter; `None` for the skill itself.
+        parameter: Option<String>,
+    },
+    /// A skill that should have been discovered is not linked into the program.
+    NotLinked {
+        /// The name that was expected.
+        skill: String,
+    },
+    /// A deadline of zero, which no call could meet.
+    Timeout {
+        /// The skill.
+        skill: String,
+        /// Where it is written.
+        location: Location,
+    },
+}
+
+impl CatalogProblem {
+    /// The skill that the problem is about.
+    #[must_use]
+    pub fn skill(&self) -> &str {
+        match self {
+            Self::Name { skill, .. }
+            | Self::Duplicate { skill, .. }
+            | Self::MissingState { skill, .. }
+            | Self::Schema { skill, .. }
+            | Self::Undocumented { skill, .. }
+            | Self::NotLinked { skill }
+            | Self::Timeout { skill, .. } => skill,
+        }
+    }
+}
+
+impl fmt::Display for CatalogProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name {
+                skill,
+                location,
+                reason,
+            } => write!(f, "skill `{skill}` ({location}): {reason}"),
+            Self::Duplicate {
+                skill,
+                first,
+                second,
+            } => write!(
+                f,
+                "two skills are called `{skill}`: {first} and {second}; rename one of them"
+            ),
+            Self::MissingState {
+                skill,
+                location,
+                state,
+            } => write!(
+                f,
+                "skill `{skill}` ({location}) needs state of type `{state}`: \
+                 give it to the draft with `.state(..)`, or to `lifecycle!` with `state: ..`"
+            ),
+            Self::Schema {
+                skill,
+                location,
+                reason,
+            } => write!(f, "schema of skill `{skill}` ({location}): {reason}"),
+            Self::Undocumented {
+                skill,
+                location,
+                parameter: None,
+            } => write!(
+                f,
+                "skill `{skill}` ({location}) has no description: write a doc comment on it"
+            ),
+            Self::Undocumented {
+                skill,
+                location,
+                parameter: Some(parameter),
+            } => write!(
+                f,
+                "parameter `{parameter}` of skill `{skill}` ({location}) has no description: \
+                 write a doc comment on it, or an item under `# Arguments`"
+            ),
+            Self::NotLinked { skill } => write!(
+                f,
+                "no skill `{skill}` was found: a crate that the program never names is not linked, \
+                 so nothing in it is discovered; write `use that_crate as _;`, or name the skill in \
+                 `skills![..]`"
+            ),
+            Self::Timeout { skill, location } => write!(
+                f,
+                "skill `{skill}` ({location}) has a deadline of zero, which no call can meet"
+            ),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Which skills a session has: gathered in a [`Draft`], checked and sealed into a [`Catalog`].
+
+mod draft;
+mod error;
+mod phase;
+pub(crate) mod rules;
+mod seal;
+mod sealed;
+
+pub use draft::{Draft, Drafting, IntoDraft, IntoDraftNow, IntoSkills};
+pub use error::{CatalogError, CatalogProblem};
+pub use phase::{CreateTime, Phase, RuntimeSync, Skills};
+pub use sealed::{Catalog, CatalogSkill};
+
+pub(crate) use draft::{DraftFuture, RegisterError};
+pub(crate) use phase::sealed as sealed_phase;
+pub(crate) use seal::fingerprint as fingerprint_of;
+pub(crate) use sealed::Run;

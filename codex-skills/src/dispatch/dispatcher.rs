@@ -1,0 +1,374 @@
+//! The dispatcher of one session: it gives each announced call one run and one answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::ledger::{Claim, Ledger};
+use super::limits::Limits;
+use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
+use super::run::{self, Bounds, Finished};
+use super::submit;
+use crate::catalog::Catalog;
+use crate::runtime::Runtime;
+use crate::skill::{SkillContext, ToolCall};
+
+/// How a call became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// By an event, which may be a repeat of one that was served.
+    Event,
+    /// By the runtime's list of calls that wait, so its answer has not arrived.
+    Waiting,
+}
+
+/// Who is told about settled calls, under the ledger's lock: must not come back to the dispatcher.
+pub(crate) type Settled = dyn Fn(&Arc<DispatchRecord>) + Send + Sync;
+
+/// Runs the calls of one session.
+pub(crate) struct Dispatcher {
+    catalog: Catalog,
+    runtime: Arc<dyn Runtime>,
+    limits: Limits,
+    bounds: Bounds,
+    ledger: Mutex<Ledger<Arc<Running>, Arc<DispatchRecord>>>,
+    cancellation: CancellationToken,
+}
+
+/// A call whose handler runs.
+pub(crate) struct Running {
+    /// The newest announcement: the answer goes to its address.
+    address: Mutex<Arc<ToolCall>>,
+    cancellation: CancellationToken,
+    record: OnceLock<Arc<DispatchRecord>>,
+    settled: Notify,
+}
+
+impl Running {
+    fn new(call: Arc<ToolCall>, cancellation: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            address: Mutex::new(call),
+            cancellation,
+            record: OnceLock::new(),
+            settled: Notify::new(),
+        })
+    }
+
+    /// Waits for the answer. Cancel safe.
+    async fn record(&self) -> Arc<DispatchRecord> {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            if let Some(record) = self.record.get() {
+                return record.clone();
+            }
+            settled.await;
+        }
+    }
+
+    fn address(&self) -> MutexGuard<'_, Arc<ToolCall>> {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that was dispatched, to be waited for or not.
+pub(crate) enum Dispatched {
+    Running(Arc<Running>),
+    Repeat(Arc<DispatchRecord>),
+}
+
+impl Dispatched {
+    /// The record, once the call is settled. Cancel safe: the call goes on.
+    pub(crate) async fn record(self) -> Arc<DispatchRecord> {
+        match self {
+            Self::Running(running) => running.record().await,
+            Self::Repeat(record) => record,
+        }
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn new(catalog: Catalog, runtime: Arc<dyn Runtime>, limits: Limits) -> Self {
+        let output_bytes = runtime
+            .answer_limit()
+            .map_or(limits.output_bytes, |limit| limit.min(limits.output_bytes));
+        Self {
+            catalog,
+            runtime,
+            bounds: Bounds {
+                slots: Arc::new(Semaphore::new(
+                    limits.concurrent_calls.clamp(1, Semaphore::MAX_PERMITS),
+                )),
+                timeout: limits.call_timeout,
+                output_bytes,
+            },
+            ledger: Mutex::new(Ledger::new(limits.settled_calls)),
+            cancellation: CancellationToken::new(),
+            limits,
+        }
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A cancellation that fires with the session's.
+    pub(crate) fn cancellation(&self) -> CancellationToken {
+        self.cancellation.child_token()
+    }
+
+    /// Sees to it that a call is answered, on a task of its own; returns at once. Must be called
+    /// within a tokio runtime.
+    pub(crate) fn dispatch(
+        self: &Arc<Self>,
+        call: Arc<ToolCall>,
+        announced: Announced,
+        settled: &Arc<Settled>,
+    ) -> Dispatched {
+        let running = Running::new(call.clone(), self.cancellation.child_token());
+        let mut ledger = self.ledger();
+        let overloaded = ledger.running_len() >= self.limits.open_calls.max(1);
+        match ledger.claim(&call.key(), running.clone()) {
+            Claim::Join(running) => {
+                // Under the ledger's lock, so that the call cannot be settled in between.
+                *running.address() = call;
+                Dispatched::Running(running)
+            }
+            Claim::Repeat(record) => {
+                drop(ledger);
+                self.repeat(&record, call, announced)
+            }
+            Claim::Run => {
+                drop(ledger);
+                let span = tracing::debug_span!(
+                    target: "codex_skills::dispatch",
+                    "call",
+                    tool = &*call.tool,
+                    session = &*call.session_id,
+                    turn = call.turn_id.as_deref(),
+                    call = call.call_id.as_deref(),
+                );
+                let serve = self
+                    .clone()
+                    .serve(call, running.clone(), overloaded, settled.clone());
+                tokio::spawn(serve.instrument(span));
+                Dispatched::Running(running)
+            }
+        }
+    }
+
+    /// Runs, submits and settles one claimed call.
+    async fn serve(
+        self: Arc<Self>,
+        call: Arc<ToolCall>,
+        running: Arc<Running>,
+        overloaded: bool,
+        settled: Arc<Settled>,
+    ) {
+        let key = call.key();
+        let finished = if overloaded {
+            Finished::without_run(
+                Outcome::Overloaded,
+                format!(
+                    "skill `{}` was not run: {} calls are open already, try again later",
+                    call.tool, self.limits.open_calls
+                ),
+            )
+        } else {
+            // What a handler's destructor throws must not cost the answer either.
+            AssertUnwindSafe(self.run(call.clone(), running.cancellation.clone()))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| {
+                    Finished::without_run(
+                        Outcome::Panicked,
+                        format!("skill `{}` failed: internal error", call.tool),
+                    )
+                })
+        };
+        let output = Arc::new(finished.output);
+        let record = loop {
+            let address = running.address().clone();
+            let submission =
+                submit::submit(&*self.runtime, &address, &output, &self.limits.submission).await;
+            let mut ledger = self.ledger();
+            if !running.address().same_address(&address) {
+                // Announced again at another address meanwhile: the answer goes there too.
+                continue;
+            }
+            let record = Arc::new(DispatchRecord {
+                call: address,
+                output,
+                outcome: finished.outcome,
+                error: finished.error,
+                waited: finished.waited,
+                ran: finished.ran,
+                submission,
+                repeat: false,
+            });
+            ledger.settle(&key, record.clone());
+            // Still under the lock: whoever finds nothing running has been told of every record.
+            settled(&record);
+            break record;
+        };
+        tracing::debug!(
+            target: "codex_skills::dispatch",
+            outcome = %record.outcome,
+            waited = ?record.waited,
+            ran = ?record.ran,
+            submission = ?record.submission.status,
+            "call answered"
+        );
+        let _ = running.record.set(record);
+        running.settled.notify_waiters();
+    }
+
+    /// Runs the handler of a call, without ledger and submission.
+    pub(crate) async fn run(
+        &self,
+        call: Arc<ToolCall>,
+        cancellation: CancellationToken,
+    ) -> Finished {
+        let known = call
+            .namespace
+            .as_deref()
+            .is_none_or(str::is_empty)
+            .then(|| self.catalog.find(&call.tool))
+            .flatten();
+        let Some(skill) = known else {
+            return Finished::without_run(Outcome::UnknownTool, self.unknown(&call));
+        };
+        let context = SkillContext {
+            call,
+            cancellation,
+            deadline: None,
+        };
+        run::run(&self.catalog, skill, context, &self.bounds).await
+    }
+
+    fn unknown(&self, call: &ToolCall) -> String {
+        let tool: String = call.tool.chars().take(128).collect();
+        let tool = match call.namespace.as_deref() {
+            Some(namespace) if !namespace.is_empty() => format!("{namespace}.{tool}"),
+            _ => tool,
+        };
+        let names: Vec<&str> = self.catalog.list().into_iter().take(50).collect();
+        if names.is_empty() {
+            format!("no remote skill registered for `{tool}`: this session has no skills")
+        } else {
+            format!(
+                "no remote skill registered for `{tool}`; there are `{}`",
+                names.join("`, `")
+            )
+        }
+    }
+
+    /// Answers a call that was answered before.
+    fn repeat(
+        self: &Arc<Self>,
+        record: &Arc<DispatchRecord>,
+        call: Arc<ToolCall>,
+        announced: Announced,
+    ) -> Dispatched {
+        let delivered = record.submission.status == SubmissionStatus::Accepted
+            || record.submission.status == SubmissionStatus::Settled;
+        if delivered && announced == Announced::Event && call.same_address(&record.call) {
+            return Dispatched::Repeat(Arc::new(DispatchRecord {
+                submission: SubmissionRecord::unsent(SubmissionStatus::Repeated),
+                repeat: true,
+                ..DispatchRecord::clone(record)
+            }));
+        }
+        let running = Running::new(call.clone(), self.cancellation.child_token());
+        let done = running.clone();
+        let dispatcher = self.clone();
+        let stored = record.clone();
+        tokio::spawn(async move {
+            let submission = submit::submit(
+                &*dispatcher.runtime,
+                &call,
+                &stored.output,
+                &dispatcher.limits.submission,
+            )
+            .await;
+            let again = Arc::new(DispatchRecord {
+                call,
+                submission,
+                repeat: true,
+                ..DispatchRecord::clone(&stored)
+            });
+            // The next repeat is judged by the newest address.
+            dispatcher
+                .ledger()
+                .settle(&stored.call.key(), again.clone());
+            let _ = done.record.set(again);
+            done.settled.notify_waiters();
+        });
+        Dispatched::Running(running)
+    }
+
+    /// Cancels the calls of a turn.
+    pub(crate) fn cancel_turn(&self, turn_id: &str) {
+        for (key, running) in self.ledger().running() {
+            if key.turn_id.as_deref() == Some(turn_id) {
+                running.cancellation.cancel();
+            }
+        }
+    }
+
+    /// Cancels one call that needs no answer any more.
+    pub(crate) fn cancel_call(&self, call: &ToolCall) {
+        let expired = call.key();
+        for (key, running) in self.ledger().running() {
+            if *key == expired {
+                running.cancellation.cancel();
+            }
+        }
+    }
+
+    /// Cancels everything, now and later.
+    pub(crate) fn cancel_all(&self) -> usize {
+        self.cancellation.cancel();
+        self.ledger().running_len()
+    }
+
+    /// Waits until no call of the turn (of the whole session without one) is unsettled. Cancel safe.
+    pub(crate) async fn settled(&self, turn_id: Option<&str>) {
+        loop {
+            let open: Vec<Arc<Running>> = self
+                .ledger()
+                .running()
+                .filter(|(key, _)| turn_id.is_none_or(|turn| key.turn_id.as_deref() == Some(turn)))
+                .map(|(_, running)| running.clone())
+                .collect();
+            if open.is_empty() {
+                return;
+            }
+            for running in open {
+                running.record().await;
+            }
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger<Arc<Running>, Arc<DispatchRecord>>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("catalog", &self.catalog)
+            .field("runtime", &self.runtime)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! Which calls were seen: a pure state machine that makes a handler run once.
+//!
+//! Generic over what is kept for a running and for a settled call, so that another ledger (one that
+//! survives the process) can keep plain data.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::skill::call::CallKey;
+
+/// What to do with an announced call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Claim<R, S> {
+    /// Run it: it is the caller's now.
+    Run,
+    /// Its handler runs already.
+    Join(R),
+    /// It was answered.
+    Repeat(S),
+}
+
+#[derive(Debug)]
+enum Entry<R, S> {
+    Running(R),
+    Settled(S),
+}
+
+/// The calls of one session.
+#[derive(Debug)]
+pub(crate) struct Ledger<R, S> {
+    entries: HashMap<CallKey, Entry<R, S>>,
+    settled: VecDeque<CallKey>,
+    capacity: usize,
+}
+
+impl<R: Clone, S: Clone> Ledger<R, S> {
+    /// A ledger that remembers `capacity` settled calls, at least the newest.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            settled: VecDeque::new(),
+            capacity: capacity.max(1),
+        }
+    }
+
+    /// Claims a call. `Run` is said once for a key, for as long as the ledger remembers it.
+    pub(crate) fn claim(&mut self, key: &CallKey, running: R) -> Claim<R, S> {
+        match self.entries.get(key) {
+            Some(Entry::Running(running)) => Claim::Join(running.clone()),
+            Some(Entry::Settled(settled)) => Claim::Repeat(settled.clone()),
+            None => {
+                self.entries.insert(key.clone(), Entry::Running(running));
+                Claim::Run
+            }
+        }
+    }
+
+    /// Notes the answer of a call that was claimed, and forgets the oldest beyond the capacity.
+    pub(crate) fn settle(&mut self, key: &CallKey, answer: S) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let was_running = matches!(entry, Entry::Running(_));
+        *entry = Entry::Settled(answer);
+        if was_running {
+            self.settled.push_back(key.clone());
+        }
+        while self.settled.len() > self.capacity {
+            if let Some(oldest) = self.settled.pop_front() {
+                self.entries.remove(&oldest);
+            }
+        }
+    }
+
+    /// The calls whose handlers run.
+    pub(crate) fn running(&self) -> impl Iterator<Item = (&CallKey, &R)> {
+        self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Running(running) => Some((key, running)),
+            Entry::Settled(_) => None,
+        })
+    }
+
+    /// How many handlers run.
+    pub(crate) fn running_len(&self) -> usize {
+        self.entries.len() - self.settled.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::skill::call::CallIdentity;
+
+    fn key(id: &str) -> CallKey {
+        CallKey {
+            thread_id: "t".into(),
+            turn_id: Some("u".into()),
+            id: CallIdentity::Call(id.into()),
+        }
+    }
+
+    #[test]
+    fn a_call_runs_once_then_joins_then_repeats() {
+        let mut ledger = Ledger::new(8);
+        assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
+        assert_eq!(ledger.claim(&key("a"), 2), Claim::Join(1));
+        ledger.settle(&key("a"), "answer");
+        assert_eq!(ledger.claim(&key("a"), 3), Claim::Repeat("answer"));
+    }
+
+    #[test]
+    fn the_same_call_id_in_another_turn_is_another_call() {
+        let mut ledger: Ledger<u8, ()> = Ledger::new(8);
+        let mut other = key("a");
+        other.turn_id = Some("v".into());
+        assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
+        assert_eq!(ledger.claim(&other, 2), Claim::Run);
+        assert_eq!(ledger.running_len(), 2);
+    }
+
+    #[test]
+    fn the_oldest_settled_call_is_forgotten_and_no_running_one() {
+        let mut ledger = Ledger::new(2);
+        assert_eq!(ledger.claim(&key("running"), 0), Claim::Run);
+        for id in ["a", "b", "c"] {
+            ledger.claim(&key(id), 0);
+            ledger.settle(&key(id), id.to_owned());
+        }
+        assert_eq!(ledger.claim(&key("b"), 1), Claim::Repeat("b".to_owned()));
+        assert_eq!(ledger.claim(&key("c"), 1), Claim::Repeat("c".to_owned()));
+        assert_eq!(ledger.claim(&key("running"), 1), Claim::Join(0));
+        assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
+    }
+
+    #[test]
+    fn a_capacity_of_zero_still_remembers_the_newest() {
+        let mut ledger = Ledger::new(0);
+        ledger.claim(&key("a"), 0);
+        ledger.settle(&key("a"), ());
+        assert_eq!(ledger.claim(&key("a"), 0), Claim::Repeat(()));
+        ledger.settle(&key("never claimed"), ());
+        assert_eq!(ledger.running_len(), 0);
+    }
+}

@@ -1,0 +1,69 @@
+//! The bounds of a session, each with a default.
+
+use std::time::Duration;
+
+/// The bounds of dispatching, for a client or a single session.
+///
+/// ```
+/// use std::time::Duration;
+/// use codex_skills::Limits;
+///
+/// let limits = Limits { call_timeout: Duration::from_secs(10), ..Limits::default() };
+/// assert_eq!(limits.output_bytes, 8 * 1024 * 1024);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// How long a call may take, from its arrival to its answer, waiting included, unless the skill
+    /// has a deadline of its own. Codex has no deadline. Default: 60 seconds.
+    pub call_timeout: Duration,
+    /// How many handlers of a session run at the same time. Default: 16 for each core.
+    pub concurrent_calls: usize,
+    /// How many calls of a session may be unanswered, running ones included; further calls are
+    /// answered with a failure at once. Default: 1024.
+    pub open_calls: usize,
+    /// The largest answer in bytes, as JSON; the runtime's own limit holds as well. Default: 8 MiB.
+    pub output_bytes: usize,
+    /// How many answered calls of a session are remembered, to recognise repeats; the oldest are
+    /// forgotten first. Default: 4096.
+    pub settled_calls: usize,
+    /// How many ended turns of a session are remembered with their replies and records. Default: 64.
+    pub remembered_turns: usize,
+    /// How often and how fast an answer that did not arrive is sent again.
+    pub submission: RetryPolicy,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            call_timeout: Duration::from_secs(60),
+            concurrent_calls: 16 * cores,
+            open_calls: 1024,
+            output_bytes: 8 * 1024 * 1024,
+            settled_calls: 4096,
+            remembered_turns: 64,
+            submission: RetryPolicy::default(),
+        }
+    }
+}
+
+/// How often and how fast something is tried again. Delays double and are jittered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// All attempts together, the first included; 0 counts as 1. Default: 3.
+    pub attempts: usize,
+    /// The delay before the second attempt. Default: 50 milliseconds; zero: no delays.
+    pub delay: Duration,
+    /// The longest delay. Default: 2 seconds.
+    pub max_delay: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            delay: Duration::from_millis(50),
+            max_delay: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Calling a catalog without a session: for unit tests of skills.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::limits::Limits;
+use super::run::{self, Bounds};
+use crate::catalog::Catalog;
+use crate::skill::{SkillContext, SkillOutput, ToolCall};
+
+/// A skill could not be called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The catalog has no skill of this name.
+    #[error("the catalog has no skill `{name}`; it has {known:?}")]
+    UnknownSkill {
+        /// The name that was asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The arguments do not serialize.
+    #[error("the arguments of `{name}` do not serialize: {reason}")]
+    Arguments {
+        /// The skill.
+        name: String,
+        /// What the serializer says.
+        reason: String,
+    },
+}
+
+impl Catalog {
+    /// Calls a skill as a session would, with decoding, validation, deadline and limits, and returns
+    /// what the model would read. A handler's failure is an answer too: see
+    /// [`is_success`](SkillOutput::is_success).
+    ///
+    /// ```
+    /// # use codex_skills::{skill, skills, Draft};
+    /// #[skill]
+    /// fn double(number: i64) -> i64 {
+    ///     number * 2
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// let output = catalog.call("double", serde_json::json!({"number": 21})).await?;
+    /// assert_eq!(output.to_text(), "42");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such skill, or the arguments do not serialize.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops an asynchronous handler; a synchronous one runs to its end.
+    pub async fn call(
+        &self,
+        name: &str,
+        arguments: impl Serialize + Send,
+    ) -> Result<SkillOutput, CallError> {
+        let skill = self.find(name).ok_or_else(|| CallError::UnknownSkill {
+            name: name.to_owned(),
+            known: self.list().into_iter().map(str::to_owned).collect(),
+        })?;
+        let arguments = to_raw_value(&arguments).map_err(|error| CallError::Arguments {
+            name: name.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let limits = Limits::default();
+        let context = SkillContext {
+            call: Arc::new(ToolCall::new("local".into(), name.into(), arguments.into())),
+            cancellation: CancellationToken::new(),
+            deadline: None,
+        };
+        let bounds = Bounds {
+            slots: Arc::new(Semaphore::new(1)),
+            timeout: limits.call_timeout,
+            output_bytes: limits.output_bytes,
+        };
+        Ok(run::run(self, skill, context, &bounds).await.output)
+    }
+}

@@ -1,0 +1,18 @@
+//! From a call to its answer: claim it once, run the handler, submit, record.
+//!
+//! The [`ledger`] decides, [`run`] runs, [`submit`] delivers; the [`Dispatcher`] of a session ties them
+//! together. It knows runtimes by their trait and sessions not at all.
+
+mod dispatcher;
+mod ledger;
+mod limits;
+mod local;
+mod record;
+mod run;
+mod submit;
+
+pub use limits::{Limits, RetryPolicy};
+pub use local::CallError;
+pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
+
+pub(crate) use dispatcher::{Announced, Dispatcher};

@@ -1,0 +1,242 @@
+//! What is kept of a dispatched call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::skill::{RequestId, SkillOutput, ToolCall};
+
+/// One call, how it was answered, and what became of the answer.
+#[derive(Clone, Debug)]
+pub struct DispatchRecord {
+    pub(crate) call: Arc<ToolCall>,
+    pub(crate) output: Arc<SkillOutput>,
+    pub(crate) outcome: Outcome,
+    pub(crate) error: Option<String>,
+    pub(crate) waited: Duration,
+    pub(crate) ran: Duration,
+    pub(crate) submission: SubmissionRecord,
+    pub(crate) repeat: bool,
+}
+
+impl DispatchRecord {
+    /// The tool that was called.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.call.tool
+    }
+
+    /// The arguments as they came, as JSON text.
+    #[must_use]
+    pub fn arguments(&self) -> &str {
+        self.call.arguments.get()
+    }
+
+    /// The call with all its ids.
+    #[must_use]
+    pub fn call(&self) -> &ToolCall {
+        &self.call
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        &self.call.session_id
+    }
+
+    /// The turn.
+    #[must_use]
+    pub fn turn_id(&self) -> Option<&str> {
+        self.call.turn_id.as_deref()
+    }
+
+    /// The model's id of the call.
+    #[must_use]
+    pub fn call_id(&self) -> Option<&str> {
+        self.call.call_id.as_deref()
+    }
+
+    /// Where the answer went.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.call.request_id.as_ref()
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn output(&self) -> &SkillOutput {
+        &self.output
+    }
+
+    /// How the handler fared.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether the handler succeeded and its answer arrived.
+    #[must_use]
+    pub fn is_handled(&self) -> bool {
+        self.outcome == Outcome::Completed
+            && !matches!(
+                self.submission.status,
+                SubmissionStatus::Refused | SubmissionStatus::Exhausted
+            )
+    }
+
+    /// What went wrong, with the handler or on the way. May say more than the model is told.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref().or(self.submission.error.as_deref())
+    }
+
+    /// From the call's arrival until its handler began, or until it was answered without one.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// How long the handler ran.
+    #[must_use]
+    pub fn ran(&self) -> Duration {
+        self.ran
+    }
+
+    /// What became of the answer.
+    #[must_use]
+    pub fn submission(&self) -> &SubmissionRecord {
+        &self.submission
+    }
+
+    /// Whether the call had been answered before, so that no handler ran for this announcement.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.repeat
+    }
+}
+
+impl fmt::Display for DispatchRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arguments: String = self.arguments().chars().take(200).collect();
+        write!(
+            f,
+            "{}({arguments}) -> {} in {:.1?}",
+            self.tool(),
+            self.outcome,
+            self.waited + self.ran
+        )
+    }
+}
+
+/// How a handler fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It answered.
+    Completed,
+    /// It returned an error or an explicit failure.
+    Failed,
+    /// It was not run: the arguments do not fit.
+    InvalidArguments,
+    /// It was not run: the catalog has no such skill.
+    UnknownTool,
+    /// It panicked.
+    Panicked,
+    /// It took too long.
+    TimedOut,
+    /// The turn, the session or the client ended first.
+    Cancelled,
+    /// It answered more than can be carried.
+    TooLarge,
+    /// It was not run: too many calls of the session are open.
+    Overloaded,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::InvalidArguments => "invalid arguments",
+            Self::UnknownTool => "unknown tool",
+            Self::Panicked => "panicked",
+            Self::TimedOut => "timed out",
+            Self::Cancelled => "cancelled",
+            Self::TooLarge => "too large",
+            Self::Overloaded => "overloaded",
+        })
+    }
+}
+
+/// What became of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubmissionRecord {
+    pub(crate) status: SubmissionStatus,
+    pub(crate) code: Option<String>,
+    pub(crate) attempts: usize,
+    pub(crate) error: Option<String>,
+}
+
+impl SubmissionRecord {
+    pub(crate) fn unsent(status: SubmissionStatus) -> Self {
+        Self {
+            status,
+            code: None,
+            attempts: 0,
+            error: None,
+        }
+    }
+
+    /// How it ended.
+    #[must_use]
+    pub fn status(&self) -> SubmissionStatus {
+        self.status
+    }
+
+    /// What the runtime calls it.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// How often it was sent.
+    #[must_use]
+    pub fn attempts(&self) -> usize {
+        self.attempts
+    }
+
+    /// Whether nothing was left to do because the call had been answered before.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        matches!(
+            self.status,
+            SubmissionStatus::Settled | SubmissionStatus::Repeated
+        )
+    }
+
+    /// What went wrong on the way.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+}
+
+/// How a submission ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SubmissionStatus {
+    /// The runtime took the answer.
+    Accepted,
+    /// The runtime says that the call needs no answer any more.
+    Settled,
+    /// The runtime took this very answer before; it was not sent again.
+    Repeated,
+    /// The call has no request id: there is nowhere to send an answer.
+    NoRequestId,
+    /// Nobody asked for submission.
+    NotSubmitted,
+    /// The runtime will never take it.
+    Refused,
+    /// It did not arrive in all attempts.
+    Exhausted,
+}

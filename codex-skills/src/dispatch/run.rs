@@ -1,0 +1,308 @@
+//! Running one handler: decode, wait for a place, keep the deadline, catch what it throws.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::record::Outcome;
+use crate::catalog::{Catalog, CatalogSkill, Run};
+use crate::skill::context::Invocation;
+use crate::skill::descriptor::Answer;
+use crate::skill::output::FailureKind;
+use crate::skill::{SkillContext, SkillFailure, SkillOutput};
+
+/// The longest error text that the model is shown, in bytes.
+const EXPLANATION_BYTES: usize = 8 * 1024;
+
+/// An answer before it is sent.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) output: SkillOutput,
+    pub(crate) outcome: Outcome,
+    /// What a developer should know and the model need not.
+    pub(crate) error: Option<String>,
+    pub(crate) waited: Duration,
+    pub(crate) ran: Duration,
+}
+
+impl Finished {
+    /// An answer that no handler was needed for.
+    pub(crate) fn without_run(outcome: Outcome, text: String) -> Self {
+        Self {
+            error: Some(text.clone()),
+            output: SkillOutput::failure(text),
+            outcome,
+            waited: Duration::ZERO,
+            ran: Duration::ZERO,
+        }
+    }
+}
+
+/// What a handler is run with.
+pub(crate) struct Bounds {
+    /// Places for handlers that run at the same time.
+    pub(crate) slots: Arc<Semaphore>,
+    /// The deadline of skills that have none of their own.
+    pub(crate) timeout: Duration,
+    /// The largest answer in bytes of JSON.
+    pub(crate) output_bytes: usize,
+}
+
+/// Runs the handler of a call. Always answers; never panics on what the handler does.
+pub(crate) async fn run(
+    catalog: &Catalog,
+    skill: &Arc<CatalogSkill>,
+    mut context: SkillContext,
+    bounds: &Bounds,
+) -> Finished {
+    let arrived = Instant::now();
+    let timeout = skill.timeout().unwrap_or(bounds.timeout);
+    let deadline = arrived.checked_add(timeout);
+    context.deadline = deadline;
+    let mut began = None;
+    let ended = {
+        let work =
+            AssertUnwindSafe(work(catalog, skill, &context, bounds, &mut began)).catch_unwind();
+        let cancellation = context.cancellation.clone();
+        tokio::select! {
+            biased;
+            answered = work => match answered {
+                Ok(Worked::Answered(answer)) => Ended::Answered(answer),
+                Ok(Worked::Panicked(message)) => Ended::Panicked(message),
+                Err(panic) => Ended::Panicked(panic_message(panic.as_ref())),
+            },
+            () = cancellation.cancelled() => Ended::Cancelled,
+            () = expiry(deadline) => Ended::TimedOut,
+        }
+    };
+    // Work that the handler started elsewhere learns that nobody waits.
+    context.cancellation.cancel();
+    let now = Instant::now();
+    let (waited, ran) = match began {
+        Some(began) => (began - arrived, now - began),
+        None => (now - arrived, Duration::ZERO),
+    };
+    let (output, outcome, error) = conclude(skill.name(), ended, timeout, began.is_some());
+    limit(
+        skill.name(),
+        Finished {
+            output,
+            outcome,
+            error,
+            waited,
+            ran,
+        },
+        bounds.output_bytes,
+    )
+}
+
+enum Worked {
+    Answered(Answer),
+    Panicked(String),
+}
+
+enum Ended {
+    Answered(Answer),
+    Panicked(String),
+    Cancelled,
+    TimedOut,
+}
+
+async fn expiry(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A place to run in. A synchronous handler keeps it until it returns, even when nobody waits for it
+/// any more: so handlers that ignore their cancellation stay bounded too.
+struct Place {
+    _turn: Option<OwnedMutexGuard<()>>,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+async fn work(
+    catalog: &Catalog,
+    skill: &Arc<CatalogSkill>,
+    context: &SkillContext,
+    bounds: &Bounds,
+    began: &mut Option<Instant>,
+) -> Worked {
+    if let Err(failure) = skill.validate(&context.call.arguments) {
+        return Worked::Answered(Err(failure));
+    }
+    let turn = match skill.turnstile() {
+        Some(turnstile) => Some(turnstile.clone().lock_owned().await),
+        None => None,
+    };
+    let place = Place {
+        _turn: turn,
+        // The semaphore is never closed.
+        _slot: bounds.slots.clone().acquire_owned().await.ok(),
+    };
+    *began = Some(Instant::now());
+    let invocation = Invocation {
+        context: context.clone(),
+        state: catalog.state().clone(),
+    };
+    match skill.run() {
+        Run::AsyncStatic(handler) => Worked::Answered(handler(invocation).await),
+        Run::Async(handler) => Worked::Answered(handler(invocation).await),
+        Run::Inline(handler) => Worked::Answered(handler(invocation)),
+        Run::Blocking(handler) => {
+            let handler = handler.clone();
+            let running = tokio::task::spawn_blocking(move || {
+                let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
+                drop(place);
+                answer
+            });
+            match running.await {
+                Ok(Ok(answer)) => Worked::Answered(answer),
+                Ok(Err(panic)) => Worked::Panicked(panic_message(panic.as_ref())),
+                Err(error) => Worked::Panicked(error.to_string()),
+            }
+        }
+    }
+}
+
+fn conclude(
+    name: &str,
+    ended: Ended,
+    timeout: Duration,
+    began: bool,
+) -> (SkillOutput, Outcome, Option<String>) {
+    let failure = |outcome, text: String, error: Option<String>| {
+        let error = error.unwrap_or_else(|| text.clone());
+        (SkillOutput::failure(text), outcome, Some(error))
+    };
+    match ended {
+        Ended::Answered(Ok(output)) if output.is_success() => (output, Outcome::Completed, None),
+        Ended::Answered(Ok(output)) => {
+            let text = output.to_text().into_owned();
+            (output, Outcome::Failed, Some(text))
+        }
+        Ended::Answered(Err(SkillFailure { kind, message })) => {
+            let shown = shorten(&message);
+            match kind {
+                FailureKind::Arguments => failure(
+                    Outcome::InvalidArguments,
+                    format!("skill `{name}` was not run, its arguments are invalid: {shown}"),
+                    Some(message),
+                ),
+                FailureKind::Handler => failure(
+                    Outcome::Failed,
+                    format!("skill `{name}` failed: {shown}"),
+                    Some(message),
+                ),
+            }
+        }
+        Ended::Panicked(message) => failure(
+            Outcome::Panicked,
+            format!("skill `{name}` failed: internal error"),
+            Some(format!("panicked: {message}")),
+        ),
+        Ended::Cancelled => failure(
+            Outcome::Cancelled,
+            format!("skill `{name}` was cancelled before it answered"),
+            None,
+        ),
+        Ended::TimedOut => failure(
+            Outcome::TimedOut,
+            if began {
+                format!("skill `{name}` failed: no answer within {timeout:?}")
+            } else {
+                format!("skill `{name}` was not run: it waited for other calls for {timeout:?}")
+            },
+            None,
+        ),
+    }
+}
+
+fn limit(name: &str, finished: Finished, limit: usize) -> Finished {
+    match encoded_len(&finished.output, limit) {
+        Some(len) if len > limit => {
+            let text = format!(
+                "skill `{name}` failed: its answer of {len} bytes is over the limit of {limit} bytes; \
+                 ask for less of it"
+            );
+            Finished {
+                output: SkillOutput::failure(text.clone()),
+                outcome: Outcome::TooLarge,
+                error: Some(text),
+                ..finished
+            }
+        }
+        _ => finished,
+    }
+}
+
+/// The length of the answer as JSON, where it could be over the limit at all: escapes make a text up
+/// to six times as long.
+fn encoded_len(output: &SkillOutput, limit: usize) -> Option<usize> {
+    let rough = output
+        .content_len()
+        .saturating_mul(6)
+        .saturating_add(output.items().len().saturating_mul(64) + 64);
+    if rough <= limit {
+        return None;
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, output).ok()?;
+    Some(count.0)
+}
+
+struct Count(usize);
+
+impl std::io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// At most [`EXPLANATION_BYTES`] of a text, cut at a character.
+fn shorten(text: &str) -> String {
+    if text.len() <= EXPLANATION_BYTES {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(EXPLANATION_BYTES);
+    format!("{} … ({} bytes more)", &text[..end], text.len() - end)
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_counts_escapes() {
+        let output = SkillOutput::text("\u{1}".repeat(100));
+        let exact = serde_json::to_string(&output).map(|json| json.len()).ok();
+        assert_eq!(encoded_len(&output, 10), exact);
+        assert_eq!(encoded_len(&output, 1_000_000), None);
+    }
+
+    #[test]
+    fn a_long_explanation_is_cut_at_a_character() {
+        let text = "ä".repeat(EXPLANATION_BYTES);
+        assert!(shorten(&text).ends_with("bytes more)"));
+        assert_eq!(shorten("short"), "short");
+    }
+}

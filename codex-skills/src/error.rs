@@ -1,0 +1,144 @@
+//! What can go wrong, in the terms of somebody who can do something about it.
+
+use std::error::Error as StdError;
+
+use crate::catalog::{CatalogError, RegisterError};
+use crate::runtime::{RuntimeError, TurnStatus};
+use crate::session::{CleanupReport, TurnIncomplete};
+
+/// An error of a client or a session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The catalog cannot be sealed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The register callback failed.
+    #[error("the register callback failed: {0}")]
+    Register(#[source] RegisterError),
+    /// The runtime failed, refused, or cannot be reached.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// An option has a value that makes no sense.
+    #[error("option `{option}`: {reason}")]
+    InvalidOption {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The turn did not end in time. It was interrupted.
+    #[error("turn {} did not end within {after:?} and was interrupted; {}", .turn.turn_id, .turn.summary())]
+    TurnTimeout {
+        /// How long it was given.
+        after: std::time::Duration,
+        /// What had happened until then.
+        turn: Box<TurnIncomplete>,
+    },
+    /// The turn ended, but not in one of the statuses that were asked for.
+    #[error("turn {} ended as {}, expected {}{}; {}", .turn.turn_id, .turn.status, listed(.expected), because(.turn.error.as_deref()), .turn.summary())]
+    TurnEnded {
+        /// The statuses that were asked for.
+        expected: Vec<TurnStatus>,
+        /// What had happened until then.
+        turn: Box<TurnIncomplete>,
+    },
+    /// The turn ended without the reply that was required.
+    #[error("turn {} ended as {} without a reply{}; {}", .turn.turn_id, .turn.status, because(.turn.error.as_deref()), .turn.summary())]
+    NoReply {
+        /// What had happened until then.
+        turn: Box<TurnIncomplete>,
+    },
+    /// The session was closed meanwhile.
+    #[error("session {session_id} is closed: {reason}")]
+    SessionClosed {
+        /// The session.
+        session_id: String,
+        /// Why.
+        reason: String,
+        /// What had happened in the turn that was waited for.
+        turn: Option<Box<TurnIncomplete>>,
+    },
+    /// The session was created with other tools than the catalog has.
+    #[error(
+        "session {session_id} was created with other tools than this catalog has ({created} and {catalog}): \
+         codex takes tools at creation only, so resume it with the same skills or create another session"
+    )]
+    OtherCatalog {
+        /// The session.
+        session_id: String,
+        /// The fingerprint of the session's tools.
+        created: String,
+        /// The fingerprint of the catalog.
+        catalog: String,
+    },
+    /// The client is shutting down.
+    #[error("the client is shutting down and opens no sessions")]
+    ShuttingDown,
+    /// The session could not be cleaned up, and the caller asked to be told.
+    #[error("session {} was not cleaned up: {}", .0.session_id(), .0.delete_error().map_or_else(String::new, ToString::to_string))]
+    Cleanup(Box<CleanupReport>),
+    /// An error of the program's own, from the body of a [`lifecycle!`](crate::lifecycle) block.
+    #[error(transparent)]
+    Other(Box<dyn StdError + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps an error of another kind, so that `?` can carry it out of a
+    /// [`lifecycle!`](crate::lifecycle) block: `read().map_err(Error::other)?`.
+    pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// Whether a turn took too long.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::TurnTimeout { .. })
+    }
+
+    /// What is known of the turn that was waited for, with the calls that were dispatched.
+    #[must_use]
+    pub fn turn(&self) -> Option<&TurnIncomplete> {
+        match self {
+            Self::TurnTimeout { turn, .. }
+            | Self::TurnEnded { turn, .. }
+            | Self::NoReply { turn } => Some(turn),
+            Self::SessionClosed { turn, .. } => turn.as_deref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn option(option: &'static str, reason: impl Into<String>) -> Self {
+        Self::InvalidOption {
+            option,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::other(error)
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::other(error)
+    }
+}
+
+impl From<crate::dispatch::CallError> for Error {
+    fn from(error: crate::dispatch::CallError) -> Self {
+        Self::other(error)
+    }
+}
+
+fn listed(statuses: &[TurnStatus]) -> String {
+    let names: Vec<&str> = statuses.iter().map(TurnStatus::as_str).collect();
+    names.join(" or ")
+}
+
+fn because(error: Option<&str>) -> String {
+    error.map_or_else(String::new, |error| format!(" ({error})"))
+}

@@ -1,0 +1,250 @@
+//! A runtime inside this process: real sessions and turns, with a model of your choice, and nothing
+//! installed. As strict as codex: what codex refuses is refused here, in the same words.
+
+mod demo;
+mod model;
+mod script;
+mod session;
+mod strict;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use self::demo::Demo;
+use self::model::AnyModel;
+use self::script::Script;
+use self::session::EmbeddedSession;
+use super::{
+    Accepted, Created, Deletion, Event, EventSink, NewSession, Resumed, Runtime, RuntimeError,
+    RuntimeErrorKind, RuntimeFuture, SendRequest, Submission,
+};
+use crate::session::Client;
+use crate::skill::{SkillOutput, ToolCall};
+
+pub use self::model::{Content, HistoryItem, Model, ModelError, ModelItem, ModelTool, ModelTurn};
+pub use self::script::Step;
+
+const NAME: &str = "the embedded runtime";
+
+/// The runtime inside this process.
+///
+/// Sessions and their history live in memory and end with the runtime. Turns run on the tokio runtime
+/// that sent them.
+pub struct Embedded {
+    model: Arc<dyn AnyModel>,
+    sessions: Mutex<HashMap<Arc<str>, Arc<EmbeddedSession>>>,
+    /// From 0, as in a codex process, and shared by all sessions.
+    request_ids: Arc<AtomicU64>,
+}
+
+impl Embedded {
+    /// A client whose model is a keyword matcher, not a language model: it calls the skills that a request
+    /// names, fills their parameters from quoted texts, identifiers like `ABC-123` and numbers in the
+    /// request, and replies with what they answered. It makes examples run without an account.
+    #[must_use]
+    pub fn demo() -> Client<Self> {
+        Self::with_model(Demo)
+    }
+
+    /// A client whose model follows a script, in each session from its beginning. After the last step it
+    /// says the outputs of the turn.
+    ///
+    /// ```
+    /// use codex_skills::Embedded;
+    /// use codex_skills::embedded::Step;
+    /// use serde_json::json;
+    ///
+    /// let codex = Embedded::scripted([
+    ///     Step::call("lookup_ticket", json!({"ticket_id": "ABC-123"})),
+    ///     Step::say("It is open."),
+    /// ]);
+    /// # drop(codex);
+    /// ```
+    #[must_use]
+    pub fn scripted(steps: impl IntoIterator<Item = Step>) -> Client<Self> {
+        Self::with_model(Script::new(steps.into_iter().collect()))
+    }
+
+    /// A client with a model of your own.
+    #[must_use]
+    pub fn with_model(model: impl Model) -> Client<Self> {
+        Client::new(Self {
+            model: Arc::new(model),
+            sessions: Mutex::default(),
+            request_ids: Arc::default(),
+        })
+    }
+
+    /// The ids of the sessions there are.
+    #[must_use]
+    pub fn session_ids(&self) -> Vec<String> {
+        self.sessions().keys().map(ToString::to_string).collect()
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// The conversation of a session; `None` when there is no such session.
+    #[must_use]
+    pub fn history(&self, session_id: &str) -> Option<Vec<HistoryItem>> {
+        let session = self.sessions().get(session_id).cloned();
+        session.map(|session| session.history())
+    }
+
+    fn find(
+        &self,
+        session_id: &str,
+        operation: &'static str,
+    ) -> Result<Arc<EmbeddedSession>, RuntimeError> {
+        self.sessions().get(session_id).cloned().ok_or_else(|| {
+            RuntimeError::new(
+                NAME,
+                operation,
+                RuntimeErrorKind::NotFound,
+                format!("thread not found: {session_id}"),
+            )
+        })
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<EmbeddedSession>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn create(&self, request: &NewSession) -> Result<Created, RuntimeError> {
+        let tools = match &request.dynamic_tools {
+            None => Vec::new(),
+            Some(raw) => serde_json::from_str::<Value>(raw.get())
+                .map_err(|error| error.to_string())
+                .and_then(|tools| strict::check_dynamic_tools(&tools))
+                .map_err(|reason| refused("create the session", reason))?,
+        };
+        let id: Arc<str> = Uuid::now_v7().to_string().into();
+        let session = EmbeddedSession::new(
+            id.clone(),
+            self.model.clone(),
+            self.request_ids.clone(),
+            tools,
+            request,
+        );
+        let payload = session.created();
+        self.sessions().insert(id.clone(), Arc::new(session));
+        Ok(Created::new(id, payload))
+    }
+}
+
+fn refused(operation: &'static str, reason: impl Into<String>) -> RuntimeError {
+    RuntimeError::new(NAME, operation, RuntimeErrorKind::Refused, reason)
+}
+
+impl Runtime for Embedded {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
+        Box::pin(async move { self.create(&request) })
+    }
+
+    fn subscribe(&self, session_id: Arc<str>, events: Weak<dyn EventSink>) {
+        if let Some(session) = self.sessions().get(&session_id) {
+            session.subscribe(events);
+        }
+    }
+
+    fn resume(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Resumed> {
+        Box::pin(async move {
+            let session = self.find(&session_id, "resume the session")?;
+            // Calls that wait are announced again (contract §2.7).
+            for call in session.pending_calls() {
+                session.deliver(Event::ToolCall(call));
+            }
+            Ok(Resumed::new(session.raw_tools()))
+        })
+    }
+
+    fn send(&self, session_id: Arc<str>, request: SendRequest) -> RuntimeFuture<'_, Accepted> {
+        Box::pin(async move {
+            self.find(&session_id, "send the request")?
+                .send(request.text)
+                .map_err(|reason| refused("send the request", reason))
+        })
+    }
+
+    fn interrupt(&self, session_id: Arc<str>, turn_id: Option<Arc<str>>) -> RuntimeFuture<'_, ()> {
+        Box::pin(async move {
+            self.find(&session_id, "interrupt the turn")?
+                .interrupt(turn_id.as_deref())
+                .await
+                .map_err(|reason| refused("interrupt the turn", reason))
+        })
+    }
+
+    fn pending_calls(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>> {
+        Box::pin(async move {
+            let session = self.sessions().get(&session_id).cloned();
+            let calls = session.map(|session| session.pending_calls());
+            Ok(calls
+                .into_iter()
+                .flatten()
+                .map(|call| ToolCall::clone(&call))
+                .collect())
+        })
+    }
+
+    fn answer(
+        &self,
+        call: Arc<ToolCall>,
+        output: Arc<SkillOutput>,
+    ) -> RuntimeFuture<'_, Submission> {
+        Box::pin(async move {
+            let session = self.sessions().get(&call.session_id).cloned();
+            let answered = session.is_some_and(|session| session.answer(&call, output));
+            // Codex ignores late and second answers; here they are at least told.
+            Ok(if answered {
+                Submission::Accepted
+            } else {
+                Submission::Settled {
+                    code: "not_found".to_owned(),
+                }
+            })
+        })
+    }
+
+    fn detail(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Value> {
+        Box::pin(async move { Ok(self.find(&session_id, "read the session")?.detail()) })
+    }
+
+    fn delete_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Deletion> {
+        Box::pin(async move {
+            let session = self.sessions().remove(&session_id);
+            let status = match session {
+                Some(session) => {
+                    session.delete().await;
+                    "ok"
+                }
+                None => "not_found",
+            };
+            Ok(Deletion::new(
+                status,
+                serde_json::json!({"status": status, "sessionId": &*session_id}),
+            ))
+        })
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded")
+            .field("sessions", &self.session_count())
+            .field("requests", &self.request_ids.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! What plays the model's part: anything that turns a conversation into calls and messages.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::skill::SkillOutput;
+
+/// The model of an embedded runtime.
+///
+/// A turn is a number of rounds: in each, the model is shown the conversation and responds with calls,
+/// with messages, or with both. The calls of one response are made at the same time. A response without
+/// calls ends the turn.
+///
+/// ```
+/// use codex_skills::embedded::{Model, ModelError, ModelItem, ModelTurn};
+///
+/// /// Repeats what it is told.
+/// struct Parrot;
+///
+/// impl Model for Parrot {
+///     async fn respond(&self, turn: ModelTurn) -> Result<Vec<ModelItem>, ModelError> {
+///         Ok(vec![ModelItem::say(turn.last_user_text())])
+///     }
+/// }
+/// ```
+pub trait Model: Send + Sync + 'static {
+    /// Responds to the conversation so far.
+    ///
+    /// An error ends the turn as failed. The future is dropped when the turn is interrupted.
+    fn respond(
+        &self,
+        turn: ModelTurn,
+    ) -> impl Future<Output = Result<Vec<ModelItem>, ModelError>> + Send;
+}
+
+/// [`Model`] as an object.
+pub(super) trait AnyModel: Send + Sync {
+    fn respond(&self, turn: ModelTurn) -> Response<'_>;
+}
+
+pub(super) type Response<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<ModelItem>, ModelError>> + Send + 'a>>;
+
+impl<M: Model> AnyModel for M {
+    fn respond(&self, turn: ModelTurn) -> Response<'_> {
+        Box::pin(Model::respond(self, turn))
+    }
+}
+
+/// What a model is shown.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ModelTurn {
+    /// The session.
+    pub session_id: Arc<str>,
+    /// The turn.
+    pub turn_id: Arc<str>,
+    /// The round within the turn, from 0.
+    pub round: usize,
+    /// The tools of the session, as they were declared.
+    pub tools: Arc<[ModelTool]>,
+    /// The conversation of the session, oldest first.
+    pub history: Vec<HistoryItem>,
+}
+
+impl ModelTurn {
+    /// The last text of the user, without the instruction text that the client put before it.
+    #[must_use]
+    pub fn last_user_text(&self) -> &str {
+        self.history
+            .iter()
+            .rev()
+            .find_map(|item| match &item.content {
+                Content::User(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .map_or("", |text| {
+                text.rsplit_once("\n\nUser request:\n")
+                    .map_or(text, |(_, request)| request)
+            })
+    }
+
+    /// The outputs of this turn, oldest first, with the names of their tools.
+    pub fn outputs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.history
+            .iter()
+            .filter(|item| item.turn_id == self.turn_id)
+            .filter_map(|item| match &item.content {
+                Content::Output { tool, text, .. } => Some((tool.as_str(), text.as_str())),
+                _ => None,
+            })
+    }
+}
+
+/// A tool as the model sees it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ModelTool {
+    /// The namespace, where it has one.
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The description.
+    pub description: String,
+    /// The schema of the arguments.
+    pub input_schema: Value,
+}
+
+/// One item of a conversation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HistoryItem {
+    /// The turn it belongs to.
+    pub turn_id: Arc<str>,
+    /// What it is.
+    pub content: Content,
+}
+
+/// The content of a [`HistoryItem`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Content {
+    /// What the user wrote.
+    User(String),
+    /// What the model said.
+    Assistant(String),
+    /// A call that the model made.
+    Call {
+        /// The id of the call.
+        call_id: Arc<str>,
+        /// The tool.
+        tool: String,
+        /// The arguments as JSON text.
+        arguments: String,
+    },
+    /// What came of a call.
+    Output {
+        /// The id of the call.
+        call_id: Arc<str>,
+        /// The tool.
+        tool: String,
+        /// What the model is shown of it.
+        text: String,
+        /// The whole answer, unless codex answered in the skill's place.
+        output: Option<Arc<SkillOutput>>,
+    },
+}
+
+/// One item of a model's response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ModelItem {
+    /// A call of a tool.
+    Call {
+        /// The namespace.
+        namespace: Option<String>,
+        /// The tool.
+        tool: String,
+        /// The arguments as JSON text; models also write what is no JSON.
+        arguments: String,
+        /// The id of the call; one is made up where it is `None`.
+        call_id: Option<String>,
+    },
+    /// A message.
+    Message(String),
+}
+
+impl ModelItem {
+    /// A call.
+    #[allow(clippy::needless_pass_by_value, reason = "reads best with `json!`")]
+    pub fn call(tool: impl Into<String>, arguments: Value) -> Self {
+        Self::raw_call(tool, arguments.to_string())
+    }
+
+    /// A call whose arguments may be anything that a model can write.
+    pub fn raw_call(tool: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self::Call {
+            namespace: None,
+            tool: tool.into(),
+            arguments: arguments.into(),
+            call_id: None,
+        }
+    }
+
+    /// A message.
+    pub fn say(text: impl Into<String>) -> Self {
+        Self::Message(text.into())
+    }
+
+    /// The same call with an id of your own.
+    #[must_use]
+    pub fn with_call_id(mut self, id: impl Into<String>) -> Self {
+        if let Self::Call { call_id, .. } = &mut self {
+            *call_id = Some(id.into());
+        }
+        self
+    }
+}
+
+/// The model failed, and the turn with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ModelError(pub String);

@@ -1,0 +1,105 @@
+//! A model that follows a script.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::model::{Model, ModelError, ModelItem, ModelTurn};
+
+/// One response of a scripted model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step(Response);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Response {
+    Items(Vec<ModelItem>),
+    Outputs,
+    Fail(String),
+}
+
+impl Step {
+    /// Calls a tool.
+    pub fn call(tool: impl Into<String>, arguments: Value) -> Self {
+        Self::items([ModelItem::call(tool, arguments)])
+    }
+
+    /// Calls several tools at the same time.
+    pub fn calls<T: Into<String>>(calls: impl IntoIterator<Item = (T, Value)>) -> Self {
+        Self::items(
+            calls
+                .into_iter()
+                .map(|(tool, arguments)| ModelItem::call(tool, arguments)),
+        )
+    }
+
+    /// Says a text.
+    pub fn say(text: impl Into<String>) -> Self {
+        Self::items([ModelItem::say(text)])
+    }
+
+    /// Says the outputs of the turn so far, a line each.
+    #[must_use]
+    pub fn say_outputs() -> Self {
+        Self(Response::Outputs)
+    }
+
+    /// Responds with these items.
+    pub fn items(items: impl IntoIterator<Item = ModelItem>) -> Self {
+        Self(Response::Items(items.into_iter().collect()))
+    }
+
+    /// Fails, and the turn with it.
+    pub fn fail(reason: impl Into<String>) -> Self {
+        Self(Response::Fail(reason.into()))
+    }
+}
+
+/// Follows a script, in each session from its beginning. After the last step it says the outputs of the
+/// turn.
+#[derive(Debug)]
+pub(super) struct Script {
+    steps: Vec<Step>,
+    positions: Mutex<HashMap<Arc<str>, usize>>,
+}
+
+impl Script {
+    pub(super) fn new(steps: Vec<Step>) -> Self {
+        Self {
+            steps,
+            positions: Mutex::default(),
+        }
+    }
+}
+
+impl Model for Script {
+    async fn respond(&self, turn: ModelTurn) -> Result<Vec<ModelItem>, ModelError> {
+        let step = {
+            let mut positions = self
+                .positions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let position = positions.entry(turn.session_id.clone()).or_default();
+            let step = self.steps.get(*position);
+            *position += 1;
+            step.map(|step| step.0.clone())
+        };
+        match step {
+            Some(Response::Items(items)) => Ok(items),
+            Some(Response::Fail(reason)) => Err(ModelError(reason)),
+            Some(Response::Outputs) | None => Ok(vec![ModelItem::say(outputs(&turn))]),
+        }
+    }
+}
+
+pub(super) fn outputs(turn: &ModelTurn) -> String {
+    let lines: Vec<String> = turn
+        .outputs()
+        .map(|(tool, text)| format!("{tool}: {text}"))
+        .collect();
+    if lines.is_empty() {
+        "Done.".to_owned()
+    } else {
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,496 @@
+//! One session of the embedded runtime: its conversation, its active turn, its waiting calls.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::model::{AnyModel, Content, HistoryItem, ModelError, ModelItem, ModelTool, ModelTurn};
+use super::strict::{StrictTool, is_shadowed};
+use crate::runtime::{Accepted, Event, EventSink, NewSession, TurnStatus};
+use crate::skill::{ContentItem, RequestId, SkillOutput, ToolCall};
+
+/// How many rounds a turn may have before it is ended as failed.
+const ROUNDS: usize = 256;
+/// What codex shows the model of one output, in bytes (contract §2.2).
+const SHOWN_BYTES: usize = 12_000;
+
+pub(super) struct EmbeddedSession {
+    id: Arc<str>,
+    model: Arc<dyn AnyModel>,
+    request_ids: Arc<AtomicU64>,
+    tools: Arc<[ModelTool]>,
+    raw_tools: Option<Arc<RawValue>>,
+    summary: Value,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    events: Option<Weak<dyn EventSink>>,
+    history: Vec<HistoryItem>,
+    turns: Vec<(Arc<str>, TurnStatus)>,
+    active: Option<Active>,
+    pending: HashMap<Arc<str>, Pending>,
+    deleted: bool,
+}
+
+/// The turn that runs.
+#[derive(Clone)]
+struct Active {
+    turn_id: Arc<str>,
+    interrupted: CancellationToken,
+    ended: CancellationToken,
+}
+
+/// A call that waits for its answer.
+struct Pending {
+    call: Arc<ToolCall>,
+    answer: oneshot::Sender<Arc<SkillOutput>>,
+}
+
+impl EmbeddedSession {
+    pub(super) fn new(
+        id: Arc<str>,
+        model: Arc<dyn AnyModel>,
+        request_ids: Arc<AtomicU64>,
+        tools: Vec<StrictTool>,
+        request: &NewSession,
+    ) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let options = &request.options;
+        let summary = json!({
+            "sessionId": &*id,
+            "title": "New chat",
+            "materialized": false,
+            "modelProvider": "embedded",
+            "cwd": options.cwd,
+            "approvalPolicy": options.approval_policy.map(|policy| policy.as_str()),
+            "sessionControls": {
+                "model": options.model,
+                "networkAccess": options.network_access.map(|access| access.as_str()),
+                "filesystemSandbox": options.filesystem_sandbox.map(|sandbox| sandbox.as_str()),
+            },
+            "createdAt": now,
+        });
+        Self {
+            id,
+            model,
+            request_ids,
+            // A tool that a built-in shadows or that is deferred is not shown to the model.
+            tools: tools
+                .into_iter()
+                .filter(|tool| !is_shadowed(tool.namespace.as_deref(), &tool.name))
+                .filter(|tool| !tool.defer_loading)
+                .map(|tool| ModelTool {
+                    namespace: tool.namespace,
+                    name: tool.name,
+                    description: tool.description,
+                    input_schema: tool.input_schema,
+                })
+                .collect(),
+            raw_tools: request.dynamic_tools.clone(),
+            summary,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn created(&self) -> Value {
+        json!({"session": self.summary, "thread": {"id": &*self.id, "turns": []}})
+    }
+
+    pub(super) fn raw_tools(&self) -> Option<Arc<RawValue>> {
+        self.raw_tools
+            .clone()
+            .or_else(|| RawValue::from_string("[]".to_owned()).ok().map(Arc::from))
+    }
+
+    pub(super) fn subscribe(&self, events: Weak<dyn EventSink>) {
+        self.state().events = Some(events);
+    }
+
+    pub(super) fn history(&self) -> Vec<HistoryItem> {
+        self.state().history.clone()
+    }
+
+    pub(super) fn detail(&self) -> Value {
+        let state = self.state();
+        let turns: Vec<Value> = state
+            .turns
+            .iter()
+            .map(|(id, status)| json!({"id": &**id, "status": status.as_str()}))
+            .collect();
+        let transcript: Vec<Value> = state
+            .history
+            .iter()
+            .enumerate()
+            .filter_map(|(at, item)| {
+                let (role, text) = match &item.content {
+                    Content::User(text) => ("user", text),
+                    Content::Assistant(text) => ("assistant", text),
+                    Content::Call { .. } | Content::Output { .. } => return None,
+                };
+                Some(json!({
+                    "messageId": at.to_string(),
+                    "turnId": &*item.turn_id,
+                    "role": role,
+                    "type": "message",
+                    "content": text,
+                    "status": "complete",
+                }))
+            })
+            .collect();
+        json!({
+            "session": self.summary,
+            "thread": {"id": &*self.id, "turns": turns},
+            "transcript": transcript,
+        })
+    }
+
+    pub(super) fn deliver(&self, event: Event) {
+        let events = self.state().events.as_ref().and_then(Weak::upgrade);
+        if let Some(events) = events {
+            events.deliver(event);
+        }
+    }
+
+    /// The calls that wait, oldest first.
+    pub(super) fn pending_calls(&self) -> Vec<Arc<ToolCall>> {
+        let mut calls: Vec<Arc<ToolCall>> = self
+            .state()
+            .pending
+            .values()
+            .map(|pending| pending.call.clone())
+            .collect();
+        calls.sort_by_key(|call| {
+            call.request_id
+                .as_ref()
+                .and_then(|id| id.as_json().parse::<u64>().ok())
+        });
+        calls
+    }
+
+    /// Takes an answer; says whether the call waited for it.
+    pub(super) fn answer(&self, call: &ToolCall, output: Arc<SkillOutput>) -> bool {
+        let mut state = self.state();
+        let waiting = state
+            .pending
+            .iter()
+            .find(|(_, pending)| pending.call.request_id == call.request_id)
+            .map(|(call_id, _)| call_id.clone());
+        let Some(pending) = waiting.and_then(|call_id| state.pending.remove(&call_id)) else {
+            return false;
+        };
+        pending.answer.send(output).is_ok()
+    }
+
+    /// Starts a turn, or steers the active one.
+    pub(super) fn send(self: &Arc<Self>, text: String) -> Result<Accepted, String> {
+        if text.trim().is_empty() {
+            return Err("text must not be empty".to_owned());
+        }
+        let mut state = self.state();
+        if state.deleted {
+            return Err(format!("thread not found: {}", self.id));
+        }
+        let steered = state.active.as_ref().map(|active| active.turn_id.clone());
+        let turn_id = match &steered {
+            Some(turn_id) => turn_id.clone(),
+            None => Uuid::now_v7().to_string().into(),
+        };
+        state.history.push(HistoryItem {
+            turn_id: turn_id.clone(),
+            content: Content::User(text),
+        });
+        if steered.is_none() {
+            let active = Active {
+                turn_id: turn_id.clone(),
+                interrupted: CancellationToken::new(),
+                ended: CancellationToken::new(),
+            };
+            state.turns.push((turn_id.clone(), TurnStatus::InProgress));
+            state.active = Some(active.clone());
+            drop(state);
+            tokio::spawn(self.clone().turn(active));
+        }
+        let payload = json!({
+            "status": "accepted",
+            "sessionId": &*self.id,
+            "turnId": &*turn_id,
+        });
+        Ok(Accepted::new(turn_id, payload))
+    }
+
+    /// Interrupts the active turn and waits for its end.
+    pub(super) async fn interrupt(&self, turn_id: Option<&str>) -> Result<(), String> {
+        let active = self.state().active.clone();
+        let Some(active) = active else {
+            return Err("no active turn to interrupt".to_owned());
+        };
+        match turn_id {
+            Some(turn_id) if !turn_id.is_empty() && turn_id != &*active.turn_id => {
+                return Err(format!(
+                    "expected active turn id {} but found {turn_id}",
+                    active.turn_id
+                ));
+            }
+            _ => active.interrupted.cancel(),
+        }
+        active.ended.cancelled().await;
+        Ok(())
+    }
+
+    /// Ends everything; the runtime has forgotten the session already.
+    pub(super) async fn delete(&self) {
+        let active = {
+            let mut state = self.state();
+            state.deleted = true;
+            state.active.clone()
+        };
+        if let Some(active) = active {
+            active.interrupted.cancel();
+            active.ended.cancelled().await;
+        }
+        self.deliver(Event::SessionClosed {
+            reason: "it was deleted".to_owned(),
+        });
+    }
+
+    /// Runs a turn to its end.
+    async fn turn(self: Arc<Self>, active: Active) {
+        // Also when the tokio runtime drops the task: whoever waits for the end is not left waiting.
+        let _ended = active.ended.clone().drop_guard();
+        let turn_id = &active.turn_id;
+        self.deliver(Event::TurnStarted {
+            turn_id: turn_id.clone(),
+        });
+        let result = tokio::select! {
+            biased;
+            () = active.interrupted.cancelled() => Ok(TurnStatus::Interrupted),
+            result = self.rounds(turn_id) => result,
+        };
+        let (status, error) = match result {
+            Ok(status) => (status, None),
+            Err(error) => (TurnStatus::Failed, Some(error.to_string())),
+        };
+        let expired = {
+            let mut state = self.state();
+            state.active = None;
+            if let Some(turn) = state.turns.iter_mut().find(|(id, _)| id == turn_id) {
+                turn.1 = status.clone();
+            }
+            std::mem::take(&mut state.pending)
+        };
+        for (call_id, pending) in expired {
+            self.record(
+                turn_id,
+                output(&call_id, &pending.call.tool, CANCELLED, None),
+            );
+            self.deliver(Event::CallExpired(pending.call));
+        }
+        self.deliver(Event::TurnCompleted {
+            turn_id: turn_id.clone(),
+            status,
+            error,
+            detail: self.detail(),
+        });
+    }
+
+    async fn rounds(self: &Arc<Self>, turn_id: &Arc<str>) -> Result<TurnStatus, ModelError> {
+        for round in 0..ROUNDS {
+            let shown = self.history();
+            let seen = shown.len();
+            let turn = ModelTurn {
+                session_id: self.id.clone(),
+                turn_id: turn_id.clone(),
+                round,
+                tools: self.tools.clone(),
+                history: shown,
+            };
+            let items = AssertUnwindSafe(self.model.respond(turn))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(ModelError("the model panicked".to_owned())))?;
+            let mut answers = Vec::new();
+            for item in items {
+                match item {
+                    ModelItem::Message(text) => self.say(turn_id, text),
+                    ModelItem::Call {
+                        namespace,
+                        tool,
+                        arguments,
+                        call_id,
+                    } => {
+                        let call_id =
+                            call_id.unwrap_or_else(|| format!("call_{}", Uuid::now_v7().simple()));
+                        answers.extend(self.call(turn_id, namespace, tool, arguments, &call_id));
+                    }
+                }
+            }
+            if answers.is_empty() && !self.goes_on(turn_id, seen) {
+                return Ok(TurnStatus::Completed);
+            }
+            // The outputs are in the order of the calls, whatever the order of the answers.
+            for item in join_all(answers).await {
+                self.record(turn_id, item);
+            }
+        }
+        Err(ModelError(format!(
+            "the turn had {ROUNDS} rounds and no end"
+        )))
+    }
+
+    /// Whether the model has something to respond to that it has not seen: a steering text, or an output
+    /// that needed no client.
+    fn goes_on(&self, turn_id: &Arc<str>, seen: usize) -> bool {
+        self.state().history.iter().skip(seen).any(|item| {
+            item.turn_id == *turn_id
+                && matches!(item.content, Content::User(_) | Content::Output { .. })
+        })
+    }
+
+    fn say(&self, turn_id: &Arc<str>, text: String) {
+        self.record(turn_id, Content::Assistant(text.clone()));
+        self.deliver(Event::TextDelta {
+            turn_id: turn_id.clone(),
+            delta: text.clone(),
+        });
+        self.deliver(Event::Message {
+            turn_id: turn_id.clone(),
+            text,
+        });
+    }
+
+    /// Makes a call. What it returns completes with the output that the model is shown; calls that codex
+    /// answers itself are recorded at once.
+    fn call(
+        &self,
+        turn_id: &Arc<str>,
+        namespace: Option<String>,
+        tool: String,
+        arguments: String,
+        call_id: &str,
+    ) -> Option<impl Future<Output = Content> + Send + use<>> {
+        let call_id: Arc<str> = call_id.into();
+        self.record(
+            turn_id,
+            Content::Call {
+                call_id: call_id.clone(),
+                tool: tool.clone(),
+                arguments: arguments.clone(),
+            },
+        );
+        let namespace = namespace.filter(|namespace| !namespace.is_empty());
+        let known = self
+            .tools
+            .iter()
+            .any(|known| known.name == tool && known.namespace == namespace);
+        if !known {
+            let text = format!("unsupported call: {tool}");
+            self.record(turn_id, output(&call_id, &tool, &text, None));
+            return None;
+        }
+        let arguments = match RawValue::from_string(arguments) {
+            Ok(arguments) => arguments,
+            Err(error) => {
+                let text = format!("failed to parse function arguments: {error}");
+                self.record(turn_id, output(&call_id, &tool, &text, None));
+                return None;
+            }
+        };
+        let mut call = ToolCall::new(self.id.clone(), tool.as_str().into(), arguments.into());
+        call.turn_id = Some(turn_id.clone());
+        call.call_id = Some(call_id.clone());
+        call.request_id = Some(RequestId::from(
+            self.request_ids.fetch_add(1, Ordering::Relaxed),
+        ));
+        call.namespace = namespace.as_deref().map(Arc::from);
+        let call = Arc::new(call);
+        let (answer, answered) = oneshot::channel();
+        // A call with the id of one that waits takes its place; the earlier is cancelled (contract §2.3).
+        self.state().pending.insert(
+            call_id.clone(),
+            Pending {
+                call: call.clone(),
+                answer,
+            },
+        );
+        self.deliver(Event::ToolCall(call));
+        Some(async move {
+            match answered.await {
+                Ok(answer) => output(&call_id, &tool, &shown(&answer), Some(answer)),
+                Err(_) => output(&call_id, &tool, CANCELLED, None),
+            }
+        })
+    }
+
+    fn record(&self, turn_id: &Arc<str>, content: Content) {
+        self.state().history.push(HistoryItem {
+            turn_id: turn_id.clone(),
+            content,
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const CANCELLED: &str = "dynamic tool call was cancelled before receiving a response";
+
+fn output(call_id: &Arc<str>, tool: &str, text: &str, output: Option<Arc<SkillOutput>>) -> Content {
+    Content::Output {
+        call_id: call_id.clone(),
+        tool: tool.to_owned(),
+        text: text.to_owned(),
+        output,
+    }
+}
+
+/// What the model is shown of an answer (contract §2.2): texts, cut in the middle when they are long, and
+/// a word for everything else. Not whether it succeeded.
+fn shown(answer: &SkillOutput) -> String {
+    let items: Vec<&str> = answer
+        .items()
+        .iter()
+        .map(|item| match item {
+            ContentItem::Text { text } => text.as_str(),
+            ContentItem::Image { image_url } if image_url.starts_with("http") => {
+                "remote image URLs are not supported; use an inline data URL instead"
+            }
+            ContentItem::Image { .. } => "[image]",
+            ContentItem::Audio { .. } => {
+                "audio content omitted because you do not support audio input"
+            }
+        })
+        .collect();
+    if items.is_empty() {
+        return "[]".to_owned();
+    }
+    cut(items.join("\n"))
+}
+
+fn cut(text: String) -> String {
+    if text.len() <= SHOWN_BYTES {
+        return text;
+    }
+    let head = text.floor_char_boundary(SHOWN_BYTES / 2);
+    let tail = text.ceil_char_boundary(text.len() - SHOWN_BYTES / 2);
+    format!(
+        "{}…{} tokens truncated…{}",
+        &text[..head],
+        (tail - head) / 4,
+        &text[tail..]
+    )
+}

@@ -1,0 +1,451 @@
+//! The seam between sessions and the places where they live.
+//!
+//! A runtime creates sessions, carries requests and answers, and reports what happens as [`Event`]s.
+//! It knows nothing of catalogs, handlers or ledgers: a call is announced as often as the wire
+//! announces it, and whoever receives the events makes sure that it runs once.
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::skill::{SkillOutput, ToolCall};
+
+/// A boxed future, as the methods of [`Runtime`] return it.
+pub type RuntimeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeError>> + Send + 'a>>;
+
+/// Where the events of a session go.
+///
+/// `deliver` is called within a tokio runtime, on the task that reads the wire, in order. It returns at
+/// once: it neither waits nor runs a handler.
+pub trait EventSink: Send + Sync {
+    /// Takes one event.
+    fn deliver(&self, event: Event);
+}
+
+/// A place where sessions live: codex-manager, `codex app-server`, or this process.
+///
+/// All methods are cancel safe in this sense: dropping the future leaves the request sent or not
+/// sent, never half sent. Callers that must know run them in tasks of their own.
+pub trait Runtime: fmt::Debug + Send + Sync + 'static {
+    /// What the runtime is called in messages.
+    fn name(&self) -> &'static str;
+
+    /// Creates a session. Nothing happens in it before the first [`send`](Self::send), so its events
+    /// may be subscribed to afterwards.
+    fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created>;
+
+    /// Sends the events of a session to `events` from now on, until the sink is dropped. Local: asks
+    /// nobody.
+    fn subscribe(&self, session_id: Arc<str>, events: Weak<dyn EventSink>);
+
+    /// Takes up a session that exists. Its events are subscribed to before, since calls that wait are
+    /// announced at once.
+    fn resume(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Resumed>;
+
+    /// Starts a turn, or steers the active one.
+    fn send(&self, session_id: Arc<str>, request: SendRequest) -> RuntimeFuture<'_, Accepted>;
+
+    /// Ends a turn; the active one where `turn_id` is `None`.
+    fn interrupt(&self, session_id: Arc<str>, turn_id: Option<Arc<str>>) -> RuntimeFuture<'_, ()>;
+
+    /// The calls that wait for an answer, oldest first.
+    fn pending_calls(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>>;
+
+    /// Answers a call.
+    fn answer(
+        &self,
+        call: Arc<ToolCall>,
+        output: Arc<SkillOutput>,
+    ) -> RuntimeFuture<'_, Submission>;
+
+    /// The session as the runtime sees it.
+    fn detail(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Value>;
+
+    /// Deletes a session, its active turn included. A session that is already gone is not an error.
+    fn delete_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Deletion>;
+
+    /// The largest answer in bytes that the runtime carries, where it has a limit.
+    fn answer_limit(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What a session is created with.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct NewSession {
+    /// The dynamic tools as a JSON array; `None` when the catalog is empty.
+    pub dynamic_tools: Option<Arc<RawValue>>,
+    /// Everything else.
+    pub options: SessionOptions,
+}
+
+/// Options of a new session. What is `None` is left to the runtime.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionOptions {
+    /// The working directory of the session.
+    pub cwd: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// When codex asks before it runs something.
+    pub approval_policy: Option<ApprovalPolicy>,
+    /// Whether commands of codex reach the network.
+    pub network_access: Option<NetworkAccess>,
+    /// What commands of codex may touch.
+    pub filesystem_sandbox: Option<FilesystemSandbox>,
+}
+
+macro_rules! wire_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$doc])* $variant),* }
+
+        impl $name {
+            /// The spelling on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+wire_enum! {
+    /// When codex asks before it runs a command.
+    ApprovalPolicy {
+        /// For everything that is not known to be harmless.
+        Untrusted = "untrusted",
+        /// When a sandboxed command failed.
+        OnFailure = "on-failure",
+        /// When the model asks for it.
+        OnRequest = "on-request",
+        /// Never.
+        Never = "never",
+    }
+}
+
+wire_enum! {
+    /// Whether commands that codex runs reach the network.
+    NetworkAccess {
+        /// They don't.
+        Restricted = "restricted",
+        /// They do.
+        Enabled = "enabled",
+    }
+}
+
+wire_enum! {
+    /// What commands that codex runs may touch. Skills run in your process: no sandbox covers them.
+    FilesystemSandbox {
+        /// Read only.
+        ReadOnly = "read-only",
+        /// Write in the working directory.
+        WorkspaceWrite = "workspace-write",
+        /// Everything.
+        DangerFullAccess = "danger-full-access",
+    }
+}
+
+/// A session that was created.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Created {
+    /// The id of the session.
+    pub session_id: Arc<str>,
+    /// The runtime's whole answer.
+    pub payload: Value,
+}
+
+impl Created {
+    /// The answer of a runtime, with the session's id taken out of it.
+    #[must_use]
+    pub fn new(session_id: Arc<str>, payload: Value) -> Self {
+        Self {
+            session_id,
+            payload,
+        }
+    }
+}
+
+/// A session that was found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// The dynamic tools that the session was created with, where the runtime knows.
+    pub dynamic_tools: Option<Arc<RawValue>>,
+}
+
+impl Resumed {
+    /// What is known about the session's tools.
+    #[must_use]
+    pub fn new(dynamic_tools: Option<Arc<RawValue>>) -> Self {
+        Self { dynamic_tools }
+    }
+}
+
+/// One request of the user.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SendRequest {
+    /// The text, with whatever was put before it.
+    pub text: String,
+    /// The dynamic tools, to be repeated where the wire has a place for them.
+    pub dynamic_tools: Option<Arc<RawValue>>,
+}
+
+impl SendRequest {
+    /// A request of this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            dynamic_tools: None,
+        }
+    }
+}
+
+/// A request that was accepted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The turn that works on it.
+    pub turn_id: Arc<str>,
+    /// The runtime's whole answer.
+    pub payload: Value,
+}
+
+impl Accepted {
+    /// The answer of a runtime, with the turn's id taken out of it.
+    #[must_use]
+    pub fn new(turn_id: Arc<str>, payload: Value) -> Self {
+        Self { turn_id, payload }
+    }
+}
+
+/// What became of an answer on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Submission {
+    /// The runtime took it.
+    Accepted,
+    /// The runtime does not know the call any more, or somebody answers it right now: nothing is left
+    /// to do.
+    Settled {
+        /// `not_found` or `in_flight`.
+        code: String,
+    },
+    /// It did not arrive, and may be sent again.
+    Retry {
+        /// Why.
+        reason: String,
+        /// When to try, where the runtime said so.
+        after: Option<std::time::Duration>,
+    },
+    /// The runtime will never take it.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What became of a session that was to be deleted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Deletion {
+    /// `ok`, `deleted`, `not_found`, …
+    pub status: String,
+    /// The runtime's whole answer.
+    pub payload: Value,
+}
+
+impl Deletion {
+    /// The answer of a runtime to a deletion.
+    pub fn new(status: impl Into<String>, payload: Value) -> Self {
+        Self {
+            status: status.into(),
+            payload,
+        }
+    }
+
+    /// Whether the session was there and is gone now.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        matches!(self.status.as_str(), "ok" | "deleted")
+    }
+}
+
+/// How a turn stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TurnStatus {
+    /// It runs.
+    InProgress,
+    /// It ended as it should.
+    Completed,
+    /// It ended with an error.
+    Failed,
+    /// Somebody ended it.
+    Interrupted,
+    /// A status that this version does not know.
+    Other(String),
+}
+
+impl TurnStatus {
+    /// The spelling on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::InProgress => "inProgress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for TurnStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<&str> for TurnStatus {
+    /// Reads a status whatever its case and surrounding blanks, and in the spellings that the
+    /// different runtimes use (`complete`, `error`, `canceled`, …).
+    fn from(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "inprogress" | "in_progress" | "running" => Self::InProgress,
+            "completed" | "complete" => Self::Completed,
+            "failed" | "error" => Self::Failed,
+            "interrupted" | "canceled" | "cancelled" => Self::Interrupted,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// Something that happened in a session.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The model calls a tool. The same call may be announced more than once.
+    ToolCall(Arc<ToolCall>),
+    /// A call needs no answer any more: it was answered elsewhere, or its turn ended.
+    CallExpired(Arc<ToolCall>),
+    /// A turn began.
+    TurnStarted {
+        /// The turn.
+        turn_id: Arc<str>,
+    },
+    /// A piece of the assistant's text, while it is written.
+    TextDelta {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The piece.
+        delta: String,
+    },
+    /// A whole message of the assistant.
+    Message {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The text.
+        text: String,
+    },
+    /// A turn ended.
+    TurnCompleted {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// How it ended.
+        status: TurnStatus,
+        /// What went wrong, where it failed.
+        error: Option<String>,
+        /// What the runtime tells about the turn's end.
+        detail: Value,
+    },
+    /// The session is gone or cannot be reached any more.
+    SessionClosed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The turn that the event belongs to.
+    #[must_use]
+    pub fn turn_id(&self) -> Option<&str> {
+        match self {
+            Self::ToolCall(call) | Self::CallExpired(call) => call.turn_id.as_deref(),
+            Self::TurnStarted { turn_id }
+            | Self::TextDelta { turn_id, .. }
+            | Self::Message { turn_id, .. }
+            | Self::TurnCompleted { turn_id, .. } => Some(turn_id),
+            Self::SessionClosed { .. } => None,
+        }
+    }
+}
+
+/// A runtime could not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{runtime} could not {operation}: {message}")]
+pub struct RuntimeError {
+    runtime: &'static str,
+    operation: &'static str,
+    kind: RuntimeErrorKind,
+    message: String,
+}
+
+/// What a caller can do about a [`RuntimeError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeErrorKind {
+    /// The request is wrong, and stays wrong.
+    Refused,
+    /// There is no such session or turn.
+    NotFound,
+    /// The runtime cannot be reached, or broke down. Trying again may help.
+    Unavailable,
+}
+
+impl RuntimeError {
+    /// An error of a runtime. `operation` completes the sentence "could not …".
+    pub fn new(
+        runtime: &'static str,
+        operation: &'static str,
+        kind: RuntimeErrorKind,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            runtime,
+            operation,
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn kind(&self) -> RuntimeErrorKind {
+        self.kind
+    }
+
+    /// What the runtime says.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}

@@ -1,0 +1,395 @@
+//! Opening sessions: with options, with a catalog, in a way that nothing is left behind.
+
+use std::future::{Future, IntoFuture};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::cleanup::Ownership;
+use super::client::ClientShared;
+use super::core::{SendDefaults, SessionCore};
+use super::handle::Session;
+use super::lifecycle::Lifecycle;
+use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft, fingerprint_of};
+use crate::dispatch::Limits;
+use crate::error::Error;
+use crate::runtime::{
+    ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, SessionOptions,
+};
+
+/// Where the catalog of a new session comes from.
+enum Source<'a> {
+    Draft(DraftFuture<'a>),
+    Catalog(Catalog),
+}
+
+impl<'a> Source<'a> {
+    fn register<D, V>(register: impl FnOnce(Draft) -> D) -> Self
+    where
+        D: IntoDraft<V> + 'a,
+    {
+        Self::Draft(register(Draft::new()).into_draft())
+    }
+
+    async fn catalog(self) -> Result<Catalog, Error> {
+        match self {
+            Self::Catalog(catalog) => Ok(catalog),
+            Self::Draft(draft) => Ok(draft.await.map_err(Error::Register)?.seal()?),
+        }
+    }
+}
+
+/// Everything that a new session is told.
+#[derive(Debug)]
+struct Config {
+    shared: Arc<ClientShared>,
+    options: SessionOptions,
+    limits: Limits,
+    send: SendDefaults,
+}
+
+impl Config {
+    fn new(shared: Arc<ClientShared>, limits: Limits) -> Self {
+        Self {
+            shared,
+            options: SessionOptions::default(),
+            limits,
+            send: SendDefaults::default(),
+        }
+    }
+}
+
+macro_rules! session_options {
+    () => {
+        /// The working directory of the session.
+        pub fn cwd(mut self, directory: impl AsRef<Path>) -> Self {
+            self.config.options.cwd = Some(directory.as_ref().to_string_lossy().into_owned());
+            self
+        }
+
+        /// The model.
+        pub fn model(mut self, model: impl Into<String>) -> Self {
+            self.config.options.model = Some(model.into());
+            self
+        }
+
+        /// When codex asks before it runs a command. Skills are called without asking anybody.
+        pub fn approval_policy(mut self, policy: ApprovalPolicy) -> Self {
+            self.config.options.approval_policy = Some(policy);
+            self
+        }
+
+        /// Whether commands of codex reach the network.
+        pub fn network_access(mut self, access: NetworkAccess) -> Self {
+            self.config.options.network_access = Some(access);
+            self
+        }
+
+        /// What commands of codex may touch. No sandbox covers skills.
+        pub fn filesystem_sandbox(mut self, sandbox: FilesystemSandbox) -> Self {
+            self.config.options.filesystem_sandbox = Some(sandbox);
+            self
+        }
+    };
+}
+
+macro_rules! dispatch_options {
+    () => {
+        /// The bounds of the session, instead of the client's.
+        pub fn limits(mut self, limits: Limits) -> Self {
+            self.config.limits = limits;
+            self
+        }
+
+        /// The deadline of calls whose skill has none of its own; see [`Limits::call_timeout`].
+        pub fn call_timeout(mut self, timeout: Duration) -> Self {
+            self.config.limits.call_timeout = timeout;
+            self
+        }
+
+        /// How many handlers run at the same time; see [`Limits::concurrent_calls`].
+        pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
+            self.config.limits.concurrent_calls = calls;
+            self
+        }
+
+        /// Whether requests begin with the catalog's instruction text (default: they do).
+        pub fn inject_skills(mut self, inject: bool) -> Self {
+            self.config.send.inject_skills = inject;
+            self
+        }
+
+        /// Whether requests repeat the dynamic tools (default: they do).
+        pub fn repeat_tools(mut self, repeat: bool) -> Self {
+            self.config.send.repeat_tools = repeat;
+            self
+        }
+    };
+}
+
+/// A [`create_session`](crate::Client::create_session) that was not awaited yet.
+///
+/// # Cancel safety
+/// When the future is dropped, a session that was or is being created is deleted in the background.
+#[must_use = "await it to create the session"]
+pub struct CreateSession<'a> {
+    source: Source<'a>,
+    config: Config,
+}
+
+impl<'a> CreateSession<'a> {
+    pub(crate) fn new<D, V>(
+        shared: Arc<ClientShared>,
+        limits: Limits,
+        register: impl FnOnce(Draft) -> D,
+    ) -> Self
+    where
+        D: IntoDraft<V> + 'a,
+    {
+        Self {
+            source: Source::register(register),
+            config: Config::new(shared, limits),
+        }
+    }
+
+    pub(crate) fn with_catalog(
+        shared: Arc<ClientShared>,
+        limits: Limits,
+        catalog: Catalog,
+    ) -> Self {
+        Self {
+            source: Source::Catalog(catalog),
+            config: Config::new(shared, limits),
+        }
+    }
+
+    session_options!();
+    dispatch_options!();
+}
+
+impl<'a> IntoFuture for CreateSession<'a> {
+    type Output = Result<(Value, Session), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let catalog = self.source.catalog().await?;
+            let opened = open(self.config, catalog).await?;
+            opened.ownership.release();
+            Ok((opened.created, Session::of(opened.core)))
+        })
+    }
+}
+
+/// A [`lifecycle`](crate::Client::lifecycle) that was not awaited yet.
+///
+/// # Cancel safety
+/// When the future is dropped, a session that was or is being created is deleted in the background.
+#[must_use = "await it to open the session"]
+pub struct OpenLifecycle<'a> {
+    source: Source<'a>,
+    config: Config,
+    keep_session: bool,
+    ignore_cleanup_errors: bool,
+}
+
+impl<'a> OpenLifecycle<'a> {
+    pub(crate) fn new<D, V>(
+        shared: Arc<ClientShared>,
+        limits: Limits,
+        register: impl FnOnce(Draft) -> D,
+    ) -> Self
+    where
+        D: IntoDraft<V> + 'a,
+    {
+        Self::of(Source::register(register), Config::new(shared, limits))
+    }
+
+    pub(crate) fn with_catalog(
+        shared: Arc<ClientShared>,
+        limits: Limits,
+        catalog: Catalog,
+    ) -> Self {
+        Self::of(Source::Catalog(catalog), Config::new(shared, limits))
+    }
+
+    fn of(source: Source<'a>, config: Config) -> Self {
+        Self {
+            source,
+            config,
+            keep_session: false,
+            ignore_cleanup_errors: true,
+        }
+    }
+
+    session_options!();
+    dispatch_options!();
+
+    /// Whether the session stays when the guard is closed (default: it is deleted).
+    pub fn keep_session(mut self, keep: bool) -> Self {
+        self.keep_session = keep;
+        self
+    }
+
+    /// Whether a failed deletion is only reported and logged (the default), or an error of
+    /// [`close`](Lifecycle::close). It never masks an error of the block.
+    pub fn ignore_cleanup_errors(mut self, ignore: bool) -> Self {
+        self.ignore_cleanup_errors = ignore;
+        self
+    }
+
+    /// Accepted for compatibility with the reference SDK; does nothing, as there.
+    pub fn sync_runtime_on_cleanup(self, _sync: bool) -> Self {
+        self
+    }
+}
+
+impl<'a> IntoFuture for OpenLifecycle<'a> {
+    type Output = Result<Lifecycle, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let catalog = self.source.catalog().await?;
+            let mut opened = open(self.config, catalog).await?;
+            opened.ownership.set_delete(!self.keep_session);
+            Ok(Lifecycle::new(opened, self.ignore_cleanup_errors))
+        })
+    }
+}
+
+/// A session that was just created, deleted again unless somebody takes it.
+pub(super) struct Opened {
+    pub(super) created: Value,
+    pub(super) core: Arc<SessionCore>,
+    pub(super) ownership: Ownership,
+}
+
+/// Creates a session in a task of its own: when the caller is gone before it is done, the task's result
+/// is dropped, and with it the session.
+async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
+    let shared = config.shared.clone();
+    if shared.is_shutting_down() {
+        return Err(Error::ShuttingDown);
+    }
+    let (done, opened) = oneshot::channel();
+    shared.tasks.spawn(async move {
+        // Whoever waited may be gone: then the result is dropped here, which deletes the session.
+        let _ = done.send(create(config, catalog).await);
+    });
+    opened.await.unwrap_or(Err(Error::ShuttingDown))
+}
+
+async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
+    let Config {
+        shared,
+        options,
+        limits,
+        send,
+    } = config;
+    let request = NewSession {
+        dynamic_tools: catalog.shared_tools(),
+        options,
+    };
+    let created = shared.runtime.create_session(request).await?;
+    let core = SessionCore::subscribe(
+        shared.clone(),
+        created.session_id.clone(),
+        catalog,
+        limits,
+        send,
+    );
+    Ok(Opened {
+        created: created.payload,
+        core,
+        ownership: Ownership::take(shared, created.session_id, true),
+    })
+}
+
+/// A [`session`](crate::Client::session) that was not awaited yet.
+#[derive(Debug)]
+#[must_use = "await it to get the session"]
+pub struct OpenSession {
+    config: Config,
+    session_id: Arc<str>,
+    catalog: Option<Catalog>,
+}
+
+impl OpenSession {
+    pub(crate) fn new(shared: Arc<ClientShared>, limits: Limits, session_id: Arc<str>) -> Self {
+        Self {
+            config: Config::new(shared, limits),
+            session_id,
+            catalog: None,
+        }
+    }
+
+    /// The catalog that the session was created with. Another one is refused.
+    pub fn catalog(mut self, catalog: Catalog) -> Self {
+        self.catalog = Some(catalog);
+        self
+    }
+
+    dispatch_options!();
+}
+
+impl IntoFuture for OpenSession {
+    type Output = Result<Session, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(attach(self))
+    }
+}
+
+async fn attach(open: OpenSession) -> Result<Session, Error> {
+    let OpenSession {
+        config,
+        session_id,
+        catalog,
+    } = open;
+    let other_catalog = |created: &str, catalog: &Catalog| Error::OtherCatalog {
+        session_id: session_id.to_string(),
+        created: created.to_owned(),
+        catalog: catalog.fingerprint().to_owned(),
+    };
+    if let Some(core) = config.shared.find(&session_id)
+        && core.inbox().closed().is_none()
+    {
+        let created = core.catalog().fingerprint();
+        return match catalog {
+            Some(catalog) if catalog.fingerprint() != created => {
+                Err(other_catalog(created, &catalog))
+            }
+            _ => Ok(Session::of(core)),
+        };
+    }
+    if config.shared.is_shutting_down() {
+        return Err(Error::ShuttingDown);
+    }
+    let given = catalog.is_some();
+    let catalog = catalog.unwrap_or_else(Catalog::empty);
+    // Before it is resumed: calls that wait are announced at once.
+    let core = SessionCore::subscribe(
+        config.shared.clone(),
+        session_id.clone(),
+        catalog.clone(),
+        config.limits,
+        config.send,
+    );
+    let resumed = config.shared.runtime.resume(session_id.clone()).await?;
+    if let Some(tools) = resumed.dynamic_tools
+        && given
+    {
+        let created = fingerprint_of(tools.get());
+        if created != catalog.fingerprint() {
+            core.close("it has other tools");
+            return Err(other_catalog(&created, &catalog));
+        }
+    }
+    Ok(Session::of(core))
+}

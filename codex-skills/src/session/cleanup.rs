@@ -1,0 +1,329 @@
+//! Letting go of sessions: on request, at a guard's end, and when nobody is left to wait.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::client::ClientShared;
+use super::core::SessionCore;
+use crate::error::Error;
+use crate::runtime::{Deletion, RuntimeError};
+
+/// What became of a session that was let go.
+#[derive(Clone, Debug)]
+pub struct CleanupReport {
+    session_id: Arc<str>,
+    cleared: usize,
+    cancelled_calls: usize,
+    deletion: Option<Result<Deletion, RuntimeError>>,
+}
+
+impl CleanupReport {
+    /// The session.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// How many skills the session's catalog had; 0 when this client did not have the session open.
+    #[must_use]
+    pub fn cleared(&self) -> usize {
+        self.cleared
+    }
+
+    /// How many handlers still ran and were cancelled.
+    #[must_use]
+    pub fn cancelled_calls(&self) -> usize {
+        self.cancelled_calls
+    }
+
+    /// Whether the runtime says that the session is deleted (`ok` or `deleted`).
+    #[must_use]
+    pub fn deleted(&self) -> bool {
+        matches!(&self.deletion, Some(Ok(deletion)) if deletion.is_deleted())
+    }
+
+    /// What the runtime answered to the deletion, where it was asked and answered.
+    #[must_use]
+    pub fn delete_response(&self) -> Option<&Value> {
+        match &self.deletion {
+            Some(Ok(deletion)) => Some(&deletion.payload),
+            _ => None,
+        }
+    }
+
+    /// Why the deletion failed, where it did.
+    #[must_use]
+    pub fn delete_error(&self) -> Option<&RuntimeError> {
+        match &self.deletion {
+            Some(Err(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for CleanupReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fate = match &self.deletion {
+            None => "kept".to_owned(),
+            Some(Ok(deletion)) if deletion.is_deleted() => "deleted".to_owned(),
+            Some(Ok(deletion)) => format!("not deleted ({})", deletion.status),
+            Some(Err(error)) => format!("not deleted ({error})"),
+        };
+        write!(
+            f,
+            "session {} {fate}, {} skills cleared",
+            self.session_id, self.cleared
+        )?;
+        if self.cancelled_calls > 0 {
+            write!(f, ", {} calls cancelled", self.cancelled_calls)?;
+        }
+        Ok(())
+    }
+}
+
+/// Lets go of a session now.
+pub(crate) async fn close(shared: &ClientShared, session_id: &str, delete: bool) -> CleanupReport {
+    let (cleared, cancelled_calls) = match shared.find(session_id) {
+        Some(core) => {
+            core.close("it was closed");
+            (core.catalog().len(), core.dispatcher().cancel_all())
+        }
+        None => (0, 0),
+    };
+    let session_id: Arc<str> = session_id.into();
+    let deletion = if delete {
+        Some(shared.runtime.delete_session(session_id.clone()).await)
+    } else {
+        None
+    };
+    if let Some(Err(error)) = &deletion {
+        tracing::warn!(target: "codex_skills::session", session = &*session_id, %error, "the session was not deleted");
+    }
+    CleanupReport {
+        session_id,
+        cleared,
+        cancelled_calls,
+        deletion,
+    }
+}
+
+/// A [`close_session`](crate::Client::close_session) that was not awaited yet.
+#[derive(Debug)]
+#[must_use = "await it to close the session"]
+pub struct CloseSession {
+    shared: Arc<ClientShared>,
+    session_id: Arc<str>,
+    delete: bool,
+    ignore_cleanup_errors: bool,
+}
+
+impl CloseSession {
+    pub(crate) fn new(shared: Arc<ClientShared>, session_id: Arc<str>, delete: bool) -> Self {
+        Self {
+            shared,
+            session_id,
+            delete,
+            ignore_cleanup_errors: true,
+        }
+    }
+
+    /// Whether a failed deletion is left in the report (the default) or returned as an error.
+    pub fn ignore_cleanup_errors(mut self, ignore: bool) -> Self {
+        self.ignore_cleanup_errors = ignore;
+        self
+    }
+
+    /// Accepted for compatibility with the reference SDK; does nothing, as there.
+    pub fn sync_runtime_on_cleanup(self, _sync: bool) -> Self {
+        self
+    }
+}
+
+impl IntoFuture for CloseSession {
+    type Output = Result<CleanupReport, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            // A task of its own: once begun, the deletion does not depend on who waits for it.
+            let Self {
+                shared,
+                session_id,
+                delete,
+                ignore_cleanup_errors,
+            } = self;
+            let ownership = Ownership::take(shared.clone(), session_id, delete);
+            let report = ownership.finish().await;
+            checked(report, ignore_cleanup_errors)
+        })
+    }
+}
+
+/// The report, or the error in it where that was asked for.
+pub(crate) fn checked(
+    report: CleanupReport,
+    ignore_cleanup_errors: bool,
+) -> Result<CleanupReport, Error> {
+    if !ignore_cleanup_errors && report.delete_error().is_some() {
+        return Err(Error::Cleanup(Box::new(report)));
+    }
+    Ok(report)
+}
+
+/// The duty to let a session go: done by [`finish`](Self::finish), or in the background when dropped.
+pub(crate) struct Ownership {
+    duty: Option<Duty>,
+}
+
+impl Ownership {
+    pub(crate) fn take(shared: Arc<ClientShared>, session_id: Arc<str>, delete: bool) -> Self {
+        shared.set_owned(&session_id, delete);
+        Self {
+            duty: Some(Duty {
+                _token: shared.tasks.token(),
+                core: shared.find(&session_id),
+                shared,
+                session_id,
+                delete,
+            }),
+        }
+    }
+
+    /// Whether the session is deleted at the end.
+    pub(crate) fn set_delete(&mut self, delete: bool) {
+        if let Some(duty) = &mut self.duty {
+            duty.delete = delete;
+            duty.shared.set_owned(&duty.session_id, delete);
+        }
+    }
+
+    /// Gives the duty up: the session stays as it is.
+    pub(crate) fn release(mut self) {
+        if let Some(duty) = self.duty.take() {
+            duty.shared.set_owned(&duty.session_id, false);
+        }
+    }
+
+    /// Lets go of the session. Dropping the future does not stop it.
+    pub(crate) async fn finish(mut self) -> CleanupReport {
+        let mut unknown = CleanupReport {
+            session_id: "".into(),
+            cleared: 0,
+            cancelled_calls: 0,
+            deletion: None,
+        };
+        let Some(duty) = self.duty.take() else {
+            return unknown;
+        };
+        unknown.session_id = duty.session_id.clone();
+        let (done, report) = tokio::sync::oneshot::channel();
+        duty.spawn(Some(done));
+        // Without a report the tokio runtime goes down, and a thread of its own cleans up.
+        report.await.unwrap_or(unknown)
+    }
+}
+
+impl Drop for Ownership {
+    fn drop(&mut self) {
+        if let Some(duty) = self.duty.take() {
+            duty.spawn(None);
+        }
+    }
+}
+
+type Done = tokio::sync::oneshot::Sender<CleanupReport>;
+
+struct Duty {
+    shared: Arc<ClientShared>,
+    session_id: Arc<str>,
+    delete: bool,
+    /// Keeps the session's catalog until the report is written.
+    core: Option<Arc<SessionCore>>,
+    /// Keeps a shutdown waiting.
+    _token: TaskTrackerToken,
+}
+
+impl Duty {
+    fn spawn(self, done: Option<Done>) {
+        let tokio = tokio::runtime::Handle::try_current()
+            .ok()
+            .or_else(|| self.core.as_ref().map(|core| core.tokio.clone()));
+        let mut task = CleanupTask {
+            duty: Some(self),
+            done,
+            last: false,
+        };
+        match tokio {
+            Some(tokio) => {
+                tokio.spawn(async move { task.run().await });
+            }
+            None => drop(task),
+        }
+    }
+}
+
+/// A cleanup on a task. When the tokio runtime drops the task unfinished, a thread takes over.
+struct CleanupTask {
+    duty: Option<Duty>,
+    done: Option<Done>,
+    /// Whether this is the thread's attempt, which nobody takes over.
+    last: bool,
+}
+
+impl CleanupTask {
+    async fn run(&mut self) {
+        let Some(duty) = &self.duty else { return };
+        let report = close(&duty.shared, &duty.session_id, duty.delete).await;
+        duty.shared.set_owned(&duty.session_id, false);
+        self.duty = None;
+        if let Some(done) = self.done.take() {
+            // Nobody may wait any more.
+            let _ = done.send(report);
+        }
+    }
+}
+
+impl Drop for CleanupTask {
+    fn drop(&mut self) {
+        let Some(duty) = self.duty.take() else { return };
+        if self.last {
+            tracing::error!(
+                target: "codex_skills::session",
+                session = &*duty.session_id,
+                "the session was not cleaned up: no thread could do it"
+            );
+            return;
+        }
+        let mut task = Self {
+            duty: Some(duty),
+            done: self.done.take(),
+            last: true,
+        };
+        // A thread that cannot be started drops the task, which says so.
+        let _ = std::thread::Builder::new()
+            .name("codex-skills-cleanup".to_owned())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                if let Ok(runtime) = runtime {
+                    runtime.block_on(task.run());
+                }
+            });
+    }
+}
+
+impl fmt::Debug for Ownership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duty = self.duty.as_ref();
+        f.debug_struct("Ownership")
+            .field("session_id", &duty.map(|duty| &duty.session_id))
+            .field("delete", &duty.is_some_and(|duty| duty.delete))
+            .finish()
+    }
+}

@@ -1,0 +1,317 @@
+//! The client: a runtime, its limits, and the sessions that it opened.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::builder::{CreateSession, OpenLifecycle, OpenSession};
+use super::cleanup::{self, CleanupReport, CloseSession};
+use super::core::SessionCore;
+use crate::catalog::{Catalog, Draft, IntoDraft};
+use crate::dispatch::Limits;
+use crate::runtime::Runtime;
+
+/// Opens sessions on a runtime `R`. Cheap to clone; clones share everything.
+pub struct Client<R> {
+    runtime: Arc<R>,
+    pub(crate) shared: Arc<ClientShared>,
+    limits: Limits,
+}
+
+impl<R> Clone for Client<R> {
+    fn clone(&self) -> Self {
+        Self {
+            runtime: self.runtime.clone(),
+            shared: self.shared.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+}
+
+impl<R: Runtime> Client<R> {
+    /// A client of a runtime of your own; the runtimes of this crate make theirs.
+    #[must_use]
+    pub fn new(runtime: R) -> Self {
+        let runtime = Arc::new(runtime);
+        Self {
+            shared: Arc::new(ClientShared {
+                runtime: runtime.clone(),
+                sessions: Mutex::default(),
+                tasks: TaskTracker::new(),
+                shutting_down: AtomicBool::new(false),
+            }),
+            runtime,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The runtime.
+    #[must_use]
+    pub fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// The bounds of the sessions that this client opens from now on.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The deadline of calls whose skill has none of its own; see [`Limits::call_timeout`].
+    #[must_use]
+    pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.call_timeout = timeout;
+        self
+    }
+
+    /// The bounds of new sessions.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Creates a session with the skills of the draft that `register` returns; await what it returns.
+    /// The session stays until somebody deletes it. See [`lifecycle`](Self::lifecycle) for one that is
+    /// cleaned up.
+    ///
+    /// The callback gets an empty draft and returns it with skills in it, or a `Result` of that, or a
+    /// future of either.
+    ///
+    /// ```
+    /// # use codex_skills::{skill, skills, Embedded};
+    /// #[skill]
+    /// fn ping() -> &'static str {
+    ///     "pong"
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = Embedded::demo();
+    /// let (created, session) = codex
+    ///     .create_session(|draft| draft.register(skills![ping]))
+    ///     .cwd(".")
+    ///     .await?;
+    /// assert_eq!(created["session"]["sessionId"], session.session_id());
+    /// codex.close_session(session.session_id(), true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_session<'a, D, V>(&self, register: impl FnOnce(Draft) -> D) -> CreateSession<'a>
+    where
+        D: IntoDraft<V> + 'a,
+    {
+        CreateSession::new(self.shared.clone(), self.limits.clone(), register)
+    }
+
+    /// Like [`create_session`](Self::create_session), with a catalog that is sealed already.
+    pub fn create_session_with<'a>(&self, catalog: Catalog) -> CreateSession<'a> {
+        CreateSession::with_catalog(self.shared.clone(), self.limits.clone(), catalog)
+    }
+
+    /// Creates a session and owns it: the guard deletes it when it is closed or dropped. The macro
+    /// [`lifecycle!`](crate::lifecycle) writes the block around it.
+    pub fn lifecycle<'a, D, V>(&self, register: impl FnOnce(Draft) -> D) -> OpenLifecycle<'a>
+    where
+        D: IntoDraft<V> + 'a,
+    {
+        OpenLifecycle::new(self.shared.clone(), self.limits.clone(), register)
+    }
+
+    /// Like [`lifecycle`](Self::lifecycle), with a catalog that is sealed already.
+    pub fn lifecycle_with<'a>(&self, catalog: Catalog) -> OpenLifecycle<'a> {
+        OpenLifecycle::with_catalog(self.shared.clone(), self.limits.clone(), catalog)
+    }
+
+    /// A handle on a session that exists, for sending and answering calls; await what it returns.
+    ///
+    /// A session that this client has open is the same session, with its catalog. For another one,
+    /// give the catalog that it was created with: [`OpenSession::catalog`].
+    pub fn session(&self, session_id: impl AsRef<str>) -> OpenSession {
+        OpenSession::new(
+            self.shared.clone(),
+            self.limits.clone(),
+            session_id.as_ref().into(),
+        )
+    }
+
+    /// Lets go of a session: its calls are not answered any more. With `delete_session` the runtime
+    /// deletes it too. Await what it returns.
+    pub fn close_session(&self, session_id: impl AsRef<str>, delete_session: bool) -> CloseSession {
+        CloseSession::new(
+            self.shared.clone(),
+            session_id.as_ref().into(),
+            delete_session,
+        )
+    }
+
+    /// Ends everything that this client began: no new sessions, no new calls; running handlers get a
+    /// grace time (5 seconds unless set) and their answers are submitted; sessions owned by guards are
+    /// deleted; background deletions are waited for. Await what it returns.
+    ///
+    /// Cancel safe: what was begun goes on.
+    pub fn shutdown(&self) -> Shutdown {
+        Shutdown {
+            shared: self.shared.clone(),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Client<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("runtime", &self.runtime)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the sessions of a client share.
+pub(crate) struct ClientShared {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    /// Creations and deletions that nobody may interrupt.
+    pub(crate) tasks: TaskTracker,
+    sessions: Mutex<HashMap<Arc<str>, Known>>,
+    shutting_down: AtomicBool,
+}
+
+/// A session that the client has open.
+struct Known {
+    core: Weak<SessionCore>,
+    owned: bool,
+}
+
+impl ClientShared {
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::SeqCst)
+    }
+
+    /// The session of this id, where this client has it open.
+    pub(crate) fn find(&self, session_id: &str) -> Option<Arc<SessionCore>> {
+        self.sessions().get(session_id)?.core.upgrade()
+    }
+
+    pub(crate) fn remember(&self, core: &Arc<SessionCore>) {
+        self.sessions().insert(
+            core.id.clone(),
+            Known {
+                core: Arc::downgrade(core),
+                owned: false,
+            },
+        );
+    }
+
+    /// Notes whether a guard owns a session.
+    pub(crate) fn set_owned(&self, session_id: &str, owned: bool) {
+        if let Some(known) = self.sessions().get_mut(session_id) {
+            known.owned = owned;
+        }
+    }
+
+    /// Forgets a session whose last handle is gone.
+    pub(crate) fn forget(&self, session_id: &str) {
+        let mut sessions = self.sessions();
+        if sessions
+            .get(session_id)
+            .is_some_and(|known| known.core.strong_count() == 0)
+        {
+            sessions.remove(session_id);
+        }
+    }
+
+    fn open(&self) -> Vec<(Arc<SessionCore>, bool)> {
+        self.sessions()
+            .values()
+            .filter_map(|known| Some((known.core.upgrade()?, known.owned)))
+            .collect()
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Arc<str>, Known>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ClientShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientShared")
+            .field("runtime", &self.runtime)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A shutdown that was not awaited yet.
+#[derive(Debug)]
+#[must_use = "await it to shut the client down"]
+pub struct Shutdown {
+    shared: Arc<ClientShared>,
+    grace: Duration,
+}
+
+impl Shutdown {
+    /// How long running handlers may take to finish.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+}
+
+/// What a shutdown did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// The cleanups of the sessions that guards owned.
+    pub cleanups: Vec<CleanupReport>,
+    /// How many sessions stay because nobody owned them.
+    pub kept: usize,
+    /// How many handlers were cancelled because they did not finish in time.
+    pub cancelled_calls: usize,
+}
+
+impl IntoFuture for Shutdown {
+    type Output = ShutdownReport;
+    type IntoFuture = Pin<Box<dyn Future<Output = ShutdownReport> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(shut_down(self.shared, self.grace))
+    }
+}
+
+async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport {
+    shared.shutting_down.store(true, Ordering::SeqCst);
+    let mut report = ShutdownReport::default();
+    let deadline = Instant::now() + grace;
+    let open = shared.open();
+    for (core, _) in &open {
+        core.close("the client was shut down");
+    }
+    for (core, _) in &open {
+        let settled = core.dispatcher().settled(None);
+        if tokio::time::timeout_at(deadline, settled).await.is_err() {
+            report.cancelled_calls += core.dispatcher().cancel_all();
+        }
+    }
+    for (core, owned) in &open {
+        core.dispatcher().cancel_all();
+        core.dispatcher().settled(None).await;
+        if *owned {
+            shared.set_owned(&core.id, false);
+            report
+                .cleanups
+                .push(cleanup::close(&shared, &core.id, true).await);
+        } else {
+            report.kept += 1;
+        }
+    }
+    drop(open);
+    shared.tasks.close();
+    shared.tasks.wait().await;
+    shared.tasks.reopen();
+    report
+}

@@ -1,0 +1,249 @@
+//! The heart of a session: takes its events, has its calls answered, wakes whoever waits.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::client::ClientShared;
+use super::inbox::{Action, Inbox, Turn};
+use super::signals::Queue;
+use crate::catalog::Catalog;
+use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits};
+use crate::error::Error;
+use crate::runtime::{Event, EventSink, Runtime, TurnStatus};
+use crate::skill::ToolCall;
+
+/// What `send` does unless it is told otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SendDefaults {
+    pub(crate) inject_skills: bool,
+    pub(crate) repeat_tools: bool,
+}
+
+impl Default for SendDefaults {
+    fn default() -> Self {
+        Self {
+            inject_skills: true,
+            repeat_tools: true,
+        }
+    }
+}
+
+/// One session of one client. The handles on it share it; the runtime holds it weakly.
+pub(crate) struct SessionCore {
+    pub(crate) id: Arc<str>,
+    pub(crate) client: Arc<ClientShared>,
+    pub(crate) send_defaults: SendDefaults,
+    /// Where background work of the session runs.
+    pub(crate) tokio: Handle,
+    dispatcher: Arc<Dispatcher>,
+    inbox: Mutex<Inbox>,
+    changed: Notify,
+    readers: Mutex<Vec<Weak<Queue>>>,
+    settled: Arc<dyn Fn(&Arc<DispatchRecord>) + Send + Sync>,
+}
+
+impl SessionCore {
+    /// Makes the core and subscribes it to the session's events. Within a tokio runtime only.
+    pub(crate) fn subscribe(
+        client: Arc<ClientShared>,
+        id: Arc<str>,
+        catalog: Catalog,
+        limits: Limits,
+        send_defaults: SendDefaults,
+    ) -> Arc<Self> {
+        let inbox = Inbox::new(limits.remembered_turns, limits.open_calls);
+        let dispatcher = Arc::new(Dispatcher::new(catalog, client.runtime.clone(), limits));
+        let core = Arc::new_cyclic(|core: &Weak<Self>| {
+            let weak = core.clone();
+            Self {
+                id: id.clone(),
+                send_defaults,
+                tokio: Handle::current(),
+                dispatcher,
+                inbox: Mutex::new(inbox),
+                changed: Notify::new(),
+                readers: Mutex::default(),
+                settled: Arc::new(move |record| {
+                    if let Some(core) = weak.upgrade() {
+                        core.inbox().on_record(record);
+                    }
+                }),
+                client,
+            }
+        });
+        core.client.remember(&core);
+        let sink: Weak<dyn EventSink> = Arc::downgrade(&(core.clone() as Arc<dyn EventSink>));
+        core.client.runtime.subscribe(id, sink);
+        core
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.client.runtime
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        self.dispatcher.catalog()
+    }
+
+    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a call answered and waits for the record. Cancel safe: the call goes on.
+    pub(crate) async fn respond(
+        &self,
+        call: Arc<ToolCall>,
+        announced: Announced,
+    ) -> Arc<DispatchRecord> {
+        self.inbox().forget_waiting(&call);
+        self.dispatcher
+            .dispatch(call, announced, &self.settled)
+            .record()
+            .await
+    }
+
+    fn dispatch(&self, call: Arc<ToolCall>) {
+        self.dispatcher
+            .dispatch(call, Announced::Event, &self.settled);
+    }
+
+    /// Has calls answered as they come, until the guard is dropped.
+    pub(crate) fn serve(&self) -> Serving<'_> {
+        let waiting = self.inbox().serve();
+        for call in waiting {
+            self.dispatch(call);
+        }
+        Serving(self)
+    }
+
+    /// Waits until a turn is over, or the session closed. Cancel safe.
+    pub(crate) async fn turn_ended(&self, turn_id: &str) -> Result<(), Error> {
+        self.until(|inbox| {
+            let over = inbox
+                .get(turn_id)
+                .is_some_and(|turn| turn.status != TurnStatus::InProgress);
+            if over {
+                return Some(Ok(()));
+            }
+            inbox.closed().map(|reason| {
+                Err(Error::SessionClosed {
+                    session_id: self.id.to_string(),
+                    reason: reason.to_owned(),
+                    turn: None,
+                })
+            })
+        })
+        .await
+    }
+
+    /// Waits until the session is closed. Cancel safe.
+    pub(crate) async fn closed(&self) -> String {
+        self.until(|inbox| inbox.closed().map(str::to_owned)).await
+    }
+
+    async fn until<T>(&self, mut ready: impl FnMut(&Inbox) -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(value) = ready(&self.inbox()) {
+                return value;
+            }
+            changed.await;
+        }
+    }
+
+    /// What is known of a turn.
+    pub(crate) fn turn(&self, turn_id: &str) -> Turn {
+        self.inbox().get(turn_id).cloned().unwrap_or_default()
+    }
+
+    /// Adds a reader of the session's events.
+    pub(crate) fn read(&self) -> Arc<Queue> {
+        let queue = Queue::new(self.dispatcher.limits().open_calls);
+        let mut readers = self.readers();
+        readers.retain(|reader| reader.strong_count() > 0);
+        readers.push(Arc::downgrade(&queue));
+        drop(readers);
+        if self.inbox().closed().is_some() {
+            queue.close();
+        }
+        queue
+    }
+
+    /// Takes no calls any more; running handlers go on.
+    pub(crate) fn close(&self, reason: &str) {
+        self.inbox().close(reason.to_owned());
+        for reader in self.readers().drain(..) {
+            if let Some(queue) = reader.upgrade() {
+                queue.close();
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Weak<Queue>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventSink for SessionCore {
+    fn deliver(&self, event: Event) {
+        let action = self.inbox().on_event(&event);
+        let closed = match &event {
+            Event::SessionClosed { reason } => Some(reason.clone()),
+            _ => None,
+        };
+        for reader in self.readers().iter() {
+            if let Some(queue) = reader.upgrade() {
+                queue.push(event.clone());
+            }
+        }
+        match action {
+            Action::None => {}
+            Action::Dispatch(call) => self.dispatch(call),
+            Action::CancelTurn(turn_id) => self.dispatcher.cancel_turn(&turn_id),
+            Action::CancelCall(call) => self.dispatcher.cancel_call(&call),
+            Action::CancelAll => {
+                self.dispatcher.cancel_all();
+            }
+        }
+        match closed {
+            Some(reason) => self.close(&reason),
+            None => self.changed.notify_waiters(),
+        }
+    }
+}
+
+impl Drop for SessionCore {
+    fn drop(&mut self) {
+        self.client.forget(&self.id);
+    }
+}
+
+impl fmt::Debug for SessionCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("runtime", &self.runtime().name())
+            .field("catalog", self.catalog())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Somebody serves the session's calls.
+#[must_use = "calls are served while the guard lives"]
+pub(crate) struct Serving<'a>(&'a SessionCore);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.inbox().unserve();
+    }
+}

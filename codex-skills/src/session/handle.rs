@@ -1,0 +1,236 @@
+//! The handle on a session: sending, serving, answering single calls.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+
+use super::core::SessionCore;
+use super::send::{SendAndHandle, SendText};
+use super::signals::Signals;
+use crate::catalog::{Catalog, Phase, Skills, sealed_phase};
+use crate::dispatch::{Announced, DispatchRecord};
+use crate::error::Error;
+use crate::runtime::Event;
+use crate::skill::{SkillOutput, ToolCall};
+
+/// The phase of a session that exists.
+#[derive(Debug)]
+pub struct Bound;
+
+impl sealed_phase::Sealed for Bound {}
+
+impl Phase for Bound {
+    type Inner = BoundInner;
+}
+
+/// What a session's handle holds.
+#[derive(Clone, Debug)]
+#[doc(hidden)]
+pub struct BoundInner {
+    pub(crate) core: Arc<SessionCore>,
+}
+
+/// A session with its sealed catalog. Clones are handles on the same session.
+///
+/// Calls are answered while [`send_and_handle`](Self::send_and_handle) or [`serve`](Self::serve) runs,
+/// or one by one through [`respond_to_signal`](Self::respond_to_signal) and
+/// [`drain_pending_calls`](Self::drain_pending_calls). All of them go through one ledger, so they can be
+/// mixed: a handler runs once for a call, however often and wherever it is announced.
+pub type Session = Skills<Bound>;
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Skills {
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn of(core: Arc<SessionCore>) -> Self {
+        Skills {
+            inner: BoundInner { core },
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<SessionCore> {
+        &self.inner.core
+    }
+
+    /// The id of the session.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        &self.core().id
+    }
+
+    /// The catalog, sealed when the session was created.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        self.core().catalog()
+    }
+
+    /// The names of the skills, sorted.
+    #[must_use]
+    pub fn list(&self) -> Vec<&str> {
+        self.catalog().list()
+    }
+
+    /// Sends a request and returns once it is accepted; await what it returns. Nobody answers the
+    /// calls of its turn until somebody serves.
+    pub fn send(&self, text: impl Into<String>) -> SendText<'_> {
+        SendText::new(self.core(), text.into())
+    }
+
+    /// Sends a request, answers the calls of the session, and waits for the end of the turn; await what
+    /// it returns.
+    pub fn send_and_handle(&self, text: impl Into<String>) -> SendAndHandle<'_> {
+        SendAndHandle::new(self.core(), text.into())
+    }
+
+    /// Answers calls as they come until the session is closed, and returns why it was.
+    ///
+    /// Cancel safe: calls whose handlers run are still answered; later ones wait for the next server.
+    pub async fn serve(&self) -> String {
+        let _serving = self.core().serve();
+        self.core().closed().await
+    }
+
+    /// The events of the session from now on, for programs with a loop of their own.
+    #[must_use]
+    pub fn signals(&self) -> Signals {
+        Signals::new(self.core().read())
+    }
+
+    /// Answers the call that an event announces; `None` for every other event, and for calls of other
+    /// sessions.
+    ///
+    /// # Errors
+    /// When the session is closed.
+    ///
+    /// # Cancel safety
+    /// The call is answered even if the future is dropped after its first poll.
+    pub async fn respond_to_signal(
+        &self,
+        event: &Event,
+    ) -> Result<Option<Arc<DispatchRecord>>, Error> {
+        match event {
+            Event::ToolCall(call) if call.session_id == self.core().id => {
+                self.respond(call.clone(), Announced::Event).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Answers a call from the list of waiting ones; `None` for calls of other sessions.
+    ///
+    /// # Errors
+    /// When the session is closed.
+    ///
+    /// # Cancel safety
+    /// The call is answered even if the future is dropped after its first poll.
+    pub async fn respond_to_pending_call(
+        &self,
+        call: &Arc<ToolCall>,
+    ) -> Result<Option<Arc<DispatchRecord>>, Error> {
+        if call.session_id != self.core().id {
+            return Ok(None);
+        }
+        self.respond(call.clone(), Announced::Waiting)
+            .await
+            .map(Some)
+    }
+
+    /// The calls that wait for an answer, oldest first.
+    ///
+    /// # Errors
+    /// When the runtime cannot be asked.
+    pub async fn pending_calls(&self) -> Result<Vec<Arc<ToolCall>>, Error> {
+        let calls = self
+            .core()
+            .runtime()
+            .pending_calls(self.core().id.clone())
+            .await?;
+        Ok(calls.into_iter().map(Arc::new).collect())
+    }
+
+    /// Answers all calls that wait, at the same time, and returns their records in order.
+    ///
+    /// # Errors
+    /// When the session is closed, or the runtime cannot be asked.
+    ///
+    /// # Cancel safety
+    /// Calls whose handlers run are answered even if the future is dropped.
+    pub async fn drain_pending_calls(&self) -> Result<Vec<Arc<DispatchRecord>>, Error> {
+        let calls = self.pending_calls().await?;
+        let answers = calls
+            .into_iter()
+            .map(|call| self.respond(call, Announced::Waiting));
+        futures_util::future::join_all(answers)
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    /// Runs the handler of a skill with these arguments and returns what the model would read, without
+    /// ledger and submission.
+    ///
+    /// # Errors
+    /// When the arguments do not serialize. An unknown skill is an answer, as for the model.
+    pub async fn dispatch_tool_call(
+        &self,
+        tool: &str,
+        arguments: &(impl serde::Serialize + Sync),
+    ) -> Result<SkillOutput, Error> {
+        let core = self.core();
+        let arguments = to_raw_value(arguments)?;
+        let call = ToolCall::new(core.id.clone(), tool.into(), arguments.into());
+        let cancellation = core.dispatcher().cancellation();
+        Ok(core
+            .dispatcher()
+            .run(Arc::new(call), cancellation)
+            .await
+            .output)
+    }
+
+    /// Ends the active turn. Its handlers are cancelled.
+    ///
+    /// # Errors
+    /// When there is no active turn, or the runtime cannot be asked.
+    pub async fn interrupt(&self) -> Result<(), Error> {
+        self.core()
+            .runtime()
+            .interrupt(self.core().id.clone(), None)
+            .await
+            .map_err(Error::from)
+    }
+
+    /// The session as the runtime sees it.
+    ///
+    /// # Errors
+    /// When the runtime cannot be asked.
+    pub async fn detail(&self) -> Result<Value, Error> {
+        self.core()
+            .runtime()
+            .detail(self.core().id.clone())
+            .await
+            .map_err(Error::from)
+    }
+
+    async fn respond(
+        &self,
+        call: Arc<ToolCall>,
+        announced: Announced,
+    ) -> Result<Arc<DispatchRecord>, Error> {
+        let core = self.core();
+        let closed = core.inbox().closed().map(str::to_owned);
+        match closed {
+            Some(reason) => Err(Error::SessionClosed {
+                session_id: core.id.to_string(),
+                reason,
+                turn: None,
+            }),
+            None => Ok(core.respond(call, announced).await),
+        }
+    }
+}

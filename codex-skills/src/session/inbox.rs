@@ -1,0 +1,296 @@
+//! What a session knows of its turns and its waiting calls: a pure state machine.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::dispatch::DispatchRecord;
+use crate::runtime::{Event, TurnStatus};
+use crate::skill::ToolCall;
+
+/// What the session is to do after an event.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Nothing.
+    None,
+    /// Have a call answered.
+    Dispatch(Arc<ToolCall>),
+    /// Cancel the handlers of a turn.
+    CancelTurn(Arc<str>),
+    /// Cancel one handler.
+    CancelCall(Arc<ToolCall>),
+    /// Cancel all handlers.
+    CancelAll,
+}
+
+/// What is known of a turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    pub(crate) status: TurnStatus,
+    pub(crate) error: Option<String>,
+    pub(crate) reply: Option<String>,
+    pub(crate) records: Vec<Arc<DispatchRecord>>,
+    pub(crate) detail: Value,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            status: TurnStatus::InProgress,
+            error: None,
+            reply: None,
+            records: Vec::new(),
+            detail: Value::Null,
+        }
+    }
+}
+
+/// The turns and waiting calls of one session.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    turns: HashMap<Arc<str>, Turn>,
+    ended: VecDeque<Arc<str>>,
+    waiting: VecDeque<Arc<ToolCall>>,
+    servers: usize,
+    closed: Option<String>,
+    remembered_turns: usize,
+    open_calls: usize,
+}
+
+impl Inbox {
+    pub(crate) fn new(remembered_turns: usize, open_calls: usize) -> Self {
+        Self {
+            turns: HashMap::new(),
+            ended: VecDeque::new(),
+            waiting: VecDeque::new(),
+            servers: 0,
+            closed: None,
+            remembered_turns: remembered_turns.max(1),
+            open_calls: open_calls.max(1),
+        }
+    }
+
+    /// Takes an event.
+    pub(crate) fn on_event(&mut self, event: &Event) -> Action {
+        match event {
+            Event::ToolCall(call) => self.on_call(call),
+            Event::CallExpired(call) => {
+                self.forget_waiting(call);
+                Action::CancelCall(call.clone())
+            }
+            Event::TurnStarted { turn_id } => {
+                self.turn(turn_id);
+                Action::None
+            }
+            Event::Message { turn_id, text } => {
+                let text = text.trim();
+                if !text.is_empty() {
+                    self.turn(turn_id).reply = Some(text.to_owned());
+                }
+                Action::None
+            }
+            Event::TurnCompleted {
+                turn_id,
+                status,
+                error,
+                detail,
+            } => {
+                let turn = self.turn(turn_id);
+                let first = turn.status == TurnStatus::InProgress;
+                turn.status = status.clone();
+                turn.error.clone_from(error);
+                turn.detail = detail.clone();
+                if first {
+                    self.end(turn_id.clone());
+                }
+                self.waiting
+                    .retain(|call| call.turn_id.as_deref() != Some(turn_id));
+                Action::CancelTurn(turn_id.clone())
+            }
+            Event::SessionClosed { reason } => {
+                self.close(reason.clone());
+                Action::CancelAll
+            }
+            Event::TextDelta { .. } => Action::None,
+        }
+    }
+
+    fn on_call(&mut self, call: &Arc<ToolCall>) -> Action {
+        if self.closed.is_some() {
+            return Action::None;
+        }
+        // Somebody serves, or too many wait: the dispatcher answers, if only that it is too much.
+        if self.servers > 0 || self.waiting.len() >= self.open_calls {
+            return Action::Dispatch(call.clone());
+        }
+        self.forget_waiting(call);
+        self.waiting.push_back(call.clone());
+        Action::None
+    }
+
+    /// Somebody serves from now on: these calls waited for it.
+    pub(crate) fn serve(&mut self) -> Vec<Arc<ToolCall>> {
+        self.servers += 1;
+        self.waiting.drain(..).collect()
+    }
+
+    /// One server less.
+    pub(crate) fn unserve(&mut self) {
+        self.servers = self.servers.saturating_sub(1);
+    }
+
+    /// A call is being answered: it waits no longer.
+    pub(crate) fn forget_waiting(&mut self, call: &ToolCall) {
+        let key = call.key();
+        self.waiting.retain(|waiting| waiting.key() != key);
+    }
+
+    /// Notes a settled call.
+    pub(crate) fn on_record(&mut self, record: &Arc<DispatchRecord>) {
+        if let Some(turn_id) = &record.call.turn_id {
+            self.turn(turn_id).records.push(record.clone());
+        }
+    }
+
+    /// Nothing happens any more. The first reason stays.
+    pub(crate) fn close(&mut self, reason: String) {
+        self.closed.get_or_insert(reason);
+        self.waiting.clear();
+    }
+
+    pub(crate) fn closed(&self) -> Option<&str> {
+        self.closed.as_deref()
+    }
+
+    /// What is known of a turn.
+    pub(crate) fn get(&self, turn_id: &str) -> Option<&Turn> {
+        self.turns.get(turn_id)
+    }
+
+    fn turn(&mut self, turn_id: &Arc<str>) -> &mut Turn {
+        self.turns.entry(turn_id.clone()).or_default()
+    }
+
+    fn end(&mut self, turn_id: Arc<str>) {
+        self.ended.push_back(turn_id);
+        while self.ended.len() > self.remembered_turns {
+            if let Some(oldest) = self.ended.pop_front() {
+                self.turns.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn call(id: &str) -> Arc<ToolCall> {
+        let mut call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned().into());
+        call.turn_id = Some("t".into());
+        call.call_id = Some(id.into());
+        Arc::new(call)
+    }
+
+    fn ended(turn: &str) -> Event {
+        Event::TurnCompleted {
+            turn_id: turn.into(),
+            status: TurnStatus::Completed,
+            error: None,
+            detail: Value::Null,
+        }
+    }
+
+    #[test]
+    fn calls_wait_until_somebody_serves() {
+        let mut inbox = Inbox::new(4, 4);
+        assert!(matches!(
+            inbox.on_event(&Event::ToolCall(call("a"))),
+            Action::None
+        ));
+        inbox.on_event(&Event::ToolCall(call("a")));
+        assert_eq!(inbox.serve().len(), 1, "the same call waits once");
+        assert!(matches!(
+            inbox.on_event(&Event::ToolCall(call("b"))),
+            Action::Dispatch(_)
+        ));
+        inbox.unserve();
+        assert!(matches!(
+            inbox.on_event(&Event::ToolCall(call("c"))),
+            Action::None
+        ));
+    }
+
+    #[test]
+    fn more_waiting_calls_than_allowed_go_to_the_dispatcher() {
+        let mut inbox = Inbox::new(4, 1);
+        inbox.on_event(&Event::ToolCall(call("a")));
+        assert!(matches!(
+            inbox.on_event(&Event::ToolCall(call("b"))),
+            Action::Dispatch(_)
+        ));
+    }
+
+    #[test]
+    fn a_turns_end_and_an_expiry_take_waiting_calls_away() {
+        let mut inbox = Inbox::new(4, 4);
+        inbox.on_event(&Event::ToolCall(call("a")));
+        inbox.on_event(&Event::CallExpired(call("a")));
+        assert!(inbox.serve().is_empty());
+        inbox.unserve();
+        inbox.on_event(&Event::ToolCall(call("b")));
+        assert!(matches!(inbox.on_event(&ended("t")), Action::CancelTurn(_)));
+        assert!(inbox.serve().is_empty());
+    }
+
+    #[test]
+    fn the_last_message_that_says_something_is_the_reply() {
+        let mut inbox = Inbox::new(4, 4);
+        for text in ["first", " second\n", "  "] {
+            inbox.on_event(&Event::Message {
+                turn_id: "t".into(),
+                text: text.to_owned(),
+            });
+        }
+        assert_eq!(
+            inbox.get("t").and_then(|turn| turn.reply.as_deref()),
+            Some("second")
+        );
+    }
+
+    #[test]
+    fn old_turns_are_forgotten_and_running_ones_are_not() {
+        let mut inbox = Inbox::new(2, 4);
+        inbox.on_event(&Event::TurnStarted {
+            turn_id: "running".into(),
+        });
+        for turn in ["1", "2", "3"] {
+            inbox.on_event(&ended(turn));
+            inbox.on_event(&ended(turn));
+        }
+        assert!(inbox.get("1").is_none());
+        assert!(inbox.get("2").is_some() && inbox.get("3").is_some());
+        assert!(inbox.get("running").is_some());
+    }
+
+    #[test]
+    fn a_closed_session_takes_no_calls() {
+        let mut inbox = Inbox::new(4, 4);
+        assert!(matches!(
+            inbox.on_event(&Event::SessionClosed {
+                reason: "gone".to_owned()
+            }),
+            Action::CancelAll
+        ));
+        assert!(matches!(
+            inbox.on_event(&Event::ToolCall(call("a"))),
+            Action::None
+        ));
+        inbox.close("later".to_owned());
+        assert_eq!(inbox.closed(), Some("gone"));
+        assert!(inbox.serve().is_empty());
+    }
+}

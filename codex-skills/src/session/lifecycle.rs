@@ -1,0 +1,77 @@
+//! The guard that owns a session from its creation to its cleanup.
+
+use std::ops::Deref;
+
+use serde_json::Value;
+
+use super::builder::Opened;
+use super::cleanup::{CleanupReport, Ownership, checked};
+use super::handle::Session;
+use crate::error::Error;
+
+/// A session that is deleted when its guard is closed, or in the background when the guard is dropped:
+/// on return, error, panic and cancellation alike. It is a [`Session`] by dereference.
+#[derive(Debug)]
+#[must_use = "the session is deleted when the guard is dropped"]
+pub struct Lifecycle {
+    session: Session,
+    created: Value,
+    ownership: Ownership,
+    ignore_cleanup_errors: bool,
+}
+
+impl Lifecycle {
+    pub(super) fn new(opened: Opened, ignore_cleanup_errors: bool) -> Self {
+        Self {
+            session: Session::of(opened.core),
+            created: opened.created,
+            ownership: opened.ownership,
+            ignore_cleanup_errors,
+        }
+    }
+
+    /// What the runtime answered to the creation.
+    #[must_use]
+    pub fn created(&self) -> &Value {
+        &self.created
+    }
+
+    /// The session.
+    pub fn skills(&self) -> &Session {
+        &self.session
+    }
+
+    /// Decides anew whether the session stays when the guard is closed.
+    pub fn keep_session(&mut self, keep: bool) {
+        self.ownership.set_delete(!keep);
+    }
+
+    /// Lets go of the session, and deletes it unless it is to be kept.
+    ///
+    /// # Errors
+    /// When the deletion failed and [`ignore_cleanup_errors`](crate::OpenLifecycle::ignore_cleanup_errors)
+    /// is off.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the cleanup.
+    pub async fn close(self) -> Result<CleanupReport, Error> {
+        let ignore = self.ignore_cleanup_errors;
+        checked(self.finish().await, ignore)
+    }
+
+    pub(super) async fn finish(self) -> CleanupReport {
+        self.ownership.finish().await
+    }
+
+    pub(super) fn ignores_cleanup_errors(&self) -> bool {
+        self.ignore_cleanup_errors
+    }
+}
+
+impl Deref for Lifecycle {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}

@@ -1,0 +1,28 @@
+//! Sessions: created with a catalog, sent requests, served, and cleaned up however they end.
+
+mod block;
+mod builder;
+mod cleanup;
+mod client;
+mod core;
+mod handle;
+mod inbox;
+mod lifecycle;
+mod send;
+mod signals;
+
+pub use builder::{CreateSession, OpenLifecycle, OpenSession};
+pub use cleanup::{CleanupReport, CloseSession};
+pub use client::{Client, ShutdownReport};
+pub use handle::{Bound, Session};
+pub use lifecycle::Lifecycle;
+pub use send::{
+    IntoStatuses, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent, TurnIncomplete,
+    TurnResult,
+};
+pub use signals::Signals;
+
+#[doc(hidden)]
+pub use block::{
+    AsClient, catch_panic, client_of, fallible, finish_lifecycle, returning, then_register,
+};

@@ -1,0 +1,426 @@
+//! Sending a request, and waiting for what comes of it.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::core::SessionCore;
+use crate::dispatch::DispatchRecord;
+use crate::error::Error;
+use crate::runtime::{Accepted, SendRequest, TurnStatus};
+
+/// What both ways of sending can be told.
+#[derive(Debug)]
+struct Request<'a> {
+    core: &'a Arc<SessionCore>,
+    text: String,
+    inject_skills: bool,
+    repeat_tools: bool,
+}
+
+impl Request<'_> {
+    async fn send(&self) -> Result<Accepted, Error> {
+        if self.text.trim().is_empty() {
+            return Err(Error::option(
+                "text",
+                "the request is empty: say what to do",
+            ));
+        }
+        let closed = self.core.inbox().closed().map(str::to_owned);
+        if let Some(reason) = closed {
+            return Err(Error::SessionClosed {
+                session_id: self.core.id.to_string(),
+                reason,
+                turn: None,
+            });
+        }
+        let catalog = self.core.catalog();
+        let mut request = SendRequest::new(if self.inject_skills {
+            catalog.inject_request(&self.text)
+        } else {
+            self.text.clone()
+        });
+        if self.repeat_tools {
+            request.dynamic_tools = catalog.shared_tools();
+        }
+        let accepted = self
+            .core
+            .runtime()
+            .send(self.core.id.clone(), request)
+            .await?;
+        Ok(accepted)
+    }
+}
+
+macro_rules! request_options {
+    () => {
+        /// Whether the catalog's instruction text is put before the request (the session's default: it is).
+        pub fn inject_skills(mut self, inject: bool) -> Self {
+            self.request.inject_skills = inject;
+            self
+        }
+
+        /// Whether the dynamic tools are repeated with the request (the session's default: they are). Only
+        /// the declaration at creation counts for codex; the repetition serves servers between.
+        pub fn repeat_tools(mut self, repeat: bool) -> Self {
+            self.request.repeat_tools = repeat;
+            self
+        }
+    };
+}
+
+/// A [`send`](crate::Session::send) that was not awaited yet.
+#[derive(Debug)]
+#[must_use = "await it to send the request"]
+pub struct SendText<'a> {
+    request: Request<'a>,
+}
+
+impl<'a> SendText<'a> {
+    pub(crate) fn new(core: &'a Arc<SessionCore>, text: String) -> Self {
+        Self {
+            request: Request {
+                core,
+                text,
+                inject_skills: core.send_defaults.inject_skills,
+                repeat_tools: core.send_defaults.repeat_tools,
+            },
+        }
+    }
+
+    request_options!();
+}
+
+impl<'a> IntoFuture for SendText<'a> {
+    type Output = Result<Sent, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let accepted = self.request.send().await?;
+            Ok(Sent {
+                session_id: self.request.core.id.to_string(),
+                turn_id: accepted.turn_id.to_string(),
+                accepted: accepted.payload,
+            })
+        })
+    }
+}
+
+/// A request that was accepted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Sent {
+    /// The session.
+    pub session_id: String,
+    /// The turn that works on the request.
+    pub turn_id: String,
+    /// What the runtime answered.
+    pub accepted: Value,
+}
+
+/// A turn that need not have a reply.
+#[derive(Debug)]
+pub struct ReplyOptional;
+/// A turn that must have a reply.
+#[derive(Debug)]
+pub struct ReplyRequired;
+
+/// A [`send_and_handle`](crate::Session::send_and_handle) that was not awaited yet.
+///
+/// # Cancel safety
+/// Dropping the future leaves the turn running. Handlers that run finish and are answered; later
+/// calls of the turn wait for the next server.
+#[derive(Debug)]
+#[must_use = "await it to send the request"]
+pub struct SendAndHandle<'a, R = ReplyOptional> {
+    request: Request<'a>,
+    timeout: Option<Duration>,
+    terminal: Option<Vec<TurnStatus>>,
+    reply: PhantomData<R>,
+}
+
+impl<'a> SendAndHandle<'a> {
+    pub(crate) fn new(core: &'a Arc<SessionCore>, text: String) -> Self {
+        Self {
+            request: SendText::new(core, text).request,
+            timeout: None,
+            terminal: None,
+            reply: PhantomData,
+        }
+    }
+
+    /// Makes a turn without a reply an error, and the reply of the result a `String`.
+    pub fn require_reply(self) -> SendAndHandle<'a, ReplyRequired> {
+        SendAndHandle {
+            request: self.request,
+            timeout: self.timeout,
+            terminal: self.terminal,
+            reply: PhantomData,
+        }
+    }
+}
+
+impl<R> SendAndHandle<'_, R> {
+    request_options!();
+
+    /// How long the turn may take, from sending to its end. On expiry it is interrupted, and the error
+    /// has the calls that were dispatched. Default: no limit.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The statuses, one or several, that count as the end that was hoped for; a turn that ends otherwise
+    /// is an error. Texts are understood whatever their case. Default: every end will do.
+    pub fn terminal(mut self, statuses: impl IntoStatuses) -> Self {
+        self.terminal = Some(statuses.into_statuses());
+        self
+    }
+}
+
+/// One status, or several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a turn status or a list of them",
+    note = "write `TurnStatus::Completed`, `\"completed\"`, or an array of either"
+)]
+pub trait IntoStatuses {
+    /// The statuses.
+    fn into_statuses(self) -> Vec<TurnStatus>;
+}
+
+impl IntoStatuses for TurnStatus {
+    fn into_statuses(self) -> Vec<TurnStatus> {
+        vec![self]
+    }
+}
+
+impl IntoStatuses for &str {
+    fn into_statuses(self) -> Vec<TurnStatus> {
+        vec![self.into()]
+    }
+}
+
+impl<T: Into<TurnStatus>, const N: usize> IntoStatuses for [T; N] {
+    fn into_statuses(self) -> Vec<TurnStatus> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<T: Into<TurnStatus>> IntoStatuses for Vec<T> {
+    fn into_statuses(self) -> Vec<TurnStatus> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+/// What came of a turn.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TurnResult<R = Option<String>> {
+    /// The session.
+    pub session_id: String,
+    /// The turn.
+    pub turn_id: String,
+    /// How the turn ended.
+    pub status: TurnStatus,
+    /// The last thing that the assistant said in the turn, without surrounding blanks.
+    pub assistant_reply: R,
+    /// The calls that were answered, in the order in which they were settled.
+    pub dispatches: Vec<Arc<DispatchRecord>>,
+    /// What the runtime answered to the request.
+    pub accepted: Value,
+    /// What the runtime told about the turn's end.
+    pub detail: Value,
+}
+
+/// What was known of a turn when waiting for it failed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TurnIncomplete {
+    /// The session.
+    pub session_id: String,
+    /// The turn.
+    pub turn_id: String,
+    /// How the turn stood.
+    pub status: TurnStatus,
+    /// What went wrong in the turn, where the runtime said so.
+    pub error: Option<String>,
+    /// The last thing that the assistant said in the turn.
+    pub assistant_reply: Option<String>,
+    /// The calls that were answered.
+    pub dispatches: Vec<Arc<DispatchRecord>>,
+}
+
+impl TurnIncomplete {
+    pub(crate) fn summary(&self) -> String {
+        match self.dispatches.len() {
+            0 => "no calls were answered".to_owned(),
+            1 => "1 call was answered".to_owned(),
+            n => format!("{n} calls were answered"),
+        }
+    }
+}
+
+impl<'a> IntoFuture for SendAndHandle<'a, ReplyOptional> {
+    type Output = Result<TurnResult, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.handle())
+    }
+}
+
+impl<'a> IntoFuture for SendAndHandle<'a, ReplyRequired> {
+    type Output = Result<TurnResult<String>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let core = self.request.core;
+            let result = self.handle().await?;
+            match result.assistant_reply {
+                Some(assistant_reply) => Ok(TurnResult {
+                    assistant_reply,
+                    session_id: result.session_id,
+                    turn_id: result.turn_id,
+                    status: result.status,
+                    dispatches: result.dispatches,
+                    accepted: result.accepted,
+                    detail: result.detail,
+                }),
+                None => Err(Error::NoReply {
+                    turn: incomplete(core, &result.turn_id),
+                }),
+            }
+        })
+    }
+}
+
+impl<R> SendAndHandle<'_, R> {
+    async fn handle(self) -> Result<TurnResult, Error> {
+        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(Error::option("timeout", "a turn needs more than no time"));
+        }
+        check_terminal(self.terminal.as_deref())?;
+        let core = self.request.core;
+        let deadline = self
+            .timeout
+            .and_then(|timeout| tokio::time::Instant::now().checked_add(timeout));
+        let _serving = core.serve();
+        let accepted = match deadline {
+            None => self.request.send().await?,
+            Some(deadline) => tokio::time::timeout_at(deadline, self.request.send())
+                .await
+                .map_err(|_| {
+                    Error::option("timeout", "the request was not even accepted in that time")
+                })??,
+        };
+        let turn_id = &accepted.turn_id;
+        match deadline {
+            None => core.turn_ended(turn_id).await,
+            Some(deadline) => {
+                match tokio::time::timeout_at(deadline, core.turn_ended(turn_id)).await {
+                    Ok(ended) => ended,
+                    Err(_) => return Err(self.expire(turn_id).await),
+                }
+            }
+        }
+        .map_err(|error| with_turn(error, core, turn_id))?;
+        core.dispatcher().settled(Some(turn_id)).await;
+        let turn = core.turn(turn_id);
+        if let Some(expected) = self.terminal
+            && !expected.contains(&turn.status)
+        {
+            return Err(Error::TurnEnded {
+                expected,
+                turn: incomplete(core, turn_id),
+            });
+        }
+        Ok(TurnResult {
+            session_id: core.id.to_string(),
+            turn_id: turn_id.to_string(),
+            status: turn.status,
+            assistant_reply: turn.reply,
+            dispatches: turn.records,
+            accepted: accepted.payload,
+            detail: turn.detail,
+        })
+    }
+
+    /// Interrupts the turn that took too long.
+    async fn expire(&self, turn_id: &Arc<str>) -> Error {
+        let core = self.request.core;
+        let interrupted = core
+            .runtime()
+            .interrupt(core.id.clone(), Some(turn_id.clone()))
+            .await;
+        if let Err(error) = interrupted {
+            tracing::warn!(target: "codex_skills::session", session = &*core.id, %error, "a turn that took too long was not interrupted");
+        }
+        core.dispatcher().cancel_turn(turn_id);
+        core.dispatcher().settled(Some(turn_id)).await;
+        Error::TurnTimeout {
+            after: self.timeout.unwrap_or_default(),
+            turn: incomplete(core, turn_id),
+        }
+    }
+}
+
+fn check_terminal(statuses: Option<&[TurnStatus]>) -> Result<(), Error> {
+    let Some(statuses) = statuses else {
+        return Ok(());
+    };
+    if statuses.is_empty() {
+        return Err(Error::option(
+            "terminal",
+            "no turn ends in none of the statuses: name one",
+        ));
+    }
+    for status in statuses {
+        match status {
+            TurnStatus::InProgress => {
+                return Err(Error::option(
+                    "terminal",
+                    "`inProgress` is no end of a turn",
+                ));
+            }
+            TurnStatus::Other(text) if text.trim().is_empty() => {
+                return Err(Error::option(
+                    "terminal",
+                    "a status is empty: write \"completed\"",
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn incomplete(core: &SessionCore, turn_id: &str) -> Box<TurnIncomplete> {
+    let turn = core.turn(turn_id);
+    Box::new(TurnIncomplete {
+        session_id: core.id.to_string(),
+        turn_id: turn_id.to_owned(),
+        status: turn.status,
+        error: turn.error,
+        assistant_reply: turn.reply,
+        dispatches: turn.records,
+    })
+}
+
+fn with_turn(error: Error, core: &SessionCore, turn_id: &str) -> Error {
+    match error {
+        Error::SessionClosed {
+            session_id, reason, ..
+        } => Error::SessionClosed {
+            session_id,
+            reason,
+            turn: Some(incomplete(core, turn_id)),
+        },
+        other => other,
+    }
+}

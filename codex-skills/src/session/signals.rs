@@ -1,0 +1,168 @@
+//! A session's events for programs that watch it or run their own loop.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::runtime::Event;
+
+/// How many notifications wait for a slow reader before the oldest are dropped.
+const NOTIFICATIONS: usize = 1024;
+
+/// The events of a session, from the moment of [`Session::signals`](crate::Session::signals) on.
+///
+/// A reader that falls behind loses notifications, oldest first, and [`lost`](Self::lost) counts them.
+/// Tool calls are kept beside them up to the session's limit of open calls, and whatever a reader
+/// misses is still found by [`drain_pending_calls`](crate::Session::drain_pending_calls).
+pub struct Signals {
+    queue: Arc<Queue>,
+}
+
+impl Signals {
+    pub(crate) fn new(queue: Arc<Queue>) -> Self {
+        Self { queue }
+    }
+
+    /// The next event; `None` once the session is closed and everything was read.
+    ///
+    /// Cancel safe: an event is not lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let changed = self.queue.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let mut state = self.queue.state();
+                if let Some(event) = state.events.pop_front() {
+                    state.forget(&event);
+                    return Some(event);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// How many notifications were dropped because this reader was too slow.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.queue.state().lost
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.queue.state();
+        f.debug_struct("Signals")
+            .field("waiting", &state.events.len())
+            .field("lost", &state.lost)
+            .finish()
+    }
+}
+
+/// The queue of one reader.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+    calls: usize,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<Event>,
+    calls: usize,
+    closed: bool,
+    lost: u64,
+}
+
+impl State {
+    fn forget(&mut self, event: &Event) {
+        if matches!(event, Event::ToolCall(_)) {
+            self.calls -= 1;
+        }
+    }
+
+    fn drop_oldest(&mut self, calls: bool) {
+        let oldest = self
+            .events
+            .iter()
+            .position(|event| matches!(event, Event::ToolCall(_)) == calls);
+        if let Some(event) = oldest.and_then(|at| self.events.remove(at)) {
+            self.forget(&event);
+            if self.lost == 0 {
+                tracing::warn!(target: "codex_skills::session", "a reader of signals is too slow and loses the oldest");
+            }
+            self.lost += 1;
+        }
+    }
+}
+
+impl Queue {
+    /// A queue that keeps `calls` tool calls.
+    pub(crate) fn new(calls: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            calls: calls.max(1),
+        })
+    }
+
+    pub(crate) fn push(&self, event: Event) {
+        let mut state = self.state();
+        if matches!(event, Event::ToolCall(_)) {
+            if state.calls >= self.calls {
+                state.drop_oldest(true);
+            }
+            state.calls += 1;
+        } else if state.events.len() - state.calls >= NOTIFICATIONS {
+            state.drop_oldest(false);
+        }
+        state.events.push_back(event);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::skill::ToolCall;
+
+    #[tokio::test]
+    async fn a_slow_reader_loses_notifications_and_no_calls() {
+        let queue = Queue::new(8);
+        let call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned().into());
+        queue.push(Event::ToolCall(Arc::new(call)));
+        for turn in 0..NOTIFICATIONS + 5 {
+            queue.push(Event::TurnStarted {
+                turn_id: turn.to_string().into(),
+            });
+        }
+        queue.close();
+        let mut signals = Signals::new(queue);
+        assert_eq!(signals.lost(), 5);
+        assert!(matches!(signals.next().await, Some(Event::ToolCall(_))));
+        let first = signals.next().await;
+        assert_eq!(first.as_ref().and_then(Event::turn_id), Some("5"));
+        let mut rest = 0;
+        while signals.next().await.is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, NOTIFICATIONS - 1);
+    }
+}
