@@ -191,6 +191,7 @@ impl Default for Draft {
 
 impl Draft {
     /// An empty draft.
+    #[must_use]
     pub fn new() -> Self {
         Skills {
             inner: DraftInner::default(),
@@ -222,18 +223,21 @@ impl Draft {
     ///
     /// A crate of skills that the program never names is not linked, and its skills are not found:
     /// write `use that_crate as _;`, or ask for them by name with [`expecting`](Self::expecting).
+    #[must_use = "a draft is returned"]
     pub fn discover(mut self) -> Self {
         self.inner.skills.add(linked(|_| true));
         self
     }
 
     /// Adds the linked skills of one group. The remark on [`discover`](Self::discover) holds.
+    #[must_use = "a draft is returned"]
     pub fn discover_group(mut self, group: &str) -> Self {
         self.inner.skills.add(linked(|d| d.group == Some(group)));
         self
     }
 
     /// Has sealing fail, with an explanation, unless skills of these names are in the draft then.
+    #[must_use = "a draft is returned"]
     pub fn expecting<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.inner
             .expected
@@ -244,18 +248,21 @@ impl Draft {
     /// Gives skills their `#[state]`: the value behind every parameter of type `&T`.
     ///
     /// A second value of the same type takes the place of the first.
+    #[must_use = "a draft is returned"]
     pub fn state<T: Send + Sync + 'static>(self, value: T) -> Self {
         self.shared_state(Arc::new(value))
     }
 
     /// Like [`state`](Self::state), for a value that others hold too, or of a type without a size
     /// (`Arc<dyn Store>` for `#[state] store: &dyn Store`).
+    #[must_use = "a draft is returned"]
     pub fn shared_state<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
         self.inner.state.insert(value);
         self
     }
 
     /// Has sealing refuse skills and parameters without a description.
+    #[must_use = "a draft is returned"]
     pub fn require_documentation(mut self) -> Self {
         self.inner.documentation_required = true;
         self

@@ -11,7 +11,6 @@ use super::draft::{DraftSkills, IntoSkills};
 /// A handle on skills: a [`Draft`](crate::Draft) before the session exists, a
 /// [`Session`](crate::Session) after.
 #[derive(Debug)]
-#[must_use = "a draft does nothing until a session is created with it"]
 pub struct Skills<P: Phase> {
     pub(crate) inner: P::Inner,
 }
@@ -57,7 +56,7 @@ impl<P: Phase> Skills<P> {
     /// Adds skills to the draft. Whether they can stand together is checked when it is sealed.
     ///
     /// Takes [`skills!`](crate::skills), a [`Skill`](crate::Skill), a list of them, or descriptors.
-    #[track_caller]
+    #[must_use = "a draft is returned with the skills in it"]
     pub fn register<V>(mut self, skills: impl IntoSkills<V>) -> Self
     where
         P: CreateTime,

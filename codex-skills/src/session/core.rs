@@ -10,7 +10,7 @@ use super::client::ClientShared;
 use super::inbox::{Action, Inbox, Turn};
 use super::signals::Queue;
 use crate::catalog::Catalog;
-use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits};
+use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settled};
 use crate::error::Error;
 use crate::runtime::{Event, EventSink, Runtime, TurnStatus};
 use crate::skill::ToolCall;
@@ -42,7 +42,7 @@ pub(crate) struct SessionCore {
     inbox: Mutex<Inbox>,
     changed: Notify,
     readers: Mutex<Vec<Weak<Queue>>>,
-    settled: Arc<dyn Fn(&Arc<DispatchRecord>) + Send + Sync>,
+    settled: Arc<Settled>,
 }
 
 impl SessionCore {

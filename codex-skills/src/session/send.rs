@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::core::SessionCore;
 use crate::dispatch::DispatchRecord;
 use crate::error::Error;
-use crate::runtime::{Accepted, SendRequest, TurnStatus};
+use crate::runtime::{Accepted, RuntimeError, RuntimeErrorKind, SendRequest, TurnStatus};
 
 /// What both ways of sending can be told.
 #[derive(Debug)]
@@ -316,7 +316,12 @@ impl<R> SendAndHandle<'_, R> {
             Some(deadline) => tokio::time::timeout_at(deadline, self.request.send())
                 .await
                 .map_err(|_| {
-                    Error::option("timeout", "the request was not even accepted in that time")
+                    RuntimeError::new(
+                        core.runtime().name(),
+                        "send the request",
+                        RuntimeErrorKind::Unavailable,
+                        format!("not accepted within {:?}", self.timeout.unwrap_or_default()),
+                    )
                 })??,
         };
         let turn_id = &accepted.turn_id;

@@ -16,7 +16,10 @@ use uuid::Uuid;
 
 use super::model::{AnyModel, Content, HistoryItem, ModelError, ModelItem, ModelTool, ModelTurn};
 use super::strict::{StrictTool, is_shadowed};
-use crate::runtime::{Accepted, Event, EventSink, NewSession, TurnStatus};
+use crate::runtime::{
+    Accepted, ApprovalPolicy, Event, EventSink, FilesystemSandbox, NetworkAccess, NewSession,
+    TurnStatus,
+};
 use crate::skill::{ContentItem, RequestId, SkillOutput, ToolCall};
 
 /// How many rounds a turn may have before it is ended as failed.
@@ -76,11 +79,11 @@ impl EmbeddedSession {
             "materialized": false,
             "modelProvider": "embedded",
             "cwd": options.cwd,
-            "approvalPolicy": options.approval_policy.map(|policy| policy.as_str()),
+            "approvalPolicy": options.approval_policy.map(ApprovalPolicy::as_str),
             "sessionControls": {
                 "model": options.model,
-                "networkAccess": options.network_access.map(|access| access.as_str()),
-                "filesystemSandbox": options.filesystem_sandbox.map(|sandbox| sandbox.as_str()),
+                "networkAccess": options.network_access.map(NetworkAccess::as_str),
+                "filesystemSandbox": options.filesystem_sandbox.map(FilesystemSandbox::as_str),
             },
             "createdAt": now,
         });
