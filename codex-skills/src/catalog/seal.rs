@@ -35,6 +35,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     for source in &sources {
         check_name(source, &mut problems);
         check_state(source, &draft.state, &mut problems);
+        check_timeout(source, &mut problems);
         match build(source) {
             Ok((skill, notes)) => {
                 if draft.documentation_required {
@@ -139,6 +140,19 @@ fn check_state(source: &Source, state: &StateMap, problems: &mut Vec<CatalogProb
             skill: descriptor.name.to_owned(),
             location: descriptor.location,
             state: short_type_name((key.name)()),
+        });
+    }
+}
+
+fn check_timeout(source: &Source, problems: &mut Vec<CatalogProblem>) {
+    let timeout = match source {
+        Source::Static(descriptor) => descriptor.timeout,
+        Source::Dynamic(skill) => skill.meta.timeout,
+    };
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        problems.push(CatalogProblem::Timeout {
+            skill: source.name().to_owned(),
+            location: location(source),
         });
     }
 }

@@ -15,7 +15,7 @@ use super::run::{self, Bounds, Finished};
 use super::submit;
 use crate::catalog::Catalog;
 use crate::runtime::Runtime;
-use crate::skill::{SkillContext, ToolCall};
+use crate::skill::{SkillContext, SkillOutput, ToolCall};
 
 /// How a call became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,8 +198,7 @@ impl Dispatcher {
         let output = Arc::new(finished.output);
         let record = loop {
             let address = running.address().clone();
-            let submission =
-                submit::submit(&*self.runtime, &address, &output, &self.limits.submission).await;
+            let submission = self.submit(&address, &output).await;
             let mut ledger = self.ledger();
             if !running.address().same_address(&address) {
                 // Announced again at another address meanwhile: the answer goes there too.
@@ -255,6 +254,18 @@ impl Dispatcher {
         run::run(&self.catalog, skill, context, &self.bounds).await
     }
 
+    async fn submit(&self, call: &Arc<ToolCall>, output: &Arc<SkillOutput>) -> SubmissionRecord {
+        let submission = submit::submit(&*self.runtime, call, output, &self.limits.submission);
+        // A runtime that panics costs an answer, not the call's settlement.
+        AssertUnwindSafe(submission)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| SubmissionRecord {
+                error: Some("the runtime panicked".to_owned()),
+                ..SubmissionRecord::unsent(SubmissionStatus::Refused)
+            })
+    }
+
     fn unknown(&self, call: &ToolCall) -> String {
         let tool: String = call.tool.chars().take(128).collect();
         let tool = match call.namespace.as_deref() {
@@ -293,13 +304,7 @@ impl Dispatcher {
         let dispatcher = self.clone();
         let stored = record.clone();
         tokio::spawn(async move {
-            let submission = submit::submit(
-                &*dispatcher.runtime,
-                &call,
-                &stored.output,
-                &dispatcher.limits.submission,
-            )
-            .await;
+            let submission = dispatcher.submit(&call, &stored.output).await;
             let again = Arc::new(DispatchRecord {
                 call,
                 submission,

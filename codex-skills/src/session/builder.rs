@@ -276,6 +276,12 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     if shared.is_shutting_down() {
         return Err(Error::ShuttingDown);
     }
+    if config.limits.call_timeout.is_zero() {
+        return Err(Error::option(
+            "call_timeout",
+            "no call can be answered in no time; `Duration::MAX` means no deadline",
+        ));
+    }
     let (done, opened) = oneshot::channel();
     shared.tasks.spawn(async move {
         // Whoever waited may be gone: then the result is dropped here, which deletes the session.

@@ -185,7 +185,6 @@ impl Ownership {
         shared.set_owned(&session_id, delete);
         Self {
             duty: Some(Duty {
-                _token: shared.tasks.token(),
                 core: shared.find(&session_id),
                 shared,
                 session_id,
@@ -244,8 +243,6 @@ struct Duty {
     delete: bool,
     /// Keeps the session's catalog until the report is written.
     core: Option<Arc<SessionCore>>,
-    /// Keeps a shutdown waiting.
-    _token: TaskTrackerToken,
 }
 
 impl Duty {
@@ -254,6 +251,7 @@ impl Duty {
             .ok()
             .or_else(|| self.core.as_ref().map(|core| core.tokio.clone()));
         let mut task = CleanupTask {
+            _token: self.shared.tasks.token(),
             duty: Some(self),
             done,
             last: false,
@@ -273,6 +271,8 @@ struct CleanupTask {
     done: Option<Done>,
     /// Whether this is the thread's attempt, which nobody takes over.
     last: bool,
+    /// Keeps a shutdown waiting.
+    _token: TaskTrackerToken,
 }
 
 impl CleanupTask {
@@ -300,6 +300,7 @@ impl Drop for CleanupTask {
             return;
         }
         let mut task = Self {
+            _token: duty.shared.tasks.token(),
             duty: Some(duty),
             done: self.done.take(),
             last: true,

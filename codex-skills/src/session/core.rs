@@ -225,6 +225,7 @@ impl EventSink for SessionCore {
 impl Drop for SessionCore {
     fn drop(&mut self) {
         self.client.forget(&self.id);
+        self.close("its last handle was dropped");
     }
 }
 

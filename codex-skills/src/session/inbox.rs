@@ -9,6 +9,9 @@ use crate::dispatch::DispatchRecord;
 use crate::runtime::{Event, TurnStatus};
 use crate::skill::ToolCall;
 
+/// How many turns may be under way, as far as the events tell, before the oldest is given up.
+const UNENDED_TURNS: usize = 1024;
+
 /// What the session is to do after an event.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -50,7 +53,8 @@ impl Default for Turn {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     turns: HashMap<Arc<str>, Turn>,
-    ended: VecDeque<Arc<str>>,
+    /// The ids of `turns`, oldest first.
+    order: VecDeque<Arc<str>>,
     waiting: VecDeque<Arc<ToolCall>>,
     servers: usize,
     closed: Option<String>,
@@ -62,7 +66,7 @@ impl Inbox {
     pub(crate) fn new(remembered_turns: usize, open_calls: usize) -> Self {
         Self {
             turns: HashMap::new(),
-            ended: VecDeque::new(),
+            order: VecDeque::new(),
             waiting: VecDeque::new(),
             servers: 0,
             closed: None,
@@ -97,13 +101,9 @@ impl Inbox {
                 detail,
             } => {
                 let turn = self.turn(turn_id);
-                let first = turn.status == TurnStatus::InProgress;
                 turn.status = status.clone();
                 turn.error.clone_from(error);
                 turn.detail = detail.clone();
-                if first {
-                    self.end(turn_id.clone());
-                }
                 self.waiting
                     .retain(|call| call.turn_id.as_deref() != Some(turn_id));
                 Action::CancelTurn(turn_id.clone())
@@ -169,15 +169,29 @@ impl Inbox {
     }
 
     fn turn(&mut self, turn_id: &Arc<str>) -> &mut Turn {
+        if !self.turns.contains_key(turn_id) {
+            self.make_room();
+            self.order.push_back(turn_id.clone());
+        }
         self.turns.entry(turn_id.clone()).or_default()
     }
 
-    fn end(&mut self, turn_id: Arc<str>) {
-        self.ended.push_back(turn_id);
-        while self.ended.len() > self.remembered_turns {
-            if let Some(oldest) = self.ended.pop_front() {
-                self.turns.remove(&oldest);
-            }
+    /// Forgets the oldest ended turn when there are enough; one that has not ended only when far too many
+    /// have not.
+    fn make_room(&mut self) {
+        let has_ended = |id: &&Arc<str>| {
+            self.turns
+                .get(*id)
+                .is_none_or(|turn| turn.status != TurnStatus::InProgress)
+        };
+        let ended = self.order.iter().filter(has_ended).count();
+        let oldest = if ended >= self.remembered_turns {
+            self.order.iter().position(|id| has_ended(&id))
+        } else {
+            (self.order.len() - ended >= UNENDED_TURNS).then_some(0)
+        };
+        if let Some(id) = oldest.and_then(|at| self.order.remove(at)) {
+            self.turns.remove(&id);
         }
     }
 }
