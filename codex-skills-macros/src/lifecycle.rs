@@ -108,13 +108,10 @@ fn read(
                 }
             }
         } else {
-            let shown = input.cursor().token_tree().map(|(token, _)| token);
-            diagnostics.at(
-                shown,
-                format!(
-                    "expected an option (`name: value`) or the block (`|run| {{ … }}`)\n{SHAPE}"
-                ),
-            );
+            diagnostics.push(misplaced(input));
+            if input.peek(syn::token::Brace) {
+                block = Some(None);
+            }
         }
         next(input);
     }
@@ -135,6 +132,24 @@ fn read(
         options,
         block: block??,
     })
+}
+
+/// What to say about something that is neither an option nor the block.
+fn misplaced(input: ParseStream<'_>) -> syn::Error {
+    if input.peek(syn::token::Brace) {
+        return input.error("the block of the session has no parameter\nhelp: write `|run| { … }`: `run` is the open session");
+    }
+    let ahead = input.fork();
+    if let Ok(name) = Ident::parse_any(&ahead)
+        && ahead.peek(Token![=])
+    {
+        return input.error(format!(
+            "options of `lifecycle!` are written with a colon\nhelp: write `{name}: …`"
+        ));
+    }
+    input.error(format!(
+        "expected an option (`name: value`) or the block (`|run| {{ … }}`)\n{SHAPE}"
+    ))
 }
 
 /// Goes to the next part: behind the comma.

@@ -147,7 +147,8 @@ impl Context {
         if analysis.args.group.is_none() {
             analysis.args.group.clone_from(&self.group);
         }
-        let (ty, ident) = (&self.ty, &method.sig.ident);
+        let (ty, mut ident) = (&self.ty, method.sig.ident.clone());
+        ident.set_span(ident.span().resolved_at(ours()));
         let callee = quote_spanned!(ident.span()=> <#ty>::#ident);
         let mut skill = Skill::new(self.krate.clone(), callee, analysis);
         skill.self_ty = Some(ty.clone());

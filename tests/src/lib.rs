@@ -1,1 +1,3 @@
 //! Support for the tests of codex-skills.
+
+pub mod library;

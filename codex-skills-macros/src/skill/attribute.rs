@@ -109,7 +109,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     }
     let krate = analysis.args.krate.clone().unwrap_or_else(default_crate);
     let skills = if diagnostics.is_empty() {
-        let callee = function.signature.ident.to_token_stream();
+        let callee = respanned(function.signature.ident.to_token_stream());
         let block = Skill::new(krate.clone(), callee, analysis).block();
         quote_spanned!(ours()=> &[#block])
     } else {
@@ -185,7 +185,6 @@ impl Function {
         quote_spanned! {ours()=>
             #(#conditions)*
             #[doc = #summary]
-            #[allow(non_camel_case_types, dead_code)]
             #visibility struct #ident {}
             #(#conditions)*
             #[automatically_derived]

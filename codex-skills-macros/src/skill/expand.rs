@@ -42,6 +42,11 @@ pub(crate) fn private() -> Ident {
     Ident::new("__codex_skills", ours())
 }
 
+/// The same alias, shown at the user's code.
+fn private_at(span: Span) -> Ident {
+    Ident::new("__codex_skills", span)
+}
+
 impl Skill {
     /// A skill that calls `callee`.
     pub(crate) fn new(krate: TokenStream, callee: TokenStream, analysis: Analysis) -> Self {
@@ -120,9 +125,10 @@ impl Skill {
         let name_span = self.signature.ident.span();
         let answer =
             self.answer(quote_spanned!(name_span.resolved_at(ours())=> #callee(#(#passed),*)));
+        let checks = self.state_types().map(state_check);
         let header = quote_spanned! {ours()=>
-            #[allow(unused_imports)]
             use #p::Infallible as _;
+            #(#checks)*
         };
         if !self.signature.asynchronous {
             let variant = if self.args.inline.is_some() {
@@ -152,19 +158,23 @@ impl Skill {
 
     /// The call, and its value turned into an answer. Errors point at the return type.
     fn answer(&self, call: TokenStream) -> TokenStream {
-        let p = private();
         let wait = self
             .signature
             .asynchronous
             .then(|| quote_spanned!(self.signature.ident.span().resolved_at(ours())=> .await));
-        let span = match &self.signature.output {
-            Some(ty) => ends(&quote!(#ty)).0,
-            None => self.signature.ident.span().resolved_at(ours()),
+        let (first, last) = match &self.signature.output {
+            Some(ty) => ends(&quote!(#ty)),
+            None => {
+                let name = self.signature.ident.span().resolved_at(ours());
+                (name, name)
+            }
         };
-        let returned = quote_spanned!(span=> Returned);
-        let method = quote_spanned!(span=> answer);
+        let p = private_at(first);
+        let returned = quote_spanned!(first=> #p::Returned);
+        let value = quote_spanned!(last=> (#call #wait));
+        let method = quote_spanned!(first=> answer);
         quote_spanned! {ours()=>
-            let __answer = #p::#returned(#call #wait).#method();
+            let __answer = #returned #value.#method();
             __answer
         }
     }
@@ -249,7 +259,6 @@ impl Skill {
             fn __codex_skills_output(
                 __generator: &mut #p::schemars::SchemaGenerator,
             ) -> ::core::option::Option<#p::schemars::Schema> {
-                #[allow(unused_imports)]
                 use #p::{NoSchema as _, Plain as _};
                 #p::ReturnType::<#ty>::new().success().schema(__generator)
             }
@@ -277,6 +286,16 @@ impl Skill {
         (TokenStream::new(), expression)
     }
 
+    fn state_types(&self) -> impl Iterator<Item = &TokenStream> {
+        let receiver = self
+            .self_ty
+            .as_ref()
+            .filter(|_| self.signature.receiver.is_some());
+        receiver
+            .into_iter()
+            .chain(self.signature.parameters.iter().filter_map(state_of))
+    }
+
     /// The types of state that the skill needs.
     fn state(&self) -> (TokenStream, TokenStream) {
         let p = private();
@@ -288,12 +307,7 @@ impl Skill {
         let keys: Vec<TokenStream> = receiver
             .into_iter()
             .chain(parameters)
-            .map(|ty| {
-                let (first, last) = ends(ty);
-                let key = quote_spanned!(first=> #p::StateKey);
-                let of = quote_spanned!(last=> of);
-                quote_spanned!(ours()=> #key::#of::<#ty>())
-            })
+            .map(|ty| quote_spanned!(ours()=> #p::StateKey::of::<#ty>()))
             .collect();
         if keys.is_empty() {
             return (TokenStream::new(), TokenStream::new());
@@ -352,6 +366,15 @@ pub(crate) fn value_name(at: usize) -> Ident {
     format_ident!("__value{at}", span = ours())
 }
 
+/// A statement that fails to compile at the type if it cannot be shared between threads.
+fn state_check(ty: &TokenStream) -> TokenStream {
+    let (first, last) = ends(ty);
+    let start = private_at(first);
+    let start = quote_spanned!(first=> #start::StateKey);
+    let check = quote_spanned!(last=> check);
+    quote_spanned!(ours()=> #start::#check::<#ty>();)
+}
+
 /// `None` or `Some(text)`.
 pub(crate) fn optional(text: Option<&str>) -> TokenStream {
     match text {
@@ -369,12 +392,14 @@ fn slot(at: usize, argument: &Argument) -> TokenStream {
     let (first, last) = ends(ty);
     let name = Literal::string(&argument.name);
     let description = optional(argument.description.as_deref());
-    let start = quote_spanned!(first=> #p::Slot);
+    let start = private_at(first);
+    let start = quote_spanned!(first=> #start::Slot);
     let new = quote_spanned!(last=> new);
+    let values = quote_spanned!(last=> (#name, #description));
     let (functions, with_default) = preset(at, argument);
     quote_spanned! {ours()=>
         #functions
-        const #constant: #p::Slot<#ty> = #start::#new(#name, #description) #with_default;
+        const #constant: #p::Slot<#ty> = #start::#new #values #with_default;
     }
 }
 
@@ -389,7 +414,6 @@ fn preset(at: usize, argument: &Argument) -> (TokenStream, TokenStream) {
     let functions = quote_spanned! {ours()=>
         fn #function() -> #ty { #value }
         fn #shown() -> ::core::option::Option<#p::serde_json::Value> {
-            #[allow(unused_imports)]
             use #p::NotShown as _;
             #p::DefaultValue(#function()).shown()
         }
@@ -408,7 +432,7 @@ fn preset_value(argument: &Argument) -> Option<TokenStream> {
     Some(match argument.default.as_ref()? {
         Preset::OfType(span) => quote_spanned!(*span=> ::core::default::Default::default()),
         Preset::Given(value) => match crate::options::literal(value) {
-            Some(syn::Lit::Str(text)) => {
+            Some(syn::Lit::Str(text)) if !is_primitive(&argument.ty) => {
                 quote_spanned!(text.span()=> ::core::convert::Into::into(#text))
             }
             _ => quote!(#value),
@@ -416,10 +440,20 @@ fn preset_value(argument: &Argument) -> Option<TokenStream> {
     })
 }
 
+/// Whether a type is a number, `bool` or `char`, which no text converts into.
+fn is_primitive(ty: &TokenStream) -> bool {
+    const NAMES: [&str; 16] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
+        "u32", "u64", "u128", "usize",
+    ];
+    NAMES.contains(&ty.to_string().as_str())
+}
+
 fn written_schema(function: &str, schema: &Expr) -> TokenStream {
     let (p, function) = (private(), Ident::new(function, ours()));
     let (first, last) = ends(&quote!(#schema));
-    let start = quote_spanned!(first=> #p::WrittenSchema);
+    let start = private_at(first);
+    let start = quote_spanned!(first=> #start::WrittenSchema);
     let convert = quote_spanned!(last=> into_schema);
     quote_spanned! {ours()=>
         fn #function() -> ::core::result::Result<#p::serde_json::Value, ::std::string::String> {

@@ -189,6 +189,7 @@ fn name_of(pattern: &Pat, diagnostics: &mut Diagnostics) -> Option<Ident> {
         Pat::Ident(plain) if plain.by_ref.is_none() && plain.subpat.is_none() => {
             Some(plain.ident.clone())
         }
+        Pat::Paren(paren) => name_of(&paren.pat, diagnostics),
         _ => {
             diagnostics.at(
                 pattern,
@@ -293,11 +294,9 @@ fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pas
 }
 
 fn plain(reference: &TypeReference) -> bool {
-    let elided = reference
-        .lifetime
-        .as_ref()
-        .is_none_or(|name| name.ident == "_");
-    elided && reference.mutability.is_none()
+    // Other lifetimes than `'static` are reported with the generics that declare them.
+    let lifetime = reference.lifetime.as_ref();
+    lifetime.is_none_or(|name| name.ident != "static") && reference.mutability.is_none()
 }
 
 /// The owned type for `&str` and `&[T]`.

@@ -1,0 +1,7 @@
+use codex_skills::skill;
+
+#[skill]
+#[skill(group = "tickets")]
+fn lookup() {}
+
+fn main() {}

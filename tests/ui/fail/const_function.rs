@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill]
+const fn lookup() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use codex_skills::skill;
+
+#[skill]
+fn lookup(#[context] cx: &str) {
+    let _ = cx;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill]
+extern "C" fn lookup() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill(inline)]
+async fn lookup() {}
+
+fn main() {}

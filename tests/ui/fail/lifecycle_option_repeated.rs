@@ -1,0 +1,8 @@
+use codex_skills::lifecycle;
+
+
+
+fn main() {
+    let codex = ();
+    let _ = lifecycle!(codex, cwd: ".", cwd: "..", |run| { Ok(()) });
+}

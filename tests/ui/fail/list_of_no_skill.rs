@@ -1,0 +1,10 @@
+use codex_skills::skills;
+
+fn lookup() {}
+
+struct Desk;
+
+fn main() {
+    lookup();
+    let _ = skills![Desk];
+}

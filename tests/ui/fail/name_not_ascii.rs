@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill]
+fn größe() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill(name = " lookup")]
+fn lookup() {}
+
+fn main() {}

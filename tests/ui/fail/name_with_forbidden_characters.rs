@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill(name = "lookup ticket!")]
+fn lookup() {}
+
+fn main() {}

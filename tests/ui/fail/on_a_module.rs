@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill]
+mod tickets {}
+
+fn main() {}

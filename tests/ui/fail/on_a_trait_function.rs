@@ -1,0 +1,8 @@
+use codex_skills::skill;
+
+trait Lookup {
+    #[skill]
+    fn lookup();
+}
+
+fn main() {}

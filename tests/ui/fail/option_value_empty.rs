@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill(description = "", group = " ")]
+fn lookup() {}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use codex_skills::skill;
+
+#[skill(description = concat!("a", "b"))]
+fn lookup() {}
+
+#[skill(group = 5)]
+fn close() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use codex_skills::skill;
+
+#[skill]
+fn lookup(id: &'static str) {
+    let _ = id;
+}
+
+fn main() {}

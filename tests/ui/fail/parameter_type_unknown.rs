@@ -1,0 +1,8 @@
+use codex_skills::skill;
+
+#[skill]
+fn lookup(id: Missing) {
+    let _ = id;
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use codex_skills::skill;
+
+struct Db;
+
+#[skill]
+fn lookup(#[state(Db)] db: &Db) {
+    let _ = db;
+}
+
+fn main() {}
