@@ -253,7 +253,7 @@ fn encoded_len(output: &SkillOutput, limit: usize) -> Option<usize> {
         return None;
     }
     let mut count = Count(0);
-    serde_json::to_writer(&mut count, output).ok()?;
+    serde_json::to_writer(&mut count, &output.as_wire()).ok()?;
     Some(count.0)
 }
 
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn the_length_counts_escapes() {
         let output = SkillOutput::text("\u{1}".repeat(100));
-        let exact = serde_json::to_string(&output).map(|json| json.len()).ok();
+        let exact = serde_json::to_string(&output.as_wire()).map(|json| json.len()).ok();
         assert_eq!(encoded_len(&output, 10), exact);
         assert_eq!(encoded_len(&output, 1_000_000), None);
     }

@@ -71,11 +71,18 @@ impl ContentItem {
 /// assert_eq!(output.items().len(), 2);
 /// assert!(output.is_success());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+// Deliberately not `Serialize`: a type that serializes is an answer by being turned into text.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkillOutput {
-    #[serde(rename = "contentItems")]
     items: Vec<ContentItem>,
+    success: bool,
+}
+
+/// A [`SkillOutput`] as it is written on the wire (contract §2.2).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WireOutput<'a> {
+    content_items: &'a [ContentItem],
     success: bool,
 }
 
@@ -167,6 +174,13 @@ impl SkillOutput {
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.success
+    }
+
+    pub(crate) fn as_wire(&self) -> WireOutput<'_> {
+        WireOutput {
+            content_items: &self.items,
+            success: self.success,
+        }
     }
 
     /// The texts of the answer, joined by line breaks.
