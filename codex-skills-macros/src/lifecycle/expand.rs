@@ -30,8 +30,9 @@ impl Lifecycle {
         };
         quote_spanned! {ours()=>
             async {
-                let __client = #krate::__private::client_of(&(#runtime));
-                match __client #session #(#settings)* .await {
+                let __runtime = &(#runtime);
+                let __opened = #krate::__private::client_of(__runtime) #session #(#settings)* .await;
+                match __opened {
                     ::core::result::Result::Ok(__guard) => {
                         let __outcome = #krate::__private::catch_panic(
                             #krate::__private::#typed(async {
