@@ -67,12 +67,12 @@ impl Shaper {
         tuple_items(&mut schema);
         words::drop_odd_format(&mut schema);
         self.children(&mut schema, place);
+        self.refers |= schema.contains_key("$ref");
         if nullable {
             compose::allow_null(&mut schema);
         }
         dedupe_required(&mut schema);
         self.says_more |= words::say_more(&schema, &natural);
-        self.refers |= schema.contains_key("$ref");
         if self.for_model && place != Place::Root {
             keep_description(&mut schema);
             words::describe(&mut schema, &natural);

@@ -458,3 +458,14 @@ fn only_demands_beyond_the_types_need_a_validator() {
     assert!(says_more(parameter::<Option<Vec<Inner>>, _>("p", None)));
     assert!(says_more(parameter::<Wrapped, _>("p", None)));
 }
+
+#[test]
+fn a_reference_that_may_be_null_brings_its_definition() {
+    #[derive(Deserialize, JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    struct Link {
+        next: Option<Box<Link>>,
+    }
+    let shape = of_parameters(vec![parameter::<Link, _>("link", None)]);
+    assert!(shape.value["$defs"]["Link"].is_object(), "{}", shape.value);
+}
