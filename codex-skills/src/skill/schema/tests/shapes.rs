@@ -461,7 +461,7 @@ fn only_demands_beyond_the_types_need_a_validator() {
 
 #[test]
 fn a_reference_that_may_be_null_brings_its_definition() {
-    #[derive(Deserialize, JsonSchema)]
+    #[derive(serde::Deserialize, JsonSchema)]
     #[allow(dead_code, reason = "only its schema is looked at")]
     struct Link {
         next: Option<Box<Link>>,
