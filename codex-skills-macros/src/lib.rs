@@ -9,7 +9,95 @@ mod skill;
 
 use proc_macro::TokenStream;
 
-/// Makes a function a skill.
+/// Makes a function, or the methods of a type, skills that the model can call.
+///
+/// ```ignore
+/// use codex_skills::skill;
+///
+/// /// Look up a ticket by its stable id.
+/// ///
+/// /// # Returns
+/// /// The ticket and its current status.
+/// #[skill(timeout = "20s")]
+/// async fn lookup_ticket(
+///     /// Stable ticket identifier, for example `ABC-123`.
+///     ticket_id: String,
+///     /// How many comments to include.
+///     #[skill(default = 5)]
+///     comments: u8,
+///     #[state] db: &Db,
+/// ) -> Result<Ticket, LookupError> {
+///     db.find(&ticket_id, comments).await
+/// }
+/// ```
+///
+/// The function stays as it is, and can be called and tested. Beside it comes a type of the same name,
+/// so that `use tickets::lookup_ticket`, `skills![lookup_ticket]` and `skills: [lookup_ticket]` name the function and
+/// the skill at once. (It takes the name among types and modules: a module beside it needs another name.)
+/// The skill registers itself for discovery.
+///
+/// A function that is not `async` runs on the pool for blocking code.
+///
+/// # Options of a function
+///
+/// | option | meaning |
+/// |---|---|
+/// | `name = "lookup-ticket"` | the name of the tool; otherwise that of the function |
+/// | `description = "…"` | what the model reads; otherwise the documentation |
+/// | `input_schema = …` | a schema that replaces the one of the parameters: JSON text, a `serde_json::Value` or a `schemars::Schema`, as any expression |
+/// | `output_schema = …` | a schema that replaces the one of the return type |
+/// | `output_description = "…"` | what the answer means; otherwise the section `# Returns` |
+/// | `group = "tickets"` | the group for discovery |
+/// | `timeout = "1m30s"` | the deadline of a call, in `ms`, `s`, `m` and `h`; otherwise the session's |
+/// | `inline` | run a function that is not `async` on the spot: for those that neither block nor compute for long |
+/// | `exclusive` | run calls of this skill one at a time |
+/// | `read_only` | a hint that the skill changes nothing |
+/// | `crate = path` | where the library is, unless at `::codex_skills` |
+///
+/// # Parameters
+///
+/// The model fills parameters of types that implement `serde::Deserialize` and `schemars::JsonSchema`, and `&str`,
+/// `&[T]`, `Option<&str>` and `Option<&[T]>`. `Option` parameters may be left out.
+///
+/// | on a parameter | meaning |
+/// |---|---|
+/// | `/// words` | its description for the model |
+/// | `#[skill(default)]`, `#[skill(default = 5)]` | may be left out, and has this value then, which the schema shows |
+/// | `#[skill(rename = "ticketId")]` | its name for the model |
+/// | `#[serde(..)]`, `#[schemars(..)]` | as on the field of a struct, for example `#[schemars(range(min = 1, max = 20))]` |
+/// | `#[state]` | given by the program and not by the model: `&T`, `&dyn Trait` or `Arc<T>` |
+/// | `#[context]` | the call itself: `&SkillContext` or `SkillContext` |
+///
+/// # Documentation
+///
+/// The model reads the doc comment up to its first heading. The list items of `# Arguments`
+/// (``* `name` - text``) describe parameters without a doc comment of their own, `# Returns` describes the answer,
+/// and other sections are not for the model.
+///
+/// # Answers
+///
+/// `String` and `&str` are sent as they are, `()` and `None` as `null`, other `serde::Serialize` types as compact JSON, and
+/// `SkillOutput` carries images, audio and several items. In a `Result`, the error must implement `Display`: that is
+/// what the model reads.
+///
+/// # Methods
+///
+/// On an `impl` block, `#[skill]` takes the options `group`, which counts for all skills in it, and `crate`. The
+/// methods annotated in the block are skills with the value behind `&self` (or `self: Arc<Self>`) as their
+/// state, and the type itself is their name in lists.
+///
+/// ```ignore
+/// #[skill(group = "tickets")]
+/// impl Desk {
+///     /// Close a ticket.
+///     #[skill]
+///     async fn close(&self, ticket_id: String) -> Result<(), DeskError> {
+///         self.db.close(&ticket_id).await
+///     }
+///
+///     fn not_a_skill(&self) {}
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn skill(args: TokenStream, item: TokenStream) -> TokenStream {
     let item = proc_macro2::TokenStream::from(item);

@@ -12,7 +12,7 @@ use crate::options::literal;
 
 mod expand;
 
-const OPTIONS: [&str; 20] = [
+const OPTIONS: [&str; 21] = [
     "skills",
     "catalog",
     "discover",
@@ -27,6 +27,7 @@ const OPTIONS: [&str; 20] = [
     "keep_session",
     "inject_skills",
     "repeat_tools",
+    "limits",
     "call_timeout",
     "max_concurrent_calls",
     "ignore_cleanup_errors",
@@ -117,9 +118,7 @@ fn read(
     }
     refuse_two_sources(&options, diagnostics);
     if block.is_none() {
-        let message = format!(
-            "the block of the session is missing\nhelp: end with `|run| {{ … }}`; it runs while the session lives, and the session is closed after it"
-        );
+        let message = "the block of the session is missing\nhelp: end with `|run| { … }`; it runs while the session lives, and the session is closed after it";
         match options.last() {
             Some(last) if runtime.is_some() => diagnostics.at(&last.name, message),
             _ if runtime.is_some() => diagnostics.at(&runtime, message),

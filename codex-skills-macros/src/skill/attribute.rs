@@ -45,6 +45,8 @@ pub(crate) struct Analysis {
     pub(crate) signature: Signature,
     pub(crate) docs: Documentation,
     pub(crate) name: String,
+    /// Calls of ours must not warn about what the user knows.
+    pub(crate) deprecated: bool,
 }
 
 impl Analysis {
@@ -72,6 +74,9 @@ impl Analysis {
             signature,
             docs,
             name,
+            deprecated: attributes
+                .iter()
+                .any(|attribute| attribute.path().is_ident("deprecated")),
         }
     }
 }

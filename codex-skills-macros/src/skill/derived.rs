@@ -7,8 +7,9 @@ use quote::{ToTokens as _, quote, quote_spanned};
 use syn::Attribute;
 use syn::ext::IdentExt as _;
 
-use super::expand::{Skill, ours, preset_name, private, value_name};
+use super::expand::{Skill, ours, private};
 use super::parameter::{Argument, Preset, Source};
+use super::slot::{self, preset_name, value_name};
 
 /// Whether the skill needs such a struct.
 pub(crate) fn applies(skill: &Skill) -> bool {
@@ -120,7 +121,7 @@ pub(crate) fn decoding(skill: &Skill) -> TokenStream {
         [(_, only)] => Some(only.name.as_str()),
         _ => None,
     };
-    let only = super::expand::optional(only);
+    let only = slot::optional(only);
     let bindings = arguments.iter().enumerate().map(|(at, (ident, _))| {
         let value = value_name(at);
         quote!(#ident: #value)

@@ -4,15 +4,16 @@
 //! user's names nor the user's lints meet them. What can fail because of the user's types is spanned on
 //! these types, and sits ahead of the code that would fail as a consequence.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Expr;
 
 use super::args::SkillArgs;
 use super::attribute::Analysis;
 use super::docs::Documentation;
-use super::parameter::{Argument, Parameter, Pass, Preset, Source};
+use super::parameter::{Argument, Parameter, Pass, Source};
 use super::signature::{Holder, Signature, ends};
+use super::slot::{slot, slot_name, value_name};
 use super::{derived, location};
 
 /// Everything that is known of one skill.
@@ -28,8 +29,8 @@ pub(crate) struct Skill {
     pub(crate) args: SkillArgs,
     pub(crate) docs: Documentation,
     pub(crate) signature: Signature,
-    /// The group, unless the skill names one.
-    pub(crate) group: Option<syn::LitStr>,
+    /// Whether the function is deprecated.
+    deprecated: bool,
 }
 
 /// The span of code that is ours.
@@ -43,7 +44,7 @@ pub(crate) fn private() -> Ident {
 }
 
 /// The same alias, shown at the user's code.
-fn private_at(span: Span) -> Ident {
+pub(crate) fn private_at(span: Span) -> Ident {
     Ident::new("__codex_skills", span)
 }
 
@@ -55,6 +56,7 @@ impl Skill {
             signature,
             docs,
             name,
+            deprecated,
         } = analysis;
         Self {
             krate,
@@ -64,7 +66,7 @@ impl Skill {
             args,
             docs,
             signature,
-            group: None,
+            deprecated,
         }
     }
 
@@ -130,6 +132,9 @@ impl Skill {
             use #p::Infallible as _;
             #(#checks)*
         };
+        let allowed = self
+            .deprecated
+            .then(|| quote_spanned!(ours()=> #[allow(deprecated)]));
         if !self.signature.asynchronous {
             let variant = if self.args.inline.is_some() {
                 quote!(Inline)
@@ -137,6 +142,7 @@ impl Skill {
                 quote!(Blocking)
             };
             let call = quote_spanned! {ours()=>
+                #allowed
                 fn __codex_skills_call(__invocation: #p::Invocation) -> #p::Answer {
                     #header
                     #setup
@@ -148,6 +154,7 @@ impl Skill {
         let future =
             quote_spanned!(name_span=> ::std::boxed::Box::pin(async move { #setup #answer }));
         let call = quote_spanned! {ours()=>
+            #allowed
             fn __codex_skills_call(__invocation: #p::Invocation) -> #p::HandlerFuture {
                 #header
                 #future
@@ -335,7 +342,7 @@ impl Skill {
         if let Some(text) = output_description.or_else(|| self.docs.returns.clone()) {
             calls.extend(quote_spanned!(ours()=> .with_output_description(#text)));
         }
-        if let Some(group) = args.group.as_ref().or(self.group.as_ref()) {
+        if let Some(group) = &args.group {
             calls.extend(quote_spanned!(ours()=> .with_group(#group)));
         }
         if let Some(millis) = args.timeout_millis {
@@ -358,14 +365,6 @@ fn state_of(parameter: &Parameter) -> Option<&TokenStream> {
     }
 }
 
-pub(crate) fn slot_name(at: usize) -> Ident {
-    format_ident!("__CODEX_SKILLS_P{at}", span = ours())
-}
-
-pub(crate) fn value_name(at: usize) -> Ident {
-    format_ident!("__value{at}", span = ours())
-}
-
 /// A statement that fails to compile at the type if it cannot be shared between threads.
 fn state_check(ty: &TokenStream) -> TokenStream {
     let (first, last) = ends(ty);
@@ -373,80 +372,6 @@ fn state_check(ty: &TokenStream) -> TokenStream {
     let start = quote_spanned!(first=> #start::StateKey);
     let check = quote_spanned!(last=> check);
     quote_spanned!(ours()=> #start::#check::<#ty>();)
-}
-
-/// `None` or `Some(text)`.
-pub(crate) fn optional(text: Option<&str>) -> TokenStream {
-    match text {
-        Some(text) => quote_spanned!(ours()=> ::core::option::Option::Some(#text)),
-        None => quote_spanned!(ours()=> ::core::option::Option::None),
-    }
-}
-
-/// The constant for one parameter, which fails to compile at the type if the model cannot fill it.
-fn slot(at: usize, argument: &Argument) -> TokenStream {
-    if derived::decodes_otherwise(&argument.foreign) {
-        return TokenStream::new();
-    }
-    let (p, constant, ty) = (private(), slot_name(at), &argument.ty);
-    let (first, last) = ends(ty);
-    let name = Literal::string(&argument.name);
-    let description = optional(argument.description.as_deref());
-    let start = private_at(first);
-    let start = quote_spanned!(first=> #start::Slot);
-    let new = quote_spanned!(last=> new);
-    let values = quote_spanned!(last=> (#name, #description));
-    let (functions, with_default) = preset(at, argument);
-    quote_spanned! {ours()=>
-        #functions
-        const #constant: #p::Slot<#ty> = #start::#new #values #with_default;
-    }
-}
-
-/// The functions behind a default value, and the call that tells the slot of them.
-fn preset(at: usize, argument: &Argument) -> (TokenStream, TokenStream) {
-    let Some(value) = preset_value(argument) else {
-        return (TokenStream::new(), TokenStream::new());
-    };
-    let (p, ty) = (private(), &argument.ty);
-    let function = preset_name(at);
-    let shown = format_ident!("__codex_skills_shown{at}", span = ours());
-    let functions = quote_spanned! {ours()=>
-        fn #function() -> #ty { #value }
-        fn #shown() -> ::core::option::Option<#p::serde_json::Value> {
-            use #p::NotShown as _;
-            #p::DefaultValue(#function()).shown()
-        }
-    };
-    (
-        functions,
-        quote_spanned!(ours()=> .with_default(#function, #shown)),
-    )
-}
-
-pub(crate) fn preset_name(at: usize) -> Ident {
-    format_ident!("__codex_skills_default{at}", span = ours())
-}
-
-fn preset_value(argument: &Argument) -> Option<TokenStream> {
-    Some(match argument.default.as_ref()? {
-        Preset::OfType(span) => quote_spanned!(*span=> ::core::default::Default::default()),
-        Preset::Given(value) => match crate::options::literal(value) {
-            Some(syn::Lit::Str(text)) if !is_primitive(&argument.ty) => {
-                quote_spanned!(text.span()=> ::core::convert::Into::into(#text))
-            }
-            _ => quote!(#value),
-        },
-    })
-}
-
-/// Whether a type is a number, `bool` or `char`, which no text converts into.
-fn is_primitive(ty: &TokenStream) -> bool {
-    const NAMES: [&str; 16] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
-        "u32", "u64", "u128", "usize",
-    ];
-    NAMES.contains(&ty.to_string().as_str())
 }
 
 fn written_schema(function: &str, schema: &Expr) -> TokenStream {

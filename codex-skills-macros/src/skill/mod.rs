@@ -12,3 +12,4 @@ pub(crate) mod location;
 pub(crate) mod names;
 pub(crate) mod parameter;
 pub(crate) mod signature;
+pub(crate) mod slot;

@@ -1,0 +1,91 @@
+//! The constant for one parameter that the model fills: its name, type, description and default.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+
+use super::derived;
+use super::expand::{ours, private, private_at};
+use super::parameter::{Argument, Preset};
+use super::signature::ends;
+
+pub(crate) fn slot_name(at: usize) -> Ident {
+    format_ident!("__CODEX_SKILLS_P{at}", span = ours())
+}
+
+pub(crate) fn value_name(at: usize) -> Ident {
+    format_ident!("__value{at}", span = ours())
+}
+
+/// `None` or `Some(text)`.
+pub(crate) fn optional(text: Option<&str>) -> TokenStream {
+    match text {
+        Some(text) => quote_spanned!(ours()=> ::core::option::Option::Some(#text)),
+        None => quote_spanned!(ours()=> ::core::option::Option::None),
+    }
+}
+
+/// The constant for one parameter, which fails to compile at the type if the model cannot fill it.
+pub(crate) fn slot(at: usize, argument: &Argument) -> TokenStream {
+    if derived::decodes_otherwise(&argument.foreign) {
+        return TokenStream::new();
+    }
+    let (p, constant, ty) = (private(), slot_name(at), &argument.ty);
+    let (first, last) = ends(ty);
+    let name = Literal::string(&argument.name);
+    let description = optional(argument.description.as_deref());
+    let start = private_at(first);
+    let start = quote_spanned!(first=> #start::Slot);
+    let new = quote_spanned!(last=> new);
+    let values = quote_spanned!(last=> (#name, #description));
+    let (functions, with_default) = preset(at, argument);
+    quote_spanned! {ours()=>
+        #functions
+        const #constant: #p::Slot<#ty> = #start::#new #values #with_default;
+    }
+}
+
+/// The functions behind a default value, and the call that tells the slot of them.
+fn preset(at: usize, argument: &Argument) -> (TokenStream, TokenStream) {
+    let Some(value) = preset_value(argument) else {
+        return (TokenStream::new(), TokenStream::new());
+    };
+    let (p, ty) = (private(), &argument.ty);
+    let function = preset_name(at);
+    let shown = format_ident!("__codex_skills_shown{at}", span = ours());
+    let functions = quote_spanned! {ours()=>
+        fn #function() -> #ty { #value }
+        fn #shown() -> ::core::option::Option<#p::serde_json::Value> {
+            use #p::NotShown as _;
+            #p::DefaultValue(#function()).shown()
+        }
+    };
+    (
+        functions,
+        quote_spanned!(ours()=> .with_default(#function, #shown)),
+    )
+}
+
+pub(crate) fn preset_name(at: usize) -> Ident {
+    format_ident!("__codex_skills_default{at}", span = ours())
+}
+
+fn preset_value(argument: &Argument) -> Option<TokenStream> {
+    Some(match argument.default.as_ref()? {
+        Preset::OfType(span) => quote_spanned!(*span=> ::core::default::Default::default()),
+        Preset::Given(value) => match crate::options::literal(value) {
+            Some(syn::Lit::Str(text)) if !is_primitive(&argument.ty) => {
+                quote_spanned!(text.span()=> ::core::convert::Into::into(#text))
+            }
+            _ => quote!(#value),
+        },
+    })
+}
+
+/// Whether a type is a number, `bool` or `char`, which no text converts into.
+fn is_primitive(ty: &TokenStream) -> bool {
+    const NAMES: [&str; 16] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
+        "u32", "u64", "u128", "usize",
+    ];
+    NAMES.contains(&ty.to_string().as_str())
+}
