@@ -1,6 +1,8 @@
 //! Lend Rust functions to Codex sessions.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod catalog;
 mod dispatch;
 mod error;

@@ -80,7 +80,7 @@ pub async fn catch_panic<F: Future>(body: F) -> Result<F::Output, Box<dyn Any + 
 /// Closes the guard of a block and hands on what the block came to. The block's error wins over the
 /// cleanup's, and a panic goes on.
 pub async fn finish_lifecycle<T, E: From<Error>>(
-    guard: Lifecycle,
+    mut guard: Lifecycle,
     outcome: Result<Result<T, E>, Box<dyn Any + Send>>,
     on_close: impl FnOnce(&CleanupReport),
 ) -> Result<T, E> {

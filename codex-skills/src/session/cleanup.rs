@@ -157,7 +157,7 @@ impl IntoFuture for CloseSession {
                 delete,
                 ignore_cleanup_errors,
             } = self;
-            let ownership = Ownership::take(shared.clone(), session_id, delete);
+            let mut ownership = Ownership::take(shared.clone(), session_id, delete);
             let report = ownership.finish().await;
             checked(report, ignore_cleanup_errors)
         })
@@ -209,7 +209,7 @@ impl Ownership {
     }
 
     /// Lets go of the session. Dropping the future does not stop it.
-    pub(crate) async fn finish(mut self) -> CleanupReport {
+    pub(crate) async fn finish(&mut self) -> CleanupReport {
         let mut unknown = CleanupReport {
             session_id: "".into(),
             cleared: 0,

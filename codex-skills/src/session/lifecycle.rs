@@ -54,12 +54,16 @@ impl Lifecycle {
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the cleanup.
-    pub async fn close(self) -> Result<CleanupReport, Error> {
-        let ignore = self.ignore_cleanup_errors;
-        checked(self.finish().await, ignore)
+    pub async fn close(mut self) -> Result<CleanupReport, Error> {
+        self.close_now().await
     }
 
-    pub(super) async fn finish(self) -> CleanupReport {
+    /// [`close`](Self::close) for a guard that is dropped afterwards.
+    pub(crate) async fn close_now(&mut self) -> Result<CleanupReport, Error> {
+        checked(self.finish().await, self.ignore_cleanup_errors)
+    }
+
+    pub(super) async fn finish(&mut self) -> CleanupReport {
         self.ownership.finish().await
     }
 

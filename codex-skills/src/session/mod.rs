@@ -22,6 +22,9 @@ pub use send::{
 };
 pub use signals::Signals;
 
+#[cfg(feature = "blocking")]
+pub(crate) use client::Shutdown;
+
 #[doc(hidden)]
 pub use block::{
     AsClient, catch_panic, client_of, fallible, finish_lifecycle, returning, then_register,

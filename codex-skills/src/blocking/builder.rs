@@ -1,0 +1,234 @@
+//! Opening and closing sessions, with options.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::lifecycle::Lifecycle;
+use super::session::Session;
+use super::wait::wait;
+use crate::catalog::Catalog;
+use crate::dispatch::Limits;
+use crate::error::Error;
+use crate::runtime::{ApprovalPolicy, FilesystemSandbox, NetworkAccess};
+use crate::session::{CleanupReport, ShutdownReport};
+
+/// Options that are those of the builder within.
+macro_rules! options {
+    ($($(#[$meta:meta])* $name:ident($value:ident: $ty:ty);)*) => {$(
+        $(#[$meta])*
+        pub fn $name(mut self, $value: $ty) -> Self {
+            self.inner = self.inner.$name($value);
+            self
+        }
+    )*};
+}
+pub(super) use options;
+
+macro_rules! session_options {
+    () => {
+        options! {
+            /// The working directory of the session.
+            cwd(directory: impl AsRef<Path>);
+            /// The model.
+            model(model: impl Into<String>);
+            /// When codex asks before it runs a command. Skills are called without asking anybody.
+            approval_policy(policy: ApprovalPolicy);
+            /// Whether commands of codex reach the network.
+            network_access(access: NetworkAccess);
+            /// What commands of codex may touch. No sandbox covers skills.
+            filesystem_sandbox(sandbox: FilesystemSandbox);
+        }
+    };
+}
+
+macro_rules! dispatch_options {
+    () => {
+        options! {
+            /// The bounds of the session, instead of the client's.
+            limits(limits: Limits);
+            /// The deadline of calls whose skill has none of its own; see [`Limits::call_timeout`].
+            call_timeout(timeout: Duration);
+            /// How many handlers run at the same time; see [`Limits::concurrent_calls`].
+            max_concurrent_calls(calls: usize);
+            /// Whether requests begin with the catalog's instruction text (default: they do).
+            inject_skills(inject: bool);
+            /// Whether requests repeat the dynamic tools (default: they do).
+            repeat_tools(repeat: bool);
+        }
+    };
+}
+
+macro_rules! cleanup_options {
+    ($($(#[$meta:meta])* ignore_cleanup_errors;)*) => {
+        options! {
+            $($(#[$meta])* ignore_cleanup_errors(ignore: bool);)*
+            /// Accepted for compatibility with the reference SDK; does nothing, as there.
+            sync_runtime_on_cleanup(sync: bool);
+        }
+    };
+}
+
+/// A [`create_session`](super::Client::create_session) that was not waited for yet.
+#[must_use = "`wait` creates the session"]
+pub struct CreateSession {
+    pub(super) inner: crate::CreateSession<'static>,
+}
+
+impl CreateSession {
+    session_options!();
+    dispatch_options!();
+
+    /// Creates the session, and returns what the runtime answered and the session.
+    ///
+    /// # Errors
+    /// When the register callback failed, the catalog cannot be sealed, the client is shutting down, or
+    /// the runtime refuses.
+    pub fn wait(self) -> Result<(Value, Session), Error> {
+        let (created, session) = wait(self.inner)??;
+        Ok((created, session.into()))
+    }
+}
+
+/// A [`lifecycle`](super::Client::lifecycle) that was not begun yet.
+#[must_use = "`run` or `wait` opens the session"]
+pub struct OpenLifecycle {
+    pub(super) inner: crate::OpenLifecycle<'static>,
+}
+
+impl OpenLifecycle {
+    session_options!();
+    dispatch_options!();
+    options! {
+        /// Whether the session stays when the guard is closed (default: it is deleted).
+        keep_session(keep: bool);
+    }
+    cleanup_options! {
+        /// Whether a failed deletion is only reported and logged (the default), or an error of
+        /// [`close`](Lifecycle::close) and [`run`](Self::run). It never masks an error of the block.
+        ignore_cleanup_errors;
+    }
+
+    /// Opens the session, and returns the guard that owns it.
+    ///
+    /// # Errors
+    /// When the register callback failed, the catalog cannot be sealed, the client is shutting down, or
+    /// the runtime refuses.
+    pub fn wait(self) -> Result<Lifecycle, Error> {
+        Ok(Lifecycle::new(wait(self.inner)??))
+    }
+
+    /// Opens the session, runs `body`, and closes the session however `body` ends. A panic goes on
+    /// afterwards.
+    ///
+    /// # Errors
+    /// Of opening the session; of `body`, which no error of the cleanup masks; and of the cleanup where
+    /// [`ignore_cleanup_errors`](Self::ignore_cleanup_errors) is off.
+    pub fn run<T>(self, body: impl FnOnce(&mut Lifecycle) -> Result<T, Error>) -> Result<T, Error> {
+        self.try_run(body)
+    }
+
+    /// Like [`run`](Self::run), for a body with an error type of its own.
+    ///
+    /// ```
+    /// # use codex_skills::Embedded;
+    /// #[derive(Debug, thiserror::Error)]
+    /// enum Failure {
+    ///     #[error(transparent)]
+    ///     Codex(#[from] codex_skills::Error),
+    ///     #[error("the model says no")]
+    ///     Refused,
+    /// }
+    ///
+    /// let codex = Embedded::demo().blocking();
+    /// let result = codex.lifecycle(|draft| draft).try_run(|run| {
+    ///     run.detail()?;
+    ///     Err::<(), _>(Failure::Refused)
+    /// });
+    /// assert!(matches!(result, Err(Failure::Refused)));
+    /// assert_eq!(codex.runtime().session_count(), 0);
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn try_run<T, E: From<Error>>(
+        self,
+        body: impl FnOnce(&mut Lifecycle) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut guard = self.wait()?;
+        // Where the body panics, dropping the guard closes the session.
+        let result = body(&mut guard);
+        let closed = guard.close();
+        let value = result?;
+        closed?;
+        Ok(value)
+    }
+}
+
+/// A [`session`](super::Client::session) that was not waited for yet.
+#[derive(Debug)]
+#[must_use = "`wait` takes the session up"]
+pub struct OpenSession {
+    pub(super) inner: crate::OpenSession,
+}
+
+impl OpenSession {
+    dispatch_options!();
+    options! {
+        /// The catalog that the session was created with. Another one is refused.
+        catalog(catalog: Catalog);
+    }
+
+    /// Takes the session up.
+    ///
+    /// # Errors
+    /// When there is no such session, it was created with another catalog, or the client is shutting down.
+    pub fn wait(self) -> Result<Session, Error> {
+        Ok(wait(self.inner)??.into())
+    }
+}
+
+/// A [`close_session`](super::Client::close_session) that was not waited for yet.
+#[derive(Debug)]
+#[must_use = "`wait` closes the session"]
+pub struct CloseSession {
+    pub(super) inner: crate::CloseSession,
+}
+
+impl CloseSession {
+    cleanup_options! {
+        /// Whether a failed deletion is left in the report (the default) or returned as an error.
+        ignore_cleanup_errors;
+    }
+
+    /// Closes the session.
+    ///
+    /// # Errors
+    /// When the deletion failed and [`ignore_cleanup_errors`](Self::ignore_cleanup_errors) is off.
+    pub fn wait(self) -> Result<CleanupReport, Error> {
+        wait(self.inner)?
+    }
+}
+
+/// A [`shutdown`](super::Client::shutdown) that was not waited for yet.
+#[derive(Debug)]
+#[must_use = "`wait` shuts the client down"]
+pub struct Shutdown {
+    pub(super) inner: crate::session::Shutdown,
+}
+
+impl Shutdown {
+    options! {
+        /// How long running handlers may take to finish.
+        grace(grace: Duration);
+    }
+
+    /// Shuts the client down.
+    ///
+    /// # Errors
+    /// When the thread cannot wait; see [`blocking`](crate::blocking#errors).
+    pub fn wait(self) -> Result<ShutdownReport, Error> {
+        wait(self.inner)
+    }
+}
