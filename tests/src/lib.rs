@@ -1,3 +1,6 @@
 //! Support for the tests of codex-skills.
 
+pub mod faulty;
+pub mod gate;
 pub mod library;
+pub mod skills;

@@ -1,0 +1,62 @@
+//! A gate that stops whoever comes, until it is opened.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+/// Stops whoever [`enter`](Self::enter)s until it is opened, and tells who waits for them that they came.
+///
+/// Clones are the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    came: Arc<Semaphore>,
+    may_pass: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// A closed gate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            came: Arc::new(Semaphore::new(0)),
+            may_pass: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    /// Announces that somebody is there, and waits to be let through.
+    pub async fn enter(&self) {
+        self.came.add_permits(1);
+        if let Ok(permit) = self.may_pass.acquire().await {
+            permit.forget();
+        }
+    }
+
+    /// Waits until somebody is there. Each arrival is told once.
+    pub async fn somebody(&self) {
+        if let Ok(permit) = self.came.acquire().await {
+            permit.forget();
+        }
+    }
+
+    /// How many came and were not waited for.
+    #[must_use]
+    pub fn came(&self) -> usize {
+        self.came.available_permits()
+    }
+
+    /// Lets one through, now or when it comes.
+    pub fn pass(&self) {
+        self.may_pass.add_permits(1);
+    }
+
+    /// Lets everybody through from now on.
+    pub fn open(&self) {
+        self.may_pass.close();
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
