@@ -1,0 +1,467 @@
+//! What the model reads of what a handler returns.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unused_async,
+    reason = "tests fail by panicking, some skills too, and skills are async to be run as such"
+)]
+
+#[path = "../support/calls.rs"]
+#[allow(dead_code, reason = "each file uses a part")]
+mod calls;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use calls::{answered, catalog_of, failed};
+use codex_skills::{ContentItem, OutputError, Skill, SkillOutput, skill, skills};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
+
+const PNG: [u8; 4] = [0x89, b'P', b'N', b'G'];
+
+#[skill]
+async fn string() -> String {
+    "a \"quoted\"\ntext, größer".to_owned()
+}
+
+#[skill]
+fn borrowed() -> &'static str {
+    "a text"
+}
+
+#[skill]
+fn cow(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_owned())
+}
+
+#[skill]
+fn boxed() -> Box<str> {
+    "a text".into()
+}
+
+#[skill]
+fn some_text(there: bool) -> Option<String> {
+    there.then(|| "a text".to_owned())
+}
+
+#[skill]
+fn text_in_result() -> Result<&'static str, Refused> {
+    Ok("a text")
+}
+
+#[tokio::test]
+async fn texts_are_sent_as_they_are() {
+    let catalog = catalog_of(skills![
+        string,
+        borrowed,
+        cow,
+        boxed,
+        some_text,
+        text_in_result
+    ]);
+
+    let string = answered(&catalog, "string", ()).await;
+    assert_eq!(string, "a \"quoted\"\ntext, größer");
+    for (skill, arguments) in [
+        ("borrowed", json!({})),
+        ("cow", json!({"text": "a text"})),
+        ("boxed", json!({})),
+        ("some_text", json!({"there": true})),
+        ("text_in_result", json!({})),
+    ] {
+        assert_eq!(answered(&catalog, skill, arguments).await, "a text");
+    }
+}
+
+#[skill]
+async fn nothing() {}
+
+#[skill]
+fn unit() -> Result<(), Refused> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_null() {
+    let catalog = catalog_of(skills![nothing, unit, some_text]);
+
+    assert_eq!(answered(&catalog, "nothing", ()).await, "null");
+    assert_eq!(answered(&catalog, "unit", ()).await, "null");
+    let none = answered(&catalog, "some_text", json!({"there": false})).await;
+    assert_eq!(none, "null");
+}
+
+#[derive(Serialize)]
+struct Ticket {
+    id: &'static str,
+    tags: Vec<&'static str>,
+    author: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
+    price: f64,
+}
+
+#[skill]
+async fn ticket() -> Ticket {
+    Ticket {
+        id: "A-1",
+        tags: vec!["größer", "\n"],
+        author: None,
+        note: None,
+        price: 1.5,
+    }
+}
+
+#[skill]
+fn number() -> u64 {
+    u64::MAX
+}
+
+#[skill]
+fn truth() -> Result<bool, Refused> {
+    Ok(false)
+}
+
+#[skill]
+fn not_a_number() -> f64 {
+    f64::NAN
+}
+
+#[skill]
+fn map() -> BTreeMap<u8, Option<()>> {
+    BTreeMap::from([(1, None)])
+}
+
+#[skill]
+fn items() -> Vec<String> {
+    vec!["a".to_owned()]
+}
+
+#[tokio::test]
+async fn other_values_are_compact_json() {
+    let catalog = catalog_of(skills![ticket, number, truth, not_a_number, map, items]);
+
+    for (skill, text) in [
+        (
+            "ticket",
+            r#"{"id":"A-1","tags":["größer","\n"],"author":null,"price":1.5}"#,
+        ),
+        ("number", "18446744073709551615"),
+        ("truth", "false"),
+        ("not_a_number", "null"),
+        ("map", r#"{"1":null}"#),
+        ("items", r#"["a"]"#),
+    ] {
+        assert_eq!(answered(&catalog, skill, ()).await, text);
+    }
+}
+
+/// Neither an `Error` nor anything else: it can be displayed.
+struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the desk is closed; try tomorrow")
+    }
+}
+
+#[skill]
+async fn refuses() -> Result<String, Refused> {
+    Err(Refused)
+}
+
+#[skill]
+fn refuses_with_text() -> Result<(), String> {
+    Err("no".to_owned())
+}
+
+type Answer<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[skill]
+async fn refuses_under_another_name() -> Answer<u8> {
+    Ok("x".parse::<u8>()?)
+}
+
+#[tokio::test]
+async fn an_error_is_told_by_its_display_text_and_the_text_says_what_failed() {
+    let catalog = catalog_of(skills![
+        refuses,
+        refuses_with_text,
+        refuses_under_another_name
+    ]);
+
+    for (skill, text) in [
+        (
+            "refuses",
+            "skill `refuses` failed: the desk is closed; try tomorrow",
+        ),
+        ("refuses_with_text", "skill `refuses_with_text` failed: no"),
+        (
+            "refuses_under_another_name",
+            "skill `refuses_under_another_name` failed: invalid digit found in string",
+        ),
+    ] {
+        assert_eq!(failed(&catalog, skill, ()).await, text);
+    }
+}
+
+#[tokio::test]
+async fn a_closures_error_is_told_like_that_of_a_function() {
+    let closure = Skill::builder("closure").handler(|_: Value| async { Err::<(), _>(Refused) });
+    let catalog = catalog_of(closure);
+
+    assert_eq!(
+        failed(&catalog, "closure", json!({})).await,
+        "skill `closure` failed: the desk is closed; try tomorrow"
+    );
+}
+
+#[skill]
+fn chatty() -> Result<(), String> {
+    Err("ä".repeat(100_000))
+}
+
+#[tokio::test]
+async fn a_long_error_is_cut_and_says_so() {
+    let catalog = catalog_of(skills![chatty]);
+
+    let text = failed(&catalog, "chatty", ()).await;
+
+    assert!(text.len() < 10_000, "{} bytes", text.len());
+    assert!(text.ends_with("bytes more)"));
+}
+
+#[skill]
+async fn panics() -> String {
+    panic!("password: hunter2")
+}
+
+#[skill]
+fn panics_on_the_pool() -> String {
+    panic!("password: hunter2")
+}
+
+#[skill(inline)]
+fn panics_inline() -> String {
+    std::panic::panic_any(5)
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_without_its_internals() {
+    let catalog = catalog_of(skills![panics, panics_on_the_pool, panics_inline]);
+
+    for skill in catalog.list() {
+        assert_eq!(
+            failed(&catalog, skill, ()).await,
+            format!("skill `{skill}` failed: internal error")
+        );
+    }
+}
+
+#[skill]
+fn large(bytes: usize) -> String {
+    "x".repeat(bytes)
+}
+
+#[tokio::test]
+async fn an_answer_over_the_limit_is_refused_with_both_sizes() {
+    let catalog = catalog_of(skills![large]);
+    let limit = 8 * 1024 * 1024;
+
+    let text = failed(&catalog, "large", json!({"bytes": limit})).await;
+
+    assert!(text.contains("over the limit of 8388608 bytes"), "{text}");
+    assert!(text.contains("ask for less"), "{text}");
+    let below = json!({"bytes": limit - 1000});
+    assert_eq!(answered(&catalog, "large", below).await.len(), limit - 1000);
+}
+
+struct Stubborn;
+
+impl Serialize for Stubborn {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not today"))
+    }
+}
+
+#[skill]
+fn stubborn() -> Stubborn {
+    Stubborn
+}
+
+#[skill]
+fn odd_keys() -> HashMap<(u8, u8), u8> {
+    HashMap::from([((1, 2), 3)])
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_serialize_is_a_failure() {
+    let catalog = catalog_of(skills![stubborn, odd_keys]);
+
+    assert_eq!(
+        failed(&catalog, "stubborn", ()).await,
+        "skill `stubborn` failed: its answer does not serialize: not today"
+    );
+    assert_eq!(
+        failed(&catalog, "odd_keys", ()).await,
+        "skill `odd_keys` failed: its answer does not serialize: key must be a string"
+    );
+}
+
+#[skill]
+fn looks_like_an_output() -> Value {
+    json!({"contentItems": [{"type": "nonsense"}], "success": false})
+}
+
+#[tokio::test]
+async fn a_value_that_looks_like_an_output_is_a_value() {
+    let catalog = catalog_of(skills![looks_like_an_output]);
+
+    assert_eq!(
+        answered(&catalog, "looks_like_an_output", ()).await,
+        r#"{"contentItems":[{"type":"nonsense"}],"success":false}"#
+    );
+}
+
+// Outputs of several items.
+
+#[skill]
+async fn chart() -> Result<SkillOutput, OutputError> {
+    SkillOutput::text("The chart.")
+        .with_image_bytes("image/png", &PNG)
+        .with_audio("data:audio/wav;base64,AAAA")
+        .map(|output| output.with_text("And its legend."))
+}
+
+#[tokio::test]
+async fn an_output_arrives_item_by_item_in_its_order() {
+    let catalog = catalog_of(skills![chart]);
+
+    let output = catalog.call("chart", ()).await.unwrap();
+
+    assert!(output.is_success());
+    assert_eq!(
+        serde_json::to_value(output.items()).unwrap(),
+        json!([
+            {"type": "inputText", "text": "The chart."},
+            {"type": "inputImage", "imageUrl": "data:image/png;base64,iVBORw=="},
+            {"type": "inputAudio", "audioUrl": "data:audio/wav;base64,AAAA"},
+            {"type": "inputText", "text": "And its legend."},
+        ])
+    );
+    assert_eq!(output.to_text(), "The chart.\nAnd its legend.");
+}
+
+#[test]
+fn bytes_become_data_urls() {
+    let output = SkillOutput::new()
+        .with_image_bytes("image/png", &PNG)
+        .with_audio_bytes("audio/wav", &[0, 0, 0]);
+
+    let [
+        ContentItem::Image { image_url },
+        ContentItem::Audio { audio_url },
+    ] = output.items()
+    else {
+        panic!("{output:?}");
+    };
+    assert_eq!(image_url, "data:image/png;base64,iVBORw==");
+    assert_eq!(audio_url, "data:audio/wav;base64,AAAA");
+}
+
+#[test]
+fn data_urls_pass() {
+    for url in [
+        "data:image/png;base64,iVBORw==",
+        "data:image/svg+xml;charset=utf-8;base64,AAAA",
+        "data:image/jpeg;base64,",
+    ] {
+        assert!(SkillOutput::new().with_image(url).is_ok(), "{url}");
+    }
+    let audio = SkillOutput::new().with_audio("data:audio/mpeg;base64,AAAA");
+    assert!(audio.is_ok());
+}
+
+#[test]
+fn urls_that_codex_refuses_are_errors_that_say_what_to_do() {
+    for url in [
+        "https://example.com/chart.png",
+        "file:///tmp/chart.png",
+        "chart.png",
+        "",
+        "data:image/png,iVBORw==",
+        "data:image/png;base64",
+        "data:audio/wav;base64,AAAA",
+        "data:imagery;base64,AAAA",
+    ] {
+        let error = SkillOutput::new().with_image(url).unwrap_err();
+        assert!(
+            matches!(error, OutputError::NotADataUrl { kind: "image", .. }),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("use `with_image_bytes`"));
+    }
+    let audio = SkillOutput::new().with_audio("https://example.com/a.wav");
+    let text = audio.unwrap_err().to_string();
+    assert!(text.contains("`data:audio/…;base64,…`"), "{text}");
+}
+
+#[test]
+fn data_that_cannot_be_decoded_is_an_error() {
+    for url in ["data:image/png;base64,???", "data:image/png;base64,A"] {
+        let error = SkillOutput::new().with_image(url).unwrap_err();
+        assert!(
+            matches!(error, OutputError::NotBase64 { kind: "image", .. }),
+            "{error:?}"
+        );
+    }
+}
+
+#[skill]
+fn partly() -> SkillOutput {
+    SkillOutput::text("Two of three were closed.")
+        .with_image_bytes("image/png", &PNG)
+        .failed()
+}
+
+#[skill]
+fn plainly() -> Result<SkillOutput, Refused> {
+    Ok(SkillOutput::failure("Closing failed: no such ticket."))
+}
+
+#[tokio::test]
+async fn an_explicit_failure_keeps_its_items_and_its_words() {
+    let catalog = catalog_of(skills![partly, plainly]);
+
+    let partly = catalog.call("partly", ()).await.unwrap();
+    assert!(!partly.is_success());
+    assert_eq!(partly.items().len(), 2);
+    let plainly = catalog.call("plainly", ()).await.unwrap();
+    assert!(!plainly.is_success());
+    assert_eq!(plainly.to_text(), "Closing failed: no such ticket.");
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Echo {
+    text: String,
+}
+
+#[tokio::test]
+async fn closures_answer_like_functions() {
+    let catalog = catalog_of([
+        Skill::builder("text").handler(|echo: Echo| async { Ok::<_, Refused>(echo.text) }),
+        Skill::builder("json").blocking_handler(|echo: Echo| Ok::<_, Refused>(vec![echo.text])),
+        Skill::builder("output").handler_with_context(|echo: Echo, cx| async move {
+            Ok::<_, Refused>(SkillOutput::text(echo.text).with_text(cx.skill()))
+        }),
+    ]);
+    let arguments = json!({"text": "a"});
+
+    assert_eq!(answered(&catalog, "text", &arguments).await, "a");
+    assert_eq!(answered(&catalog, "json", &arguments).await, "[\"a\"]");
+    assert_eq!(answered(&catalog, "output", &arguments).await, "a\noutput");
+}
