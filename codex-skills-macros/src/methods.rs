@@ -1,6 +1,6 @@
 //! `#[skill]` on an `impl` block: its annotated methods become the skills of the type.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::Parse;
 use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, ReturnType};
@@ -10,6 +10,7 @@ use crate::skill::args::{BlockArgs, default_crate};
 use crate::skill::attribute::{Analysis, is_mark, refuse_second_mark};
 use crate::skill::expand::{Skill, ours};
 use crate::skill::parameter;
+use crate::skill::signature::located;
 
 /// Expands `#[skill(ARGS)] impl TYPE { .. }`.
 pub(crate) fn expand(args: TokenStream, mut block: ItemImpl) -> TokenStream {
@@ -208,15 +209,4 @@ fn write_out(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
         }
     }
     written
-}
-
-/// The same tokens, shown at another place.
-fn located(tokens: TokenStream, span: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|mut token| {
-            token.set_span(token.span().located_at(span));
-            token
-        })
-        .collect()
 }

@@ -3,11 +3,12 @@
 //! An async block and no closure, so that the body may borrow from its surroundings, `?` finds its error
 //! type, and the whole is `Send` where the body is.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
 use super::{Lifecycle, Setting, Value};
-use crate::skill::expand::ours;
+use crate::skill::expand::{ours, private, private_at};
+use crate::skill::signature::ends;
 
 impl Lifecycle {
     pub(super) fn into_tokens(self) -> TokenStream {
@@ -23,24 +24,37 @@ impl Lifecycle {
             || quote_spanned!(ours()=> |_| {}),
             |callback| quote!(#callback),
         );
-        let (parameter, body) = (&block.parameter, &block.body);
+        let (parameter, body) = (&block.parameter, unbraced(block.body.clone()));
+        let output = match &block.output {
+            Some(ty) => quote!(#ty),
+            None => quote_spanned!(ours()=> ::core::result::Result<_, #krate::Error>),
+        };
         let typed = match &block.output {
             Some(ty) => quote_spanned!(ours()=> returning::<#ty, _>),
             None => quote_spanned!(ours()=> fallible::<_, #krate::Error, _>),
         };
+        let p = private();
+        // One span for the whole call, so that a runtime that is none gives one error, at itself.
+        let place = ends(&quote!(#runtime)).0;
+        let codex = Ident::new("__codex_skills_client", place);
+        let alias = private_at(place);
+        let client = quote_spanned!(place=> #alias::AsClient::as_client(#codex));
+        // The type of the value is said once more, so that an error about it points at the value.
         quote_spanned! {ours()=>
             async {
-                let __runtime = &(#runtime);
-                let __opened = #krate::__private::client_of(__runtime) #session #(#settings)* .await;
+                use #krate::__private as #p;
+                let #codex = &(#runtime);
+                let __opened = #client #session #(#settings)* .await;
                 match __opened {
                     ::core::result::Result::Ok(__guard) => {
-                        let __outcome = #krate::__private::catch_panic(
-                            #krate::__private::#typed(async {
+                        let __outcome = #p::catch_panic(
+                            #p::#typed(async {
                                 let #parameter = &__guard;
-                                #body
+                                let __value: #output = #body;
+                                __value
                             })
                         ).await;
-                        #krate::__private::finish_lifecycle(__guard, __outcome, #on_close).await
+                        #p::finish_lifecycle(__guard, __outcome, #on_close).await
                     }
                     ::core::result::Result::Err(__error) => {
                         ::core::result::Result::Err(::core::convert::From::from(__error))
@@ -72,20 +86,35 @@ impl Lifecycle {
             .options
             .iter()
             .flat_map(|option| draft_calls(option, &draft));
-        let last = match self.plain("register") {
+        let callback = self.plain("register");
+        let last = match &callback {
             Some(callback) => {
-                let krate = &self.krate;
-                quote_spanned!(ours()=> #krate::__private::then_register(#draft, #callback))
+                let p = private();
+                quote_spanned!(ours()=> #p::then_register(#draft, #callback))
             }
             None => quote!(#draft),
         };
-        quote_spanned! {ours()=>
-            .lifecycle(|#draft| {
-                #(#steps)*
-                #last
-            })
-        }
+        let body = quote_spanned!(ours()=> #(#steps)* #last);
+        // What the callback returns decides whether this closure is one that can register.
+        let span = callback
+            .as_ref()
+            .map_or_else(ours, |callback| ends(callback).0);
+        quote_spanned!(span=> .lifecycle(|#draft| { #body }))
     }
+}
+
+/// A body without warnings about braces that the user had to write.
+fn unbraced(body: TokenStream) -> TokenStream {
+    body.into_iter()
+        .map(|token| match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+                let mut braces = Group::new(Delimiter::Brace, group.stream());
+                braces.set_span(group.span().resolved_at(ours()));
+                TokenTree::Group(braces)
+            }
+            other => other,
+        })
+        .collect()
 }
 
 /// The statements by which an option changes the draft.

@@ -1,6 +1,6 @@
 //! The signature of a skill: what the function takes and returns, and what a skill cannot be.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::{FnArg, GenericParam, Receiver, ReceiverKind, ReturnType, Safety, Type};
 
@@ -237,4 +237,21 @@ pub(crate) fn ends(tokens: &TokenStream) -> (Span, Span) {
     let mut spans = tokens.clone().into_iter().map(|token| token.span());
     let first = spans.next().unwrap_or_else(Span::call_site);
     (first, spans.last().unwrap_or(first))
+}
+
+/// The same tokens, shown at another place.
+pub(crate) fn located(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            if let TokenTree::Group(group) = &token {
+                let inner = located(group.stream(), span);
+                let mut moved = Group::new(group.delimiter(), inner);
+                moved.set_span(group.span().located_at(span));
+                return TokenTree::Group(moved);
+            }
+            token.set_span(token.span().located_at(span));
+            token
+        })
+        .collect()
 }
