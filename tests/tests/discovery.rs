@@ -1,0 +1,112 @@
+//! Skills that nobody names: found in this program and in the crates that are linked into it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../support/calls.rs"]
+#[allow(dead_code, reason = "each file uses a part")]
+mod calls;
+
+use calls::answered;
+use codex_skills::{CatalogProblem, Draft, skill, skills};
+use codex_skills_tests::library;
+use serde_json::json;
+
+/// Here.
+#[skill(group = "discovery")]
+fn discovered_here() {}
+
+mod deep {
+    pub(crate) mod inside {
+        /// In a module that nobody looks into.
+        #[codex_skills::skill(group = "discovery", name = "discovered-deep")]
+        fn discovered() {}
+
+        /// In a group of its own.
+        #[codex_skills::skill(group = "other")]
+        fn discovered_elsewhere() -> &'static str {
+            "elsewhere"
+        }
+    }
+}
+
+#[test]
+fn a_group_is_found_whatever_module_its_skills_are_in() {
+    let catalog = Draft::new().discover_group("discovery").seal().unwrap();
+
+    assert_eq!(catalog.list(), ["discovered-deep", "discovered_here"]);
+}
+
+#[tokio::test]
+async fn a_group_of_another_crate_is_found_and_called() {
+    let catalog = Draft::new()
+        .discover_group("library")
+        .expecting(["shout", "whisper", "greet"])
+        .state(library::Desk)
+        .seal()
+        .unwrap();
+
+    let shouted = answered(&catalog, "shout", json!({"text": "a"})).await;
+    let greeted = answered(&catalog, "greet", json!({"name": "Ann"})).await;
+
+    assert_eq!(shouted, "A");
+    assert_eq!(greeted, "Hello, Ann!");
+}
+
+#[test]
+fn discover_finds_the_skills_of_all_groups_and_crates() {
+    let mut draft = Draft::new().discover();
+
+    for name in [
+        "discovered-deep",
+        "discovered_here",
+        "discovered_elsewhere",
+        "shout",
+        "greet",
+    ] {
+        assert!(draft.unregister(name), "{name}");
+    }
+}
+
+#[test]
+fn a_skill_that_is_named_and_discovered_is_one_skill() {
+    let catalog = Draft::new()
+        .register(skills![discovered_here])
+        .discover_group("discovery")
+        .discover_group("discovery")
+        .seal()
+        .unwrap();
+
+    assert_eq!(catalog.len(), 2);
+}
+
+#[test]
+fn an_unknown_group_is_empty_and_expectations_say_why() {
+    let catalog = Draft::new().discover_group("no such group").seal().unwrap();
+    assert!(catalog.is_empty());
+
+    let error = Draft::new()
+        .discover_group("no such group")
+        .expecting(["lookup"])
+        .seal()
+        .unwrap_err();
+    assert!(matches!(
+        error.problems(),
+        [CatalogProblem::NotLinked { .. }]
+    ));
+    assert!(error.to_string().contains("is not linked"), "{error}");
+}
+
+#[test]
+fn skills_of_another_crate_are_located_there() {
+    let catalog = Draft::new()
+        .register(skills![library::shout])
+        .seal()
+        .unwrap();
+
+    let location = catalog.get("shout").unwrap().location();
+    assert!(location.file.ends_with("library.rs"), "{location}");
+}
