@@ -510,6 +510,17 @@ fn names_that_are_one_identifier_in_code_mode_are_warned_of() {
 }
 
 #[test]
+fn names_that_are_a_built_in_tool_in_code_mode_are_warned_of() {
+    let catalog = catalog_of(echo("exec-command"));
+
+    let [warning] = catalog.warnings() else {
+        panic!("{:?}", catalog.warnings());
+    };
+    assert!(warning.contains("`exec-command`"), "{warning}");
+    assert!(warning.contains("`tools.exec_command`"), "{warning}");
+}
+
+#[test]
 fn a_catalog_as_codex_takes_it_has_no_warnings() {
     let catalog = catalog_of(skills![lookup, close]);
 

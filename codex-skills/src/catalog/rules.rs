@@ -133,6 +133,14 @@ pub(crate) fn js_identifier(name: &str) -> String {
         .collect()
 }
 
+/// The built-in tool that takes a skill's place in code mode, where the names themselves differ.
+pub(crate) fn js_shadow(name: &str) -> Option<&'static str> {
+    let identifier = js_identifier(name);
+    BUILT_IN
+        .into_iter()
+        .find(|built_in| *built_in == identifier && *built_in != name)
+}
+
 /// Names that become equal in code mode, where codex drops all but the first silently. In the order
 /// of the identifiers; the names as they come, a repeated one once.
 pub(crate) fn js_collisions<'a>(

@@ -84,6 +84,15 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
             names.join("`, `")
         ));
     }
+    for skill in &skills {
+        if let Some(identifier) = rules::js_shadow(skill.name()) {
+            warnings.push(format!(
+                "skill `{}` ({}) is `tools.{identifier}` in code mode, where codex has a tool of its own: rename it",
+                skill.name(),
+                skill.location()
+            ));
+        }
+    }
     for warning in &warnings {
         tracing::warn!(target: "codex_skills::catalog", "{warning}");
     }
