@@ -7,6 +7,25 @@ use crate::runtime::{RuntimeError, TurnStatus};
 use crate::session::{CleanupReport, TurnIncomplete};
 
 /// An error of a client or a session.
+///
+/// ```
+/// use codex_skills::Error;
+///
+/// fn explain(error: &Error) {
+///     match error {
+///         Error::Catalog(error) => {
+///             for problem in error.problems() {
+///                 eprintln!("{problem}");
+///             }
+///         }
+///         other => eprintln!("{other}"),
+///     }
+///     // What had happened until then, where a turn did not end well.
+///     for call in error.turn().into_iter().flat_map(|turn| &turn.dispatches) {
+///         eprintln!("  {call}");
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

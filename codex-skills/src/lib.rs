@@ -1,4 +1,24 @@
-//! Lend Rust functions to Codex sessions.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where things are
+//!
+//! | part | begin with |
+//! |---|---|
+//! | writing skills | [`#[skill]`](macro@skill) and its manual, [`skills!`], [`SkillContext`], [`SkillOutput`]; from closures: [`Skill`] |
+//! | which skills a session has | [`Draft`], sealed into a [`Catalog`]; what is wrong with a draft: [`CatalogError`] |
+//! | sessions | [`Client`], [`lifecycle!`], [`Session`]; as a guard: [`Lifecycle`]; what a turn came to: [`TurnResult`]; the cleanup: [`CleanupReport`] |
+//! | calls | [`DispatchRecord`], [`Outcome`], [`SubmissionRecord`], [`Limits`] |
+//! | errors | [`Error`], and what is known of an unfinished turn: [`TurnIncomplete`] |
+//! | runtimes | [`Embedded`] and [`embedded`]; of your own: [`Runtime`] and [`runtime`] |
+//! | without async | [`blocking`] |
+//!
+//! Every future is [`Send`] (that of [`lifecycle!`] if its block is). What happens when it is dropped is said
+//! at each asynchronous function, under *Cancel safety*. No call of a session depends on who waits for it:
+//! once its handler runs, it is answered.
+//!
+//! Log events go to [`tracing`], with the targets `codex_skills::catalog`,
+//! `codex_skills::session` and `codex_skills::dispatch`; each call has a span `call` with the fields `tool`, `session`,
+//! `turn` and `call`. Arguments and answers are not logged.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "blocking")]
@@ -27,7 +47,7 @@ pub use runtime::{
 pub use session::{
     Bound, CleanupReport, Client, CloseSession, CreateSession, IntoStatuses, Lifecycle,
     OpenLifecycle, OpenSession, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent,
-    Session, ShutdownReport, Signals, TurnIncomplete, TurnResult,
+    Session, Shutdown, ShutdownReport, Signals, TurnIncomplete, TurnResult,
 };
 pub use skill::{
     Argument, ContentItem, Explain, Location, OutputError, ParameterDescriptor, Reply, RequestId,
@@ -35,6 +55,32 @@ pub use skill::{
     SkillSet, ToolCall,
 };
 
+/// ```
+/// use codex_skills::{Draft, skill, skills};
+///
+/// /// Find tickets.
+/// #[skill(group = "tickets", timeout = "20s", read_only)]
+/// async fn find_tickets(
+///     /// What to look for.
+///     text: &str,
+///     /// How many to find at most.
+///     #[skill(default = 10)]
+///     limit: u8,
+///     #[state] all: &Vec<String>,
+/// ) -> Vec<String> {
+///     let found = all.iter().filter(|ticket| ticket.contains(text));
+///     found.take(limit.into()).cloned().collect()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tickets = vec!["cold tea".to_owned(), "no milk".to_owned()];
+/// let catalog = Draft::new().register(skills![find_tickets]).state(tickets).seal()?;
+/// let output = catalog.call("find_tickets", serde_json::json!({"text": "tea"})).await?;
+/// assert_eq!(output.to_text(), r#"["cold tea"]"#);
+/// # Ok(())
+/// # }
+/// ```
 pub use codex_skills_macros::skill;
 
 /// A list of skills by path: functions annotated with [`#[skill]`](macro@skill), and types with an
@@ -70,7 +116,40 @@ macro_rules! skills {
 /// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `keep_session`,
 ///   `inject_skills`, `repeat_tools`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
 ///   `sync_runtime_on_cleanup` are those of the session's builder.
-/// - `on_close: |report| …` is given the report of the cleanup.
+/// - `on_close: |report| …` is given the [`CleanupReport`].
+///
+/// ```
+/// use codex_skills::{Embedded, lifecycle, skill};
+///
+/// /// Say hello.
+/// #[skill]
+/// fn greet(
+///     /// Whom to greet.
+///     name: String,
+/// ) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = Embedded::demo();
+/// let reply = lifecycle!(codex, skills: [greet], cwd: ".", |run| {
+///     let turn = run.send_and_handle("Please greet 'Ada'.").require_reply().await?;
+///     Ok(turn.assistant_reply)
+/// })
+/// .await?;
+/// assert_eq!(reply, "greet: Hello, Ada!");
+/// assert_eq!(codex.runtime().session_count(), 0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Of creating the session, of the block, and of the cleanup if `ignore_cleanup_errors: false`; the block's
+/// error goes first. A panic of the block goes on after the cleanup.
+///
+/// # Cancel safety
+/// When the future is dropped, the block is dropped too, and a background task deletes the session.
 #[macro_export]
 macro_rules! lifecycle {
     ($($written:tt)*) => { $crate::__private::lifecycle_block!($crate; $($written)*) };

@@ -5,6 +5,16 @@ use std::fmt;
 use crate::skill::Location;
 
 /// A draft that cannot be sealed, with every reason.
+///
+/// ```
+/// use codex_skills::{CatalogProblem, Draft};
+///
+/// let problems = match Draft::new().expecting(["lookup_ticket"]).seal() {
+///     Ok(_) => Vec::new(),
+///     Err(error) => error.problems().to_vec(),
+/// };
+/// assert!(matches!(&problems[..], [CatalogProblem::NotLinked { skill }] if skill == "lookup_ticket"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogError {
     problems: Vec<CatalogProblem>,

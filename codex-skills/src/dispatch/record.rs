@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
-/// One call, how it was answered, and what became of the answer.
+/// One call, how it was answered, and what became of the answer. Its `Display` is one line for a log,
+/// with the arguments cut at 200 characters.
 #[derive(Clone, Debug)]
 pub struct DispatchRecord {
     pub(crate) call: Arc<ToolCall>,

@@ -18,7 +18,20 @@ use crate::catalog::{Catalog, Draft, IntoDraft};
 use crate::dispatch::Limits;
 use crate::runtime::Runtime;
 
-/// Opens sessions on a runtime `R`. Cheap to clone; clones share everything.
+/// Opens sessions on a runtime `R`, and closes them. Runtimes make their client themselves
+/// ([`Embedded::demo`](crate::Embedded::demo)). Cheap to clone; clones share everything.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use codex_skills::{Client, Embedded, Limits};
+///
+/// let codex: Client<Embedded> = Embedded::demo().with_limits(Limits {
+///     call_timeout: Duration::from_secs(10),
+///     concurrent_calls: 4,
+///     ..Limits::default()
+/// });
+/// ```
 pub struct Client<R> {
     runtime: Arc<R>,
     pub(crate) shared: Arc<ClientShared>,

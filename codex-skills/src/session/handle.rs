@@ -83,7 +83,24 @@ impl Session {
     }
 
     /// Sends a request, answers the calls of the session, and waits for the end of the turn; await what
-    /// it returns.
+    /// it returns. Without a [`timeout`](SendAndHandle::timeout) it waits as long as the turn takes.
+    ///
+    /// ```
+    /// # use codex_skills::{Error, Session};
+    /// use std::time::Duration;
+    ///
+    /// async fn ask(session: &Session, request: &str) -> Result<String, Error> {
+    ///     let turn = session
+    ///         .send_and_handle(request)
+    ///         .timeout(Duration::from_secs(120))
+    ///         .require_reply()
+    ///         .await?;
+    ///     for call in &turn.dispatches {
+    ///         println!("{call}");
+    ///     }
+    ///     Ok(turn.assistant_reply)
+    /// }
+    /// ```
     pub fn send_and_handle(&self, text: impl Into<String>) -> SendAndHandle<'_> {
         SendAndHandle::new(self.core(), text.into())
     }
@@ -96,7 +113,26 @@ impl Session {
         self.core().closed().await
     }
 
-    /// The events of the session from now on, for programs with a loop of their own.
+    /// The events of the session from now on, for programs with a loop of their own. Take them before
+    /// sending, so that none is missed.
+    ///
+    /// ```
+    /// # use codex_skills::{Error, Event, Session};
+    /// async fn watch(session: &Session, request: &str) -> Result<(), Error> {
+    ///     let mut signals = session.signals();
+    ///     session.send(request).await?;
+    ///     while let Some(event) = signals.next().await {
+    ///         if let Some(record) = session.respond_to_signal(&event).await? {
+    ///             println!("{record}");
+    ///         }
+    ///         if let Event::TurnCompleted { status, .. } = event {
+    ///             println!("the turn ended as {status}");
+    ///             break;
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub fn signals(&self) -> Signals {
         Signals::new(self.core().read())

@@ -11,6 +11,25 @@ use crate::error::Error;
 
 /// A session that is deleted when its guard is closed, or in the background when the guard is dropped:
 /// on return, error, panic and cancellation alike. It is a [`Session`] by dereference.
+///
+/// The block [`lifecycle!`](crate::lifecycle) is the shorter way, and waits for the cleanup.
+///
+/// ```
+/// # use codex_skills::{skill, skills, Embedded};
+/// # #[skill]
+/// # fn ping() -> &'static str {
+/// #     "pong"
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft.register(skills![ping])).cwd(".").await?;
+/// run.send_and_handle("Use ping.").require_reply().await?;
+/// let report = run.close().await?;
+/// assert!(report.deleted());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "the session is deleted when the guard is dropped"]
 pub struct Lifecycle {

@@ -13,7 +13,7 @@ mod signals;
 
 pub use builder::{CreateSession, OpenLifecycle, OpenSession};
 pub use cleanup::{CleanupReport, CloseSession};
-pub use client::{Client, ShutdownReport};
+pub use client::{Client, Shutdown, ShutdownReport};
 pub use handle::{Bound, Session};
 pub use lifecycle::Lifecycle;
 pub use send::{
@@ -21,9 +21,6 @@ pub use send::{
     TurnResult,
 };
 pub use signals::Signals;
-
-#[cfg(feature = "blocking")]
-pub(crate) use client::Shutdown;
 
 #[doc(hidden)]
 pub use block::{

@@ -16,6 +16,21 @@ use super::output::SkillFailure;
 /// The call that a handler serves. Take it as a `#[context] cx: &SkillContext` parameter.
 ///
 /// Cheap to clone; a clone may be moved to another task.
+///
+/// ```
+/// use codex_skills::{SkillContext, skill};
+///
+/// /// Count to a number.
+/// #[skill]
+/// fn count(#[context] cx: &SkillContext, to: u64) -> Result<u64, String> {
+///     for number in 0..to {
+///         if cx.is_cancelled() {
+///             return Err(format!("stopped at {number}"));
+///         }
+///     }
+///     Ok(to)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SkillContext {
     pub(crate) call: Arc<ToolCall>,
