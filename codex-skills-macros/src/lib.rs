@@ -1,6 +1,8 @@
 //! The macros of codex-skills. Use them through `codex_skills`.
 
 mod diagnostics;
+#[cfg(test)]
+mod expansions;
 mod lifecycle;
 mod list;
 mod methods;
@@ -11,9 +13,12 @@ use proc_macro::TokenStream;
 
 /// Makes a function, or the methods of a type, skills that the model can call.
 ///
-/// ```ignore
-/// use codex_skills::skill;
+/// ```
+/// use codex_skills::{SkillSet, skill};
 ///
+/// # #[derive(Clone, serde::Serialize, schemars::JsonSchema)]
+/// # struct Ticket(String);
+/// # struct Db(Vec<Ticket>);
 /// /// Look up a ticket by its stable id.
 /// ///
 /// /// # Returns
@@ -26,9 +31,15 @@ use proc_macro::TokenStream;
 ///     #[skill(default = 5)]
 ///     comments: u8,
 ///     #[state] db: &Db,
-/// ) -> Result<Ticket, LookupError> {
-///     db.find(&ticket_id, comments).await
+/// ) -> Result<Ticket, String> {
+///     # let _ = comments;
+///     let found = db.0.iter().find(|ticket| ticket.0 == ticket_id);
+///     found.cloned().ok_or(format!("there is no ticket {ticket_id}"))
 /// }
+///
+/// let skill = lookup_ticket::SKILLS[0];
+/// assert_eq!(skill.description(), "Look up a ticket by its stable id.");
+/// assert_eq!(skill.parameters().len(), 2);
 /// ```
 ///
 /// The function stays as it is, and can be called and tested. Beside it comes a type of the same name,
@@ -86,17 +97,24 @@ use proc_macro::TokenStream;
 /// methods annotated in the block are skills with the value behind `&self` (or `self: Arc<Self>`) as their
 /// state, and the type itself is their name in lists.
 ///
-/// ```ignore
+/// ```
+/// use codex_skills::skill;
+/// # struct Desk;
+///
 /// #[skill(group = "tickets")]
 /// impl Desk {
 ///     /// Close a ticket.
 ///     #[skill]
-///     async fn close(&self, ticket_id: String) -> Result<(), DeskError> {
-///         self.db.close(&ticket_id).await
+///     async fn close(&self, ticket_id: String) -> bool {
+///         self.knows(&ticket_id)
 ///     }
 ///
-///     fn not_a_skill(&self) {}
+///     fn knows(&self, ticket_id: &str) -> bool {
+///         ticket_id.contains('-')
+///     }
 /// }
+///
+/// assert_eq!(codex_skills::skills![Desk].iter().count(), 1);
 /// ```
 #[proc_macro_attribute]
 pub fn skill(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -4,7 +4,7 @@
 //! type, and the whole is `Send` where the body is.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 
 use super::{Lifecycle, Setting, Value};
 use crate::skill::expand::{ours, private, private_at};
@@ -33,6 +33,7 @@ impl Lifecycle {
             Some(ty) => quote_spanned!(ours()=> returning::<#ty, _>),
             None => quote_spanned!(ours()=> fallible::<_, #krate::Error, _>),
         };
+        let states = options.iter().flat_map(states);
         let p = private();
         // One span for the whole call, so that a runtime that is none gives one error, at itself.
         let place = ends(&quote!(#runtime)).0;
@@ -44,6 +45,7 @@ impl Lifecycle {
             async {
                 use #krate::__private as #p;
                 let #codex = &(#runtime);
+                #(#states)*
                 let __opened = #client #session #(#settings)* .await;
                 match __opened {
                     ::core::result::Result::Ok(__guard) => {
@@ -117,6 +119,25 @@ fn unbraced(body: TokenStream) -> TokenStream {
         .collect()
 }
 
+/// The statements that compute the state: outside of the callback, so that it may be awaited.
+fn states(option: &Setting) -> Vec<TokenStream> {
+    let Value::Several(values) = &option.value else {
+        return Vec::new();
+    };
+    values
+        .iter()
+        .enumerate()
+        .map(|(at, value)| {
+            let name = state_name(&option.name, at);
+            quote_spanned!(ours()=> let #name = #value;)
+        })
+        .collect()
+}
+
+fn state_name(option: &Ident, at: usize) -> Ident {
+    format_ident!("__{option}{at}", span = ours())
+}
+
 /// The statements by which an option changes the draft.
 fn draft_calls(option: &Setting, draft: &Ident) -> Vec<TokenStream> {
     let name = &option.name;
@@ -127,9 +148,11 @@ fn draft_calls(option: &Setting, draft: &Ident) -> Vec<TokenStream> {
             .iter()
             .map(|group| quote_spanned!(name.span()=> discover_group(#group)))
             .collect(),
-        Value::Several(values) => values
-            .iter()
-            .map(|value| quote_spanned!(name.span()=> #name(#value)))
+        Value::Several(values) => (0..values.len())
+            .map(|at| {
+                let value = state_name(name, at);
+                quote_spanned!(name.span()=> #name(#value))
+            })
             .collect(),
         Value::Plain(value) if name == "require_documentation" => {
             return vec![quote_spanned! {ours()=>

@@ -184,7 +184,7 @@ impl Function {
             .filter(|attribute| attribute.path().is_ident("cfg"))
             .collect();
         let summary = format!(
-            "The skill `{}`, to be named in lists of skills.",
+            " The skill `{}`, to be named in lists of skills.",
             ident.unraw()
         );
         quote_spanned! {ours()=>

@@ -196,11 +196,18 @@ impl Skill {
             let slots = self.arguments().map(|(at, _)| slot_name(at));
             let positions = 0..values.len();
             let open = self.args.input_schema.is_some();
-            quote_spanned! {ours()=>
-                let (#(#values,)*) = {
-                    let __arguments = #p::Arguments::parse(__invocation.arguments(), &__CODEX_SKILLS_PARAMETERS, #open)?;
-                    (#(#slots.take(&__arguments, #positions)?,)*)
-                };
+            let parsed = quote_spanned! {ours()=>
+                #p::Arguments::parse(__invocation.arguments(), &__CODEX_SKILLS_PARAMETERS, #open)?
+            };
+            if values.is_empty() {
+                quote_spanned!(ours()=> #parsed;)
+            } else {
+                quote_spanned! {ours()=>
+                    let (#(#values,)*) = {
+                        let __arguments = #parsed;
+                        (#(#slots.take(&__arguments, #positions)?,)*)
+                    };
+                }
             }
         };
         let mut passed = Vec::new();

@@ -29,6 +29,10 @@ impl From<Error> for MyError {
     }
 }
 
+async fn ready<T>(value: T) -> Result<T, Error> {
+    Ok(value)
+}
+
 fn send<T: Send>(future: T) -> T {
     future
 }
@@ -83,7 +87,7 @@ async fn main() -> Result<(), Error> {
 
     // Discovery, shared state, a list of states.
     let shared = Arc::new(AtomicUsize::new(0));
-    let count = lifecycle!(codex, discover: "tickets", shared_state: shared.clone(), state: [1_u8, "x"], |run| {
+    let count = lifecycle!(codex, discover: "tickets", shared_state: shared.clone(), state: [ready(1_u8).await?, "x"], |run| {
         run.send_and_handle("Use lookup for ABC-1.").await?;
         Ok(run.catalog().iter().count())
     })
