@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{Notify, Semaphore};
@@ -15,6 +16,7 @@ use super::run::{self, Bounds, Finished};
 use super::submit;
 use crate::catalog::Catalog;
 use crate::runtime::Runtime;
+use crate::skill::call::CallKey;
 use crate::skill::{SkillContext, SkillOutput, ToolCall};
 
 /// How a call became known.
@@ -35,9 +37,11 @@ pub(crate) struct Dispatcher {
     runtime: Arc<dyn Runtime>,
     limits: Limits,
     bounds: Bounds,
-    ledger: Mutex<Ledger<Arc<Running>, Arc<DispatchRecord>>>,
+    ledger: Mutex<DispatchLedger>,
     cancellation: CancellationToken,
 }
+
+type DispatchLedger = Ledger<Arc<Running>, Arc<DispatchRecord>>;
 
 /// A call whose handler runs.
 pub(crate) struct Running {
@@ -71,8 +75,82 @@ impl Running {
         }
     }
 
+    /// Tells whoever waits. Only the first record counts.
+    fn tell(&self, record: Arc<DispatchRecord>) {
+        let _ = self.record.set(record);
+        self.settled.notify_waiters();
+    }
+
     fn address(&self) -> MutexGuard<'_, Arc<ToolCall>> {
         self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The claim on a call. It ends with a record in every case: when the serving task goes down with its
+/// tokio runtime, nobody waits for ever, and repeats of the call find an answer.
+struct Claimed {
+    dispatcher: Arc<Dispatcher>,
+    running: Arc<Running>,
+    settled: Arc<Settled>,
+    key: CallKey,
+    /// As it would be if the task ended here.
+    record: DispatchRecord,
+}
+
+impl Claimed {
+    fn settle(&self, mut ledger: MutexGuard<'_, DispatchLedger>) -> Arc<DispatchRecord> {
+        let record = Arc::new(self.record.clone());
+        ledger.settle(&self.key, record.clone());
+        // Still under the lock: whoever finds nothing running has been told of every record.
+        (self.settled)(&record);
+        drop(ledger);
+        self.running.tell(record.clone());
+        record
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        if self.running.record.get().is_none() {
+            let dispatcher = self.dispatcher.clone();
+            let ledger = dispatcher.ledger();
+            self.record.call = self.running.address().clone();
+            self.settle(ledger);
+        }
+    }
+}
+
+/// The record of a call whose task ends before the handler does.
+fn broken_off(call: &Arc<ToolCall>) -> DispatchRecord {
+    let text = format!("skill `{}` was cancelled before it answered", call.tool);
+    DispatchRecord {
+        call: call.clone(),
+        output: Arc::new(SkillOutput::failure(text.clone())),
+        outcome: Outcome::Cancelled,
+        error: Some(text),
+        waited: Duration::ZERO,
+        ran: Duration::ZERO,
+        submission: never_sent(),
+        repeat: false,
+    }
+}
+
+fn never_sent() -> SubmissionRecord {
+    SubmissionRecord {
+        error: Some("its tokio runtime was shut down".to_owned()),
+        ..SubmissionRecord::unsent(SubmissionStatus::Exhausted)
+    }
+}
+
+/// Tells of one record when it is dropped before another was told.
+struct Telling {
+    running: Arc<Running>,
+    otherwise: Arc<DispatchRecord>,
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.running.tell(self.otherwise.clone());
     }
 }
 
@@ -132,7 +210,7 @@ impl Dispatcher {
         self: &Arc<Self>,
         call: Arc<ToolCall>,
         announced: Announced,
-        settled: &Arc<Settled>,
+        settled: Arc<Settled>,
     ) -> Dispatched {
         let running = Running::new(call.clone(), self.cancellation.child_token());
         let mut ledger = self.ledger();
@@ -159,7 +237,7 @@ impl Dispatcher {
                 );
                 let serve = self
                     .clone()
-                    .serve(call, running.clone(), overloaded, settled.clone());
+                    .serve(call, running.clone(), overloaded, settled);
                 tokio::spawn(serve.instrument(span));
                 Dispatched::Running(running)
             }
@@ -174,7 +252,13 @@ impl Dispatcher {
         overloaded: bool,
         settled: Arc<Settled>,
     ) {
-        let key = call.key();
+        let mut claimed = Claimed {
+            dispatcher: self.clone(),
+            running: running.clone(),
+            settled,
+            key: call.key(),
+            record: broken_off(&call),
+        };
         let finished = if overloaded {
             Finished::without_run(
                 Outcome::Overloaded,
@@ -188,36 +272,33 @@ impl Dispatcher {
             AssertUnwindSafe(self.run(call.clone(), running.cancellation.clone()))
                 .catch_unwind()
                 .await
-                .unwrap_or_else(|_| {
+                .unwrap_or_else(|panic| {
+                    run::discard(panic);
                     Finished::without_run(
                         Outcome::Panicked,
                         format!("skill `{}` failed: internal error", call.tool),
                     )
                 })
         };
-        let output = Arc::new(finished.output);
+        claimed.record = DispatchRecord {
+            output: Arc::new(finished.output),
+            outcome: finished.outcome,
+            error: finished.error,
+            waited: finished.waited,
+            ran: finished.ran,
+            ..claimed.record.clone()
+        };
         let record = loop {
             let address = running.address().clone();
-            let submission = self.submit(&address, &output).await;
-            let mut ledger = self.ledger();
+            let submission = self.submit(&address, &claimed.record.output).await;
+            let ledger = self.ledger();
             if !running.address().same_address(&address) {
                 // Announced again at another address meanwhile: the answer goes there too.
                 continue;
             }
-            let record = Arc::new(DispatchRecord {
-                call: address,
-                output,
-                outcome: finished.outcome,
-                error: finished.error,
-                waited: finished.waited,
-                ran: finished.ran,
-                submission,
-                repeat: false,
-            });
-            ledger.settle(&key, record.clone());
-            // Still under the lock: whoever finds nothing running has been told of every record.
-            settled(&record);
-            break record;
+            claimed.record.call = address;
+            claimed.record.submission = submission;
+            break claimed.settle(ledger);
         };
         tracing::debug!(
             target: "codex_skills::dispatch",
@@ -227,8 +308,6 @@ impl Dispatcher {
             submission = ?record.submission.status,
             "call answered"
         );
-        let _ = running.record.set(record);
-        running.settled.notify_waiters();
     }
 
     /// Runs the handler of a call, without ledger and submission.
@@ -260,9 +339,12 @@ impl Dispatcher {
         AssertUnwindSafe(submission)
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| SubmissionRecord {
-                error: Some("the runtime panicked".to_owned()),
-                ..SubmissionRecord::unsent(SubmissionStatus::Refused)
+            .unwrap_or_else(|panic| {
+                run::discard(panic);
+                SubmissionRecord {
+                    error: Some("the runtime panicked".to_owned()),
+                    ..SubmissionRecord::unsent(SubmissionStatus::Refused)
+                }
             })
     }
 
@@ -300,7 +382,15 @@ impl Dispatcher {
             }));
         }
         let running = Running::new(call.clone(), self.cancellation.child_token());
-        let done = running.clone();
+        let telling = Telling {
+            running: running.clone(),
+            otherwise: Arc::new(DispatchRecord {
+                call: call.clone(),
+                submission: never_sent(),
+                repeat: true,
+                ..DispatchRecord::clone(record)
+            }),
+        };
         let dispatcher = self.clone();
         let stored = record.clone();
         tokio::spawn(async move {
@@ -315,8 +405,7 @@ impl Dispatcher {
             dispatcher
                 .ledger()
                 .settle(&stored.call.key(), again.clone());
-            let _ = done.record.set(again);
-            done.settled.notify_waiters();
+            telling.running.tell(again);
         });
         Dispatched::Running(running)
     }
@@ -364,7 +453,7 @@ impl Dispatcher {
         }
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger<Arc<Running>, Arc<DispatchRecord>>> {
+    fn ledger(&self) -> MutexGuard<'_, DispatchLedger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::record::Outcome;
 use crate::catalog::{Catalog, CatalogSkill, Run};
@@ -74,7 +75,7 @@ pub(crate) async fn run(
             answered = work => match answered {
                 Ok(Worked::Answered(answer)) => Ended::Answered(answer),
                 Ok(Worked::Panicked(message)) => Ended::Panicked(message),
-                Err(panic) => Ended::Panicked(panic_message(panic.as_ref())),
+                Err(panic) => Ended::Panicked(panic_message(panic)),
             },
             () = cancellation.cancelled() => Ended::Cancelled,
             () = expiry(deadline) => Ended::TimedOut,
@@ -146,6 +147,14 @@ async fn work(
         // The semaphore is never closed.
         _slot: bounds.slots.clone().acquire_owned().await.ok(),
     };
+    let is_late = context
+        .deadline
+        .is_some_and(|deadline| deadline <= Instant::now());
+    if is_late || context.cancellation.is_cancelled() {
+        // What takes a call's time or cancels it also frees places: nobody waits for this one any more.
+        drop(place);
+        return std::future::pending().await;
+    }
     *began = Some(Instant::now());
     let invocation = Invocation {
         context: context.clone(),
@@ -157,14 +166,15 @@ async fn work(
         Run::Inline(handler) => Worked::Answered(handler(invocation)),
         Run::Blocking(handler) => {
             let handler = handler.clone();
-            let running = tokio::task::spawn_blocking(move || {
+            // Without a thread yet when nobody waits any more, it is not begun.
+            let running = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
                 let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
                 drop(place);
                 answer
-            });
+            }));
             match running.await {
                 Ok(Ok(answer)) => Worked::Answered(answer),
-                Ok(Err(panic)) => Worked::Panicked(panic_message(panic.as_ref())),
+                Ok(Err(panic)) => Worked::Panicked(panic_message(panic)),
                 Err(error) => Worked::Panicked(error.to_string()),
             }
         }
@@ -279,12 +289,21 @@ fn shorten(text: &str) -> String {
     format!("{} … ({} bytes more)", &text[..end], text.len() - end)
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
+fn panic_message(panic: Box<dyn Any + Send>) -> String {
+    let message = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+        .unwrap_or_else(|| "no message".to_owned());
+    discard(panic);
+    message
+}
+
+/// Throws away what a handler threw: its destructor may panic as well.
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
 }
 
 #[cfg(test)]
@@ -294,7 +313,9 @@ mod tests {
     #[test]
     fn the_length_counts_escapes() {
         let output = SkillOutput::text("\u{1}".repeat(100));
-        let exact = serde_json::to_string(&output.as_wire()).map(|json| json.len()).ok();
+        let exact = serde_json::to_string(&output.as_wire())
+            .map(|json| json.len())
+            .ok();
         assert_eq!(encoded_len(&output, 10), exact);
         assert_eq!(encoded_len(&output, 1_000_000), None);
     }

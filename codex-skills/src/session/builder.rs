@@ -276,18 +276,29 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     if shared.is_shutting_down() {
         return Err(Error::ShuttingDown);
     }
-    if config.limits.call_timeout.is_zero() {
+    check(&config.limits)?;
+    let (done, opened) = oneshot::channel();
+    shared.tasks.spawn(async move {
+        let client = config.shared.clone();
+        let mut opened = create(config, catalog).await;
+        if client.is_shutting_down() {
+            // The shutdown may have begun before the session was there to be seen.
+            opened = Err(Error::ShuttingDown);
+        }
+        // Whoever waited may be gone: then the result is dropped here, which deletes the session.
+        let _ = done.send(opened);
+    });
+    opened.await.unwrap_or(Err(Error::ShuttingDown))
+}
+
+fn check(limits: &Limits) -> Result<(), Error> {
+    if limits.call_timeout.is_zero() {
         return Err(Error::option(
             "call_timeout",
             "no call can be answered in no time; `Duration::MAX` means no deadline",
         ));
     }
-    let (done, opened) = oneshot::channel();
-    shared.tasks.spawn(async move {
-        // Whoever waited may be gone: then the result is dropped here, which deletes the session.
-        let _ = done.send(create(config, catalog).await);
-    });
-    opened.await.unwrap_or(Err(Error::ShuttingDown))
+    Ok(())
 }
 
 async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
@@ -363,16 +374,22 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         created: created.to_owned(),
         catalog: catalog.fingerprint().to_owned(),
     };
-    if let Some(core) = config.shared.find(&session_id)
-        && core.inbox().closed().is_none()
-    {
-        let created = core.catalog().fingerprint();
-        return match catalog {
-            Some(catalog) if catalog.fingerprint() != created => {
-                Err(other_catalog(created, &catalog))
-            }
-            _ => Ok(Session::of(core)),
-        };
+    check(&config.limits)?;
+    // One after the other, so that the handles share one ledger.
+    let attaching = config.shared.attaching(&session_id);
+    let _attaching = attaching.lock().await;
+    if let Some(core) = config.shared.find(&session_id) {
+        if core.inbox().closed().is_none() {
+            let created = core.catalog().fingerprint();
+            return match catalog {
+                Some(catalog) if catalog.fingerprint() != created => {
+                    Err(other_catalog(created, &catalog))
+                }
+                _ => Ok(Session::of(core)),
+            };
+        }
+        // Its cancelled calls are still being answered, and must not be found waiting.
+        core.dispatcher().settled(None).await;
     }
     if config.shared.is_shutting_down() {
         return Err(Error::ShuttingDown);
@@ -396,6 +413,10 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
             core.close("it has other tools");
             return Err(other_catalog(&created, &catalog));
         }
+    }
+    if config.shared.is_shutting_down() {
+        core.close("the client was shut down");
+        return Err(Error::ShuttingDown);
     }
     Ok(Session::of(core))
 }

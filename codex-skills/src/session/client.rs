@@ -57,6 +57,7 @@ impl<R: Runtime> Client<R> {
             shared: Arc::new(ClientShared {
                 runtime: runtime.clone(),
                 sessions: Mutex::default(),
+                attaching: Mutex::default(),
                 tasks: TaskTracker::new(),
                 shutting_down: AtomicBool::new(false),
             }),
@@ -192,6 +193,8 @@ pub(crate) struct ClientShared {
     /// Creations and deletions that nobody may interrupt.
     pub(crate) tasks: TaskTracker,
     sessions: Mutex<HashMap<Arc<str>, Known>>,
+    /// Held, one a session, by whoever opens a handle on it.
+    attaching: Mutex<HashMap<Arc<str>, Weak<tokio::sync::Mutex<()>>>>,
     shutting_down: AtomicBool,
 }
 
@@ -209,6 +212,21 @@ impl ClientShared {
     /// The session of this id, where this client has it open.
     pub(crate) fn find(&self, session_id: &str) -> Option<Arc<SessionCore>> {
         self.sessions().get(session_id)?.core.upgrade()
+    }
+
+    /// What serialises those who open handles on a session.
+    pub(crate) fn attaching(&self, session_id: &Arc<str>) -> Arc<tokio::sync::Mutex<()>> {
+        let mut attaching = self
+            .attaching
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = attaching.get(session_id).and_then(Weak::upgrade) {
+            return held;
+        }
+        attaching.retain(|_, held| held.strong_count() > 0);
+        let held = Arc::default();
+        attaching.insert(session_id.clone(), Arc::downgrade(&held));
+        held
     }
 
     pub(crate) fn remember(&self, core: &Arc<SessionCore>) {

@@ -42,7 +42,7 @@ pub(crate) struct SessionCore {
     inbox: Mutex<Inbox>,
     changed: Notify,
     readers: Mutex<Vec<Weak<Queue>>>,
-    settled: Arc<Settled>,
+    this: Weak<Self>,
 }
 
 impl SessionCore {
@@ -56,23 +56,16 @@ impl SessionCore {
     ) -> Arc<Self> {
         let inbox = Inbox::new(limits.remembered_turns, limits.open_calls);
         let dispatcher = Arc::new(Dispatcher::new(catalog, client.runtime.clone(), limits));
-        let core = Arc::new_cyclic(|core: &Weak<Self>| {
-            let weak = core.clone();
-            Self {
-                id: id.clone(),
-                send_defaults,
-                tokio: Handle::current(),
-                dispatcher,
-                inbox: Mutex::new(inbox),
-                changed: Notify::new(),
-                readers: Mutex::default(),
-                settled: Arc::new(move |record| {
-                    if let Some(core) = weak.upgrade() {
-                        core.inbox().on_record(record);
-                    }
-                }),
-                client,
-            }
+        let core = Arc::new_cyclic(|core: &Weak<Self>| Self {
+            id: id.clone(),
+            send_defaults,
+            tokio: Handle::current(),
+            dispatcher,
+            inbox: Mutex::new(inbox),
+            changed: Notify::new(),
+            readers: Mutex::default(),
+            this: core.clone(),
+            client,
         });
         core.client.remember(&core);
         let sink: Weak<dyn EventSink> = Arc::downgrade(&(core.clone() as Arc<dyn EventSink>));
@@ -104,14 +97,25 @@ impl SessionCore {
     ) -> Arc<DispatchRecord> {
         self.inbox().forget_waiting(&call);
         self.dispatcher
-            .dispatch(call, announced, &self.settled)
+            .dispatch(call, announced, self.settled())
             .record()
             .await
     }
 
     fn dispatch(&self, call: Arc<ToolCall>) {
         self.dispatcher
-            .dispatch(call, Announced::Event, &self.settled);
+            .dispatch(call, Announced::Event, self.settled());
+    }
+
+    /// Notes the record of a call. Holds the session: while one of its calls runs, it is found by whoever
+    /// opens it again, with its ledger.
+    fn settled(&self) -> Arc<Settled> {
+        let core = self.this.upgrade();
+        Arc::new(move |record| {
+            if let Some(core) = &core {
+                core.inbox().on_record(record);
+            }
+        })
     }
 
     /// Has calls answered as they come, until the guard is dropped.
@@ -121,6 +125,14 @@ impl SessionCore {
             self.dispatch(call);
         }
         Serving(self)
+    }
+
+    /// Remembers the turns that end while the guard lives, however many.
+    pub(crate) fn watch(&self) -> Watching<'_> {
+        Watching {
+            core: self,
+            since: self.inbox().watch(),
+        }
     }
 
     /// Waits until a turn is over, or the session closed. Cancel safe.
@@ -236,6 +248,19 @@ impl fmt::Debug for SessionCore {
             .field("runtime", &self.runtime().name())
             .field("catalog", self.catalog())
             .finish_non_exhaustive()
+    }
+}
+
+/// Somebody waits for the end of a turn.
+#[must_use = "the turn is remembered while the guard lives"]
+pub(crate) struct Watching<'a> {
+    core: &'a SessionCore,
+    since: u64,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.core.inbox().unwatch(self.since);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a session knows of its turns and its waiting calls: a pure state machine.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub(crate) struct Turn {
     pub(crate) reply: Option<String>,
     pub(crate) records: Vec<Arc<DispatchRecord>>,
     pub(crate) detail: Value,
+    /// The how manieth end it was.
+    ended: Option<u64>,
 }
 
 impl Default for Turn {
@@ -45,6 +47,7 @@ impl Default for Turn {
             reply: None,
             records: Vec::new(),
             detail: Value::Null,
+            ended: None,
         }
     }
 }
@@ -55,6 +58,10 @@ pub(crate) struct Inbox {
     turns: HashMap<Arc<str>, Turn>,
     /// The ids of `turns`, oldest first.
     order: VecDeque<Arc<str>>,
+    /// How many turns ended.
+    ended: u64,
+    /// How many turns had ended when those who wait for one began to.
+    watches: BTreeMap<u64, usize>,
     waiting: VecDeque<Arc<ToolCall>>,
     servers: usize,
     closed: Option<String>,
@@ -67,6 +74,8 @@ impl Inbox {
         Self {
             turns: HashMap::new(),
             order: VecDeque::new(),
+            ended: 0,
+            watches: BTreeMap::new(),
             waiting: VecDeque::new(),
             servers: 0,
             closed: None,
@@ -100,7 +109,10 @@ impl Inbox {
                 error,
                 detail,
             } => {
+                let end = self.ended;
+                self.ended += 1;
                 let turn = self.turn(turn_id);
+                turn.ended.get_or_insert(end);
                 turn.status = status.clone();
                 turn.error.clone_from(error);
                 turn.detail = detail.clone();
@@ -140,10 +152,28 @@ impl Inbox {
         self.servers = self.servers.saturating_sub(1);
     }
 
+    /// Somebody waits for a turn from now on: those that end meanwhile are remembered.
+    pub(crate) fn watch(&mut self) -> u64 {
+        *self.watches.entry(self.ended).or_default() += 1;
+        self.ended
+    }
+
+    /// One who waited since then less.
+    pub(crate) fn unwatch(&mut self, since: u64) {
+        if let Some(watches) = self.watches.get_mut(&since) {
+            *watches -= 1;
+            if *watches == 0 {
+                self.watches.remove(&since);
+            }
+        }
+    }
+
     /// A call is being answered: it waits no longer.
-    pub(crate) fn forget_waiting(&mut self, call: &ToolCall) {
+    pub(crate) fn forget_waiting(&mut self, call: &Arc<ToolCall>) {
         let key = call.key();
-        self.waiting.retain(|waiting| waiting.key() != key);
+        // A call without ids has no key that is found again.
+        self.waiting
+            .retain(|waiting| !Arc::ptr_eq(waiting, call) && waiting.key() != key);
     }
 
     /// Notes a settled call.
@@ -176,21 +206,31 @@ impl Inbox {
         self.turns.entry(turn_id.clone()).or_default()
     }
 
-    /// Forgets the oldest ended turn when there are enough; one that has not ended only when far too many
-    /// have not.
+    /// Forgets the oldest ended turns when there are enough, except those that somebody may still wait for;
+    /// others only when there are far too many.
     fn make_room(&mut self) {
-        let has_ended = |id: &&Arc<str>| {
-            self.turns
-                .get(*id)
-                .is_none_or(|turn| turn.status != TurnStatus::InProgress)
+        let watched = self.watches.keys().next().copied().unwrap_or(u64::MAX);
+        let turns = &self.turns;
+        let may_go = |id: &Arc<str>| {
+            turns
+                .get(id)
+                .is_none_or(|turn| turn.ended.is_some_and(|end| end < watched))
         };
-        let ended = self.order.iter().filter(has_ended).count();
-        let oldest = if ended >= self.remembered_turns {
-            self.order.iter().position(|id| has_ended(&id))
-        } else {
-            (self.order.len() - ended >= UNENDED_TURNS).then_some(0)
-        };
-        if let Some(id) = oldest.and_then(|at| self.order.remove(at)) {
+        let ended = self.order.iter().filter(|id| may_go(id)).count();
+        let mut excess = (ended + 1).saturating_sub(self.remembered_turns);
+        let mut gone = Vec::new();
+        self.order.retain(|id| {
+            let goes = excess > 0 && may_go(id);
+            if goes {
+                excess -= 1;
+                gone.push(id.clone());
+            }
+            !goes
+        });
+        if self.order.len() >= self.remembered_turns.saturating_add(UNENDED_TURNS) {
+            gone.extend(self.order.pop_front());
+        }
+        for id in gone {
             self.turns.remove(&id);
         }
     }

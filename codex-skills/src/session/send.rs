@@ -311,6 +311,7 @@ impl<R> SendAndHandle<'_, R> {
             .timeout
             .and_then(|timeout| tokio::time::Instant::now().checked_add(timeout));
         let _serving = core.serve();
+        let _watching = core.watch();
         let accepted = match deadline {
             None => self.request.send().await?,
             Some(deadline) => tokio::time::timeout_at(deadline, self.request.send())
