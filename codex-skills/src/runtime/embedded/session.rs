@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::model::{AnyModel, Content, HistoryItem, ModelError, ModelItem, ModelTool, ModelTurn};
@@ -45,6 +45,30 @@ struct State {
     active: Option<Active>,
     pending: HashMap<Arc<str>, Pending>,
     deleted: bool,
+}
+
+impl State {
+    fn is_active(&self, turn_id: &Arc<str>) -> bool {
+        self.active
+            .as_ref()
+            .is_some_and(|active| active.turn_id == *turn_id)
+    }
+}
+
+/// Ends a turn when it is dropped, and tells whoever waits for the end.
+struct Ending {
+    session: Arc<EmbeddedSession>,
+    turn_id: Arc<str>,
+    status: TurnStatus,
+    error: Option<String>,
+    _ended: DropGuard,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.session
+            .end(&self.turn_id, self.status.clone(), self.error.take());
+    }
 }
 
 /// The turn that runs.
@@ -272,9 +296,15 @@ impl EmbeddedSession {
 
     /// Runs a turn to its end.
     async fn turn(self: Arc<Self>, active: Active) {
-        // Also when the tokio runtime drops the task: whoever waits for the end is not left waiting.
-        let _ended = active.ended.clone().drop_guard();
         let turn_id = &active.turn_id;
+        let mut ending = Ending {
+            session: self.clone(),
+            turn_id: turn_id.clone(),
+            // Without an end of its own, the turn went with its tokio runtime.
+            status: TurnStatus::Interrupted,
+            error: None,
+            _ended: active.ended.clone().drop_guard(),
+        };
         self.deliver(Event::TurnStarted {
             turn_id: turn_id.clone(),
         });
@@ -283,17 +313,29 @@ impl EmbeddedSession {
             () = active.interrupted.cancelled() => Ok(TurnStatus::Interrupted),
             result = self.rounds(turn_id) => result,
         };
-        let (status, error) = match result {
-            Ok(status) => (status, None),
-            Err(error) => (TurnStatus::Failed, Some(error.to_string())),
-        };
-        let expired = {
+        match result {
+            Ok(status) => ending.status = status,
+            Err(error) => {
+                ending.status = TurnStatus::Failed;
+                ending.error = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Ends a turn, its waiting calls included.
+    fn end(&self, turn_id: &Arc<str>, status: TurnStatus, error: Option<String>) {
+        let expired: Vec<(Arc<str>, Pending)> = {
             let mut state = self.state();
-            state.active = None;
+            if state.is_active(turn_id) {
+                state.active = None;
+            }
             if let Some(turn) = state.turns.iter_mut().find(|(id, _)| id == turn_id) {
                 turn.1 = status.clone();
             }
-            std::mem::take(&mut state.pending)
+            state
+                .pending
+                .extract_if(|_, pending| pending.call.turn_id.as_ref() == Some(turn_id))
+                .collect()
         };
         for (call_id, pending) in expired {
             self.record(
@@ -341,7 +383,7 @@ impl EmbeddedSession {
                     }
                 }
             }
-            if answers.is_empty() && !self.goes_on(turn_id, seen) {
+            if answers.is_empty() && self.is_over(turn_id, seen) {
                 return Ok(TurnStatus::Completed);
             }
             // The outputs are in the order of the calls, whatever the order of the answers.
@@ -354,13 +396,18 @@ impl EmbeddedSession {
         )))
     }
 
-    /// Whether the model has something to respond to that it has not seen: a steering text, or an output
-    /// that needed no client.
-    fn goes_on(&self, turn_id: &Arc<str>, seen: usize) -> bool {
-        self.state().history.iter().skip(seen).any(|item| {
+    /// Whether the model has nothing to respond to that it has not seen: no steering text, and no output
+    /// that needed no client. If so, the turn can't be steered any more: the next text begins another.
+    fn is_over(&self, turn_id: &Arc<str>, seen: usize) -> bool {
+        let mut state = self.state();
+        let goes_on = state.history.iter().skip(seen).any(|item| {
             item.turn_id == *turn_id
                 && matches!(item.content, Content::User(_) | Content::Output { .. })
-        })
+        });
+        if !goes_on && state.is_active(turn_id) {
+            state.active = None;
+        }
+        !goes_on
     }
 
     fn say(&self, turn_id: &Arc<str>, text: String) {
