@@ -393,6 +393,27 @@ fn a_schema_that_codex_refuses_is_refused_with_the_place() {
 }
 
 #[test]
+fn a_schema_that_no_call_could_be_checked_against_is_refused() {
+    for schema in [
+        json!({"properties": {"a": {"type": "string", "pattern": "("}}}),
+        json!({"properties": {"a": {"type": "text"}}}),
+        json!({"properties": {"a": {"$ref": "#/$defs/Nowhere"}}}),
+    ] {
+        let skill = Skill::builder("odd")
+            .input_schema(schema.clone())
+            .handler(|_: Value| async { Ok::<_, Infallible>(()) });
+
+        let found = problems(Draft::new().register(skill));
+
+        let text = found.first().map(ToString::to_string).unwrap_or_default();
+        assert!(
+            text.contains("its schema is not valid at"),
+            "{schema}: {text}"
+        );
+    }
+}
+
+#[test]
 fn a_schema_that_nests_too_deep_is_refused() {
     let deep = (0..100).fold(json!({}), |schema, _| json!({"items": schema}));
     let skill = Skill::builder("deep")

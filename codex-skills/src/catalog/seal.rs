@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -198,12 +198,14 @@ fn build(source: &Source) -> Result<(CatalogSkill, Vec<String>), String> {
 fn build_static(
     descriptor: &'static SkillDescriptor,
 ) -> Result<(CatalogSkill, Vec<String>), String> {
+    let shape = schema::input(descriptor)?;
+    let validator = shape.validator()?;
     let InputShape {
         value,
         compact_len,
-        says_more,
         warnings,
-    } = schema::input(descriptor)?;
+        ..
+    } = shape;
     let skill = CatalogSkill {
         name: descriptor.name.into(),
         description: descriptor.description.to_owned(),
@@ -215,8 +217,7 @@ fn build_static(
         timeout: descriptor.timeout,
         read_only: descriptor.read_only,
         location: descriptor.location,
-        says_more,
-        validator: OnceLock::new(),
+        validator,
         turnstile: descriptor.exclusive.then(|| turnstile(descriptor)),
         run: match descriptor.handler {
             Handler::Async(handler) => Run::AsyncStatic(handler),
@@ -228,12 +229,14 @@ fn build_static(
 }
 
 fn build_dynamic(skill: &Skill) -> Result<(CatalogSkill, Vec<String>), String> {
+    let shape = schema::dynamic_input(skill)?;
+    let validator = shape.validator()?;
     let InputShape {
         value,
         compact_len,
-        says_more,
         warnings,
-    } = schema::dynamic_input(skill)?;
+        ..
+    } = shape;
     let meta = &skill.meta;
     let description = meta
         .description
@@ -251,8 +254,7 @@ fn build_dynamic(skill: &Skill) -> Result<(CatalogSkill, Vec<String>), String> {
         timeout: meta.timeout,
         read_only: meta.read_only,
         location: meta.location,
-        says_more,
-        validator: OnceLock::new(),
+        validator,
         turnstile: meta.exclusive.then(|| skill.turnstile.clone()),
         run: match &skill.handler {
             DynamicHandler::Async(handler) => Run::Async(handler.clone()),

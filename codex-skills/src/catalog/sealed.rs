@@ -152,8 +152,8 @@ pub struct CatalogSkill {
     pub(super) timeout: Option<Duration>,
     pub(super) read_only: bool,
     pub(super) location: Location,
-    pub(super) says_more: bool,
-    pub(super) validator: OnceLock<Result<Validator, String>>,
+    /// Where the schema demands more than decoding enforces.
+    pub(super) validator: Option<Validator>,
     pub(super) turnstile: Option<Arc<tokio::sync::Mutex<()>>>,
     pub(super) run: Run,
 }
@@ -260,15 +260,10 @@ impl CatalogSkill {
 
     /// Checks the arguments against what the schema demands beyond the types.
     pub(crate) fn validate(&self, arguments: &RawValue) -> Result<(), SkillFailure> {
-        if !self.says_more {
-            return Ok(());
+        match &self.validator {
+            Some(validator) => validator.check(arguments).map_err(SkillFailure::arguments),
+            None => Ok(()),
         }
-        self.validator
-            .get_or_init(|| Validator::new(&self.input_schema))
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|validator| validator.check(arguments))
-            .map_err(SkillFailure::arguments)
     }
 }
 

@@ -90,8 +90,9 @@ impl PathError {
     }
 
     /// The failure for the model, with the path continued from `name`.
-    fn under(self, name: &str) -> SkillFailure {
+    pub(crate) fn under(self, name: &str) -> SkillFailure {
         let Self { path, reason } = self;
+        let path = shortened(&path, PATH);
         let path = match path.as_str() {
             "" => name.to_owned(),
             path if path.starts_with('[') || name.is_empty() => format!("{name}{path}"),
@@ -105,11 +106,36 @@ impl PathError {
     }
 }
 
+/// The longest path and the longest reason, which repeat what the model wrote.
+const PATH: usize = 200;
+const REASON: usize = 1_500;
+
 /// What serde says, without the position in a text that the model never wrote in lines.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&position).unwrap_or(&text).to_owned()
+    match text.strip_suffix(&position).unwrap_or(&text) {
+        // What is said of an enumeration that is given neither a text nor an object.
+        "expected value" => "expected one of the values that its schema lists".to_owned(),
+        "number out of range" => "the number is out of range, expected a smaller one".to_owned(),
+        "recursion limit exceeded" => {
+            "nested too deep, expected at most 127 levels in all".to_owned()
+        }
+        "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
+            "half of a surrogate pair, expected whole characters".to_owned()
+        }
+        text => shortened(text, REASON),
+    }
+}
+
+/// The start and the end of a long text: serde says first what there is, and last what it expected.
+fn shortened(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let start = text.floor_char_boundary(most / 4);
+    let end = text.ceil_char_boundary(text.len() - most / 2);
+    format!("{} … {}", &text[..start], &text[end..])
 }
 
 /// One parameter: its metadata and how its value is decoded.
@@ -176,11 +202,15 @@ fn is_optional<T: Argument<V>, V>() -> bool {
 }
 
 fn missing(descriptor: &ParameterDescriptor) -> SkillFailure {
-    let name = descriptor.name;
-    SkillFailure::arguments(match descriptor.description {
+    SkillFailure::arguments(is_missing(descriptor.name, descriptor.description))
+}
+
+/// What to say of a parameter that is needed and not there.
+pub(crate) fn is_missing(name: &str, description: Option<&str>) -> String {
+    match description {
         Some(description) => format!("`{name}` is missing: {}", description.trim()),
         None => format!("`{name}` is missing"),
-    })
+    }
 }
 
 /// The arguments of one call, matched to the parameter table.
@@ -228,7 +258,7 @@ fn match_members<'a>(
             }
             _ => Err(SkillFailure::arguments(format!(
                 "expected a JSON object with {}",
-                listed(table)
+                listed(&names(table))
             ))),
         },
     }
@@ -255,7 +285,7 @@ impl<'a> Visitor<'a> for Members<'_, '_, 'a> {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 }
-                return Err(A::Error::custom(unknown(key.as_str(), self.table)));
+                return Err(A::Error::custom(unknown(key.as_str(), &names(self.table))));
             };
             if slot.replace(map.next_value()?).is_some() {
                 return Err(A::Error::custom(format!(
@@ -299,27 +329,33 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
     }
 }
 
-fn unknown(name: &str, table: &[ParameterDescriptor]) -> String {
+fn names(table: &[ParameterDescriptor]) -> Vec<&str> {
+    table.iter().map(|parameter| parameter.name).collect()
+}
+
+/// What to say of a member that no parameter takes.
+pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(64).collect();
-    let nearest = table
+    let nearest = known
         .iter()
-        .map(|p| (strsim::jaro_winkler(p.name, &shown), p.name))
+        .map(|known| (strsim::jaro_winkler(known, &shown), known))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((_, nearest)) => {
             format!("unknown argument `{shown}`, did you mean `{nearest}`?")
         }
-        None => format!("unknown argument `{shown}`, expected {}", listed(table)),
+        None => format!("unknown argument `{shown}`, expected {}", listed(known)),
     }
 }
 
-fn listed(table: &[ParameterDescriptor]) -> String {
-    match table {
+/// The names that there are.
+pub(crate) fn listed(known: &[&str]) -> String {
+    match known {
         [] => "no members".to_owned(),
-        _ => table
+        _ => known
             .iter()
-            .map(|p| format!("`{}`", p.name))
+            .map(|name| format!("`{name}`"))
             .collect::<Vec<_>>()
             .join(", "),
     }

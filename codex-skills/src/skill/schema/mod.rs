@@ -31,6 +31,8 @@ pub(crate) struct InputShape {
     pub(crate) compact_len: usize,
     /// Whether it demands more than decoding into the types enforces.
     pub(crate) says_more: bool,
+    /// Whether decoding alone decides which members the root has and needs.
+    root_is_decoded: bool,
     /// What its author may want to know, a line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -52,8 +54,26 @@ impl InputShape {
             value,
             compact_len,
             says_more,
+            root_is_decoded: false,
             warnings,
         }
+    }
+
+    /// What checks arguments before they are decoded, where that is needed.
+    ///
+    /// # Errors
+    /// When the schema is not valid.
+    pub(crate) fn validator(&self) -> Result<Option<Validator>, String> {
+        if !self.says_more {
+            return Ok(None);
+        }
+        Validator::new(&self.value).map(|validator| {
+            Some(if self.root_is_decoded {
+                validator.leaving_the_root_to_decoding()
+            } else {
+                validator
+            })
+        })
     }
 
     fn generated(shaped: generate::Generated) -> Described {
@@ -99,7 +119,18 @@ fn describe(descriptor: &SkillDescriptor) -> Result<Described, String> {
         InputSchema::Parameters(parameters) => {
             generate::of_parameters(parameters).map(InputShape::generated)
         }
-        InputSchema::Derived(schema) => generate::of_arguments(schema).map(InputShape::generated),
+        // The derived struct may know members by other names than the schema: `#[serde(alias)]`.
+        InputSchema::Derived(schema) => generate::of_arguments(schema).map(|shaped| {
+            let (shape, undocumented) = InputShape::generated(shaped);
+            let root_is_decoded = true;
+            (
+                InputShape {
+                    root_is_decoded,
+                    ..shape
+                },
+                undocumented,
+            )
+        }),
         InputSchema::Explicit(schema, parameters) => {
             let schema = schema().map_err(|error| not_json("input_schema", &error))?;
             written::input(schema, parameters).map(InputShape::written)

@@ -118,10 +118,14 @@ impl Shaper {
                 }
                 *property = self.shape(property.take(), Place::Inside);
             }
-            if !stays_open && !schema.contains_key("unevaluatedProperties") {
-                schema
-                    .entry("additionalProperties")
-                    .or_insert(Value::Bool(false));
+            if !stays_open
+                && !schema.contains_key("unevaluatedProperties")
+                && !schema.contains_key("additionalProperties")
+            {
+                schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+                // The type itself ignores members that it doesn't know, so that a misspelt one would
+                // be lost. At the root that depends on who decodes.
+                self.says_more |= place != Place::Root;
             }
         }
         if let Some(others) = schema.get_mut("additionalProperties")

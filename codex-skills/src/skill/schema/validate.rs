@@ -25,6 +25,10 @@ mod unchecked {
             Ok(Self)
         }
 
+        pub(crate) fn leaving_the_root_to_decoding(self) -> Self {
+            self
+        }
+
         pub(crate) fn check(&self, _: &RawValue) -> Result<(), String> {
             Ok(())
         }
@@ -36,7 +40,9 @@ mod checked {
     use jsonschema::ValidationError;
     use jsonschema::error::ValidationErrorKind as Kind;
     use serde_json::value::RawValue;
-    use serde_json::{Value, json};
+    use serde_json::{Map, Value, json};
+
+    use crate::skill::arguments::{Argument, is_missing, listed, unknown};
 
     /// The most violations in one message, and how much of the model's own input a message repeats.
     const VIOLATIONS: usize = 3;
@@ -47,8 +53,10 @@ mod checked {
     #[derive(Debug)]
     pub(crate) struct Validator {
         compiled: jsonschema::Validator,
-        /// The only property, which arguments that are no object are taken for.
-        only: Option<String>,
+        /// The properties of the root, and how they are described.
+        properties: Vec<(String, Option<String>)>,
+        /// Whether the members of the root are left to decoding.
+        root_is_decoded: bool,
     }
 
     impl Validator {
@@ -69,12 +77,53 @@ mod checked {
                     format!("its schema is not valid at {place}: {}", short(&text, 200))
                 })?;
             let properties = schema.get("properties").and_then(Value::as_object);
-            let mut names = properties.into_iter().flat_map(serde_json::Map::keys);
-            let only = match (names.next(), names.next()) {
-                (Some(only), None) => Some(only.clone()),
+            Ok(Self {
+                compiled,
+                properties: properties.map(described).unwrap_or_default(),
+                root_is_decoded: false,
+            })
+        }
+
+        /// The same without a check of which members the root has.
+        pub(crate) fn leaving_the_root_to_decoding(mut self) -> Self {
+            self.root_is_decoded = true;
+            self
+        }
+
+        fn is_left_to_decoding(&self, error: &ValidationError<'_>) -> bool {
+            let about_members = matches!(
+                error.kind(),
+                Kind::Required { .. } | Kind::AdditionalProperties { .. }
+            );
+            self.root_is_decoded && about_members && error.instance_path().as_str().is_empty()
+        }
+
+        fn names(&self) -> Vec<&str> {
+            self.properties
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect()
+        }
+
+        /// Reads arguments; a value that is no object is taken for the only property.
+        fn read(&self, arguments: &RawValue) -> Result<Value, String> {
+            let text = arguments.get();
+            let only = match self.properties.as_slice() {
+                [(only, _)] if !text.starts_with('{') => Some(only.as_str()),
                 _ => None,
             };
-            Ok(Self { compiled, only })
+            match Value::decode(text) {
+                Ok(Value::Null) => Ok(json!({})),
+                Ok(value @ Value::Object(_)) => Ok(value),
+                Ok(value) => match only {
+                    Some(only) => Ok(json!({ only: value })),
+                    None => Err(format!(
+                        "expected a JSON object with {}",
+                        short(&listed(&self.names()), 1_000)
+                    )),
+                },
+                Err(error) => Err(error.under(only.unwrap_or_default()).to_string()),
+            }
         }
 
         /// Checks arguments; `null` counts as an empty object.
@@ -83,23 +132,16 @@ mod checked {
         /// When they break the schema. The message names at most three places and what is expected
         /// there, and repeats little of the arguments.
         pub(crate) fn check(&self, arguments: &RawValue) -> Result<(), String> {
-            let value = match serde_json::from_str(arguments.get()) {
-                Ok(Value::Null) => json!({}),
-                Ok(value @ Value::Object(_)) => value,
-                Ok(value) => match &self.only {
-                    Some(only) => json!({ only: value }),
-                    None => return Err("expected a JSON object".to_owned()),
-                },
-                Err(error) => return Err(unreadable(&error)),
-            };
+            let value = self.read(arguments)?;
             let mut violations = Vec::new();
             let mut more = false;
-            for error in self.compiled.iter_errors(&value) {
+            let errors = self.compiled.iter_errors(&value);
+            for error in errors.filter(|error| !self.is_left_to_decoding(error)) {
                 more = violations.len() == VIOLATIONS;
                 if more {
                     break;
                 }
-                let line = violation(&error, &value);
+                let line = self.violation(&error, &value);
                 if !violations.contains(&line) {
                     violations.push(line);
                 }
@@ -108,31 +150,47 @@ mod checked {
                 return Ok(());
             }
             let more = if more { "; and more" } else { "" };
-            Err(format!("{}{more}", violations.join("; ")))
+            let told = violations.join("; ").replace(".; ", "; ");
+            Err(format!("{told}{more}"))
         }
-    }
 
-    fn unreadable(error: &serde_json::Error) -> String {
-        let text = error.to_string();
-        let reason = text.split(" at line ").next().unwrap_or(&text);
-        format!("the arguments cannot be read: {reason}")
-    }
-
-    fn violation(error: &ValidationError<'_>, root: &Value) -> String {
-        let error = nearest(error);
-        let path = path_of(error.instance_path().as_str(), root);
-        let (path, reason) = match error.kind() {
-            Kind::Required { property } => {
-                let name = property.as_str().unwrap_or_default();
-                (member(&path, name), "is missing".to_owned())
+        fn violation(&self, error: &ValidationError<'_>, root: &Value) -> String {
+            let error = nearest(error);
+            let path = path_of(error.instance_path().as_str(), root);
+            match error.kind() {
+                Kind::Required { property } => {
+                    let name = property.as_str().unwrap_or_default();
+                    let description = self
+                        .properties
+                        .iter()
+                        .find(|(known, _)| path.is_empty() && known == name)
+                        .and_then(|(_, description)| description.as_deref());
+                    is_missing(&short(&member(&path, name), PATH), description)
+                }
+                Kind::AdditionalProperties { unexpected } if path.is_empty() => unexpected
+                    .iter()
+                    .take(VIOLATIONS)
+                    .map(|name| unknown(name, &self.names()))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+                kind if path.is_empty() => expected(kind, error.instance()),
+                kind => format!(
+                    "`{}`: {}",
+                    short(&path, PATH),
+                    expected(kind, error.instance())
+                ),
             }
-            kind => (path, format!(": {}", expected(kind, error.instance()))),
-        };
-        match (path.is_empty(), reason.strip_prefix(": ")) {
-            (true, bare) => bare.unwrap_or(&reason).to_owned(),
-            (false, Some(reason)) => format!("`{}`: {reason}", short(&path, PATH)),
-            (false, None) => format!("`{}` {reason}", short(&path, PATH)),
         }
+    }
+
+    fn described(properties: &Map<String, Value>) -> Vec<(String, Option<String>)> {
+        properties
+            .iter()
+            .map(|(name, schema)| {
+                let description = schema.get("description").and_then(Value::as_str);
+                (name.clone(), description.map(|text| short(text, 300)))
+            })
+            .collect()
     }
 
     /// Inside a choice, the one violation of the branch that came closest.
