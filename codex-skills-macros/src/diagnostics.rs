@@ -83,3 +83,24 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::guarded;
+
+    #[test]
+    fn a_panic_leaves_the_item_and_asks_for_a_report() {
+        let expansion = guarded(
+            "#[skill]",
+            quote!(
+                fn lookup() {}
+            ),
+            || std::panic::resume_unwind(Box::new(())),
+        );
+        let expansion = expansion.to_string();
+        assert!(expansion.starts_with("fn lookup () { }"), "{expansion}");
+        assert!(expansion.contains("please report it"), "{expansion}");
+    }
+}

@@ -111,7 +111,11 @@ impl Skill {
         if derived::applies(self) && self.args.input_schema.is_none() {
             return quote!(#(#slots)*);
         }
-        let names: Vec<Ident> = self.arguments().map(|(at, _)| slot_name(at)).collect();
+        let names: Vec<Ident> = self
+            .arguments()
+            .filter(|(_, argument)| !derived::decodes_otherwise(&argument.foreign))
+            .map(|(at, _)| slot_name(at))
+            .collect();
         let count = names.len();
         quote_spanned! {ours()=>
             #(#slots)*

@@ -26,8 +26,9 @@ pub(crate) fn optional(text: Option<&str>) -> TokenStream {
 
 /// The constant for one parameter, which fails to compile at the type if the model cannot fill it.
 pub(crate) fn slot(at: usize, argument: &Argument) -> TokenStream {
+    let (functions, with_default) = preset(at, argument);
     if derived::decodes_otherwise(&argument.foreign) {
-        return TokenStream::new();
+        return functions;
     }
     let (p, constant, ty) = (private(), slot_name(at), &argument.ty);
     let (first, last) = ends(ty);
@@ -37,7 +38,6 @@ pub(crate) fn slot(at: usize, argument: &Argument) -> TokenStream {
     let start = quote_spanned!(first=> #start::Slot);
     let new = quote_spanned!(last=> new);
     let values = quote_spanned!(last=> (#name, #description));
-    let (functions, with_default) = preset(at, argument);
     quote_spanned! {ours()=>
         #functions
         const #constant: #p::Slot<#ty> = #start::#new #values #with_default;

@@ -13,16 +13,38 @@ fn close(#[schemars(length(max = 3))] id: String) -> String {
     id
 }
 
+mod seconds {
+    use serde::{Deserialize, Deserializer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<super::Opaque, D::Error> {
+        u64::deserialize(from).map(super::Opaque)
+    }
+}
+
+struct Opaque(u64);
+
+#[skill(input_schema = r#"{"type": "object"}"#)]
+fn pause(
+    #[serde(deserialize_with = "seconds::deserialize")]
+    #[schemars(with = "u64")]
+    #[skill(default = Opaque(3))]
+    time: Opaque,
+    id: u8,
+) -> u64 {
+    time.0 + u64::from(id)
+}
+
 #[skill(output_schema = schemars::schema_for!(u8))]
 fn open() -> u8 {
     1
 }
 
 fn main() {
-    for skill in [lookup::SKILLS, close::SKILLS, open::SKILLS] {
+    for skill in [lookup::SKILLS, close::SKILLS, pause::SKILLS, open::SKILLS] {
         assert!(!skill[0].is_documented());
     }
     lookup(None);
     close(String::new());
+    pause(Opaque(1), 1);
     open();
 }
