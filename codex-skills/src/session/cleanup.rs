@@ -247,6 +247,7 @@ struct Duty {
 
 impl Duty {
     fn spawn(self, done: Option<Done>) {
+        self.shared.set_leaving(&self.session_id);
         let tokio = tokio::runtime::Handle::try_current()
             .ok()
             .or_else(|| self.core.as_ref().map(|core| core.tokio.clone()));

@@ -202,6 +202,8 @@ pub(crate) struct ClientShared {
 struct Known {
     core: Weak<SessionCore>,
     owned: bool,
+    /// Whether its cleanup has begun.
+    leaves: bool,
 }
 
 impl ClientShared {
@@ -235,6 +237,7 @@ impl ClientShared {
             Known {
                 core: Arc::downgrade(core),
                 owned: false,
+                leaves: false,
             },
         );
     }
@@ -243,6 +246,13 @@ impl ClientShared {
     pub(crate) fn set_owned(&self, session_id: &str, owned: bool) {
         if let Some(known) = self.sessions().get_mut(session_id) {
             known.owned = owned;
+        }
+    }
+
+    /// Notes that the cleanup of a session begins: a shutdown waits for it and does not repeat it.
+    pub(crate) fn set_leaving(&self, session_id: &str) {
+        if let Some(known) = self.sessions().get_mut(session_id) {
+            known.leaves = true;
         }
     }
 
@@ -260,6 +270,7 @@ impl ClientShared {
     fn open(&self) -> Vec<(Arc<SessionCore>, bool)> {
         self.sessions()
             .values()
+            .filter(|known| !known.leaves)
             .filter_map(|known| Some((known.core.upgrade()?, known.owned)))
             .collect()
     }
