@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use calls::{answered, catalog_of, declared};
 use codex_skills::{
-    CallError, Catalog, CatalogError, CatalogProblem, Draft, Location, Skill, SkillSet, skill,
-    skills,
+    CallError, Catalog, CatalogError, CatalogProblem, CatalogSkill, Draft, Location, Skill,
+    SkillSet, skill, skills,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -697,7 +697,7 @@ fn the_fingerprint_follows_what_codex_is_told() {
 fn a_catalog_is_iterated_in_the_order_of_names() {
     let catalog = catalog_of(skills![lookup, close]);
 
-    let names: Vec<&str> = catalog.iter().map(|skill| skill.name()).collect();
+    let names: Vec<&str> = catalog.iter().map(CatalogSkill::name).collect();
     assert_eq!(names, ["close", "lookup"]);
     assert_eq!((&catalog).into_iter().len(), 2);
     assert!(catalog.get("open").is_none());

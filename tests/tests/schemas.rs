@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unused_async,
+    clippy::too_many_arguments,
     dead_code,
     reason = "tests fail by panicking, skills are async to be run as such, and fields are there to be shown"
 )]

@@ -18,7 +18,9 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use calls::{answered, catalog_of, declared, failed, property};
-use codex_skills::{Draft, SkillContext, SkillDescriptor, SkillSet, skill, skills};
+use codex_skills::{
+    Draft, ParameterDescriptor, SkillContext, SkillDescriptor, SkillSet, skill, skills,
+};
 use serde_json::json;
 
 /// Look up a ticket by its stable id.
@@ -197,7 +199,10 @@ fn a_skill_without_documentation_says_its_name() {
 fn a_parameter_is_described_by_its_own_comment_before_the_list_of_arguments() {
     let parameters = only::<lookup_ticket>().parameters();
 
-    let descriptions: Vec<_> = parameters.iter().map(|p| p.description()).collect();
+    let descriptions: Vec<_> = parameters
+        .iter()
+        .map(ParameterDescriptor::description)
+        .collect();
     assert_eq!(
         descriptions,
         [
@@ -651,12 +656,12 @@ async fn calls_of_an_exclusive_skill_run_one_at_a_time() {
 
 #[skill(timeout = "20ms")]
 async fn endless() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[skill]
 async fn endless_by_default() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test(start_paused = true)]
