@@ -114,7 +114,7 @@ macro_rules! skills {
 ///   instead. `state: value`, `state: [a, b]` and `shared_state: arc` give the state that they need, and
 ///   `require_documentation: true` refuses skills without it.
 /// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `keep_session`,
-///   `inject_skills`, `repeat_tools`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
+///   `inject_skills`, `repeat_tools`, `limits`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
 ///   `sync_runtime_on_cleanup` are those of the session's builder.
 /// - `on_close: |report| …` is given the [`CleanupReport`].
 ///
