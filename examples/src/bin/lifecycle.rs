@@ -51,11 +51,10 @@ async fn main() -> Result<(), Error> {
     // Panic. It goes on once the session is closed; here the task's handle catches it.
     std::panic::set_hook(Box::new(|_| {}));
     let client = codex.clone();
-    #[expect(clippy::panic, reason = "it is what this lesson is about")]
     let panicked = tokio::spawn(async move {
-        lifecycle!(client, skills: [echo], |run| -> Result<(), Error> {
+        lifecycle!(client, skills: [echo], |run| {
             run.send("Print the invoice.").await?;
-            panic!("out of paper")
+            Ok(print_invoice())
         })
         .await
     })
@@ -90,6 +89,11 @@ async fn main() -> Result<(), Error> {
         "is deleted",
         report.deleted() && left == 1,
     )
+}
+
+#[expect(clippy::panic, reason = "it is what this lesson is about")]
+fn print_invoice() -> String {
+    panic!("out of paper")
 }
 
 fn show(codex: &Client<Embedded>, ending: &str, what: &str, as_told: bool) -> Result<(), Error> {
