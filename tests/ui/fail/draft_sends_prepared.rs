@@ -1,0 +1,4 @@
+fn main() {
+    let draft = codex_skills::Draft::new();
+    draft.send_prepared("Use lookup.");
+}
