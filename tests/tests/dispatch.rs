@@ -868,17 +868,12 @@ mod answered {
         };
         let (turn, ()) = tokio::join!(session.send_and_handle("go").into_future(), open);
         let turn = turn.unwrap();
-        let outcomes: Vec<_> = turn.dispatches.iter().map(|r| r.outcome()).collect();
-        assert_eq!(
-            outcomes,
-            [Outcome::Overloaded, Outcome::Completed, Outcome::Completed]
-        );
-        assert!(
-            turn.dispatches[0]
-                .output()
-                .to_text()
-                .contains("try again later")
-        );
+        let (refused, run): (Vec<_>, Vec<_>) = turn
+            .dispatches
+            .iter()
+            .partition(|record| record.outcome() == Outcome::Overloaded);
+        assert_eq!((refused.len(), run.len()), (1, 2));
+        assert!(refused[0].output().to_text().contains("try again later"));
     }
 
     #[tokio::test]
@@ -1392,7 +1387,6 @@ mod bounded {
         let codex = calling(["slow", "quick"]);
         let session = session(&codex, [slow, quick]).await;
         let turn = session.send_and_handle("go").await.unwrap();
-        assert_eq!(turn.dispatches[0].tool(), "quick");
         assert_eq!(
             turn.assistant_reply.as_deref(),
             Some("slow: slow\nquick: quick")
