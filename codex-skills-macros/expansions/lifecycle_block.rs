@@ -28,11 +28,15 @@ fn block() {
                             _,
                         >(async {
                             let run = &__guard;
-                            let __value: ::core::result::Result<
-                                _,
-                                codex_skills::Error,
-                            > = { run.send_and_handle("Use lookup for ABC-123.").await };
-                            __value
+                            {
+                                let __typed: ::core::option::Option<
+                                    ::core::result::Result<_, codex_skills::Error>,
+                                > = ::core::option::Option::None;
+                                if let ::core::option::Option::Some(__value) = __typed {
+                                    return __value;
+                                }
+                            }
+                            { run.send_and_handle("Use lookup for ABC-123.").await }
                         }),
                     )
                     .await;

@@ -1,6 +1,7 @@
 //! What can go wrong, in the terms of somebody who can do something about it.
 
 use std::error::Error as StdError;
+use std::fmt;
 
 use crate::catalog::{CatalogError, RegisterError};
 use crate::runtime::{RuntimeError, TurnStatus};
@@ -26,7 +27,9 @@ use crate::session::{CleanupReport, TurnIncomplete};
 ///     }
 /// }
 /// ```
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` text is its `Display` text: a `main` that returns it prints what to do.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The catalog cannot be sealed.
@@ -132,6 +135,18 @@ impl Error {
             option,
             reason: reason.into(),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Box<dyn StdError + Send + Sync>> for Error {
+    fn from(error: Box<dyn StdError + Send + Sync>) -> Self {
+        Self::Other(error)
     }
 }
 

@@ -11,6 +11,7 @@ pub fn shout(text: &str) -> String {
 
 /// Say it quietly.
 #[skill(group = "library")]
+#[allow(clippy::unused_async, reason = "a skill may be async")]
 pub async fn whisper(text: String) -> String {
     text.to_lowercase()
 }

@@ -40,7 +40,8 @@ impl Lifecycle {
         let codex = Ident::new("__codex_skills_client", place);
         let alias = private_at(place);
         let client = quote_spanned!(place=> #alias::AsClient::as_client(#codex));
-        // The type of the value is said once more, so that an error about it points at the value.
+        // The type of the value is said before it, so that an error about it points at the value. A
+        // `let` around the value would do, were it not for blocks that end in `panic!` or `todo!`.
         quote_spanned! {ours()=>
             async {
                 use #krate::__private as #p;
@@ -52,8 +53,14 @@ impl Lifecycle {
                         let __outcome = #p::catch_panic(
                             #p::#typed(async {
                                 let #parameter = &__guard;
-                                let __value: #output = #body;
-                                __value
+                                {
+                                    let __typed: ::core::option::Option<#output> =
+                                        ::core::option::Option::None;
+                                    if let ::core::option::Option::Some(__value) = __typed {
+                                        return __value;
+                                    }
+                                }
+                                #body
                             })
                         ).await;
                         #p::finish_lifecycle(__guard, __outcome, #on_close).await

@@ -279,8 +279,24 @@ fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pas
     {
         return Some((owned, Pass::Borrowed));
     }
-    let elem = reference.elem.to_token_stream();
+    let elem = [
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+    ]
+    .iter()
+    .fold(
+        reference.elem.to_token_stream().to_string(),
+        |text, (from, to)| text.replace(from, to),
+    );
+    let is_context = elem.rsplit("::").next() == Some("SkillContext");
     let message = match owned(reference) {
+        None if is_context => {
+            "the model cannot fill the context of its own call\nhelp: write `#[context]` before the parameter".to_owned()
+        }
         Some(_) if reference.mutability.is_none() => {
             "a skill can borrow its arguments for the call only\nhelp: remove the lifetime, or take the value itself".to_owned()
         }

@@ -15,7 +15,7 @@ use crate::skill::Location;
 /// };
 /// assert!(matches!(&problems[..], [CatalogProblem::NotLinked { skill }] if skill == "lookup_ticket"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CatalogError {
     problems: Vec<CatalogProblem>,
 }
@@ -48,6 +48,12 @@ impl fmt::Display for CatalogError {
                 Ok(())
             }
         }
+    }
+}
+
+impl fmt::Debug for CatalogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

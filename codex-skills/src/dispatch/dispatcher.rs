@@ -1,6 +1,7 @@
 //! The dispatcher of one session: it gives each announced call one run and one answer.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) struct Dispatcher {
     limits: Limits,
     bounds: Bounds,
     ledger: Mutex<DispatchLedger>,
+    /// How many calls arrived.
+    arrivals: AtomicU64,
     cancellation: CancellationToken,
 }
 
@@ -121,7 +124,7 @@ impl Drop for Claimed {
 }
 
 /// The record of a call whose task ends before the handler does.
-fn broken_off(call: &Arc<ToolCall>) -> DispatchRecord {
+fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
     let text = format!("skill `{}` was cancelled before it answered", call.tool);
     DispatchRecord {
         call: call.clone(),
@@ -132,6 +135,7 @@ fn broken_off(call: &Arc<ToolCall>) -> DispatchRecord {
         ran: Duration::ZERO,
         submission: never_sent(),
         repeat: false,
+        arrival,
     }
 }
 
@@ -186,6 +190,7 @@ impl Dispatcher {
                 output_bytes,
             },
             ledger: Mutex::new(Ledger::new(limits.settled_calls)),
+            arrivals: AtomicU64::new(0),
             cancellation: CancellationToken::new(),
             limits,
         }
@@ -235,9 +240,15 @@ impl Dispatcher {
                     turn = call.turn_id.as_deref(),
                     call = call.call_id.as_deref(),
                 );
-                let serve = self
-                    .clone()
-                    .serve(call, running.clone(), overloaded, settled);
+                // Made here and not on the task, which may go down before it begins.
+                let claimed = Claimed {
+                    dispatcher: self.clone(),
+                    running: running.clone(),
+                    settled,
+                    key: call.key(),
+                    record: broken_off(&call, self.arrivals.fetch_add(1, Ordering::Relaxed)),
+                };
+                let serve = self.clone().serve(call, claimed, overloaded);
                 tokio::spawn(serve.instrument(span));
                 Dispatched::Running(running)
             }
@@ -245,20 +256,8 @@ impl Dispatcher {
     }
 
     /// Runs, submits and settles one claimed call.
-    async fn serve(
-        self: Arc<Self>,
-        call: Arc<ToolCall>,
-        running: Arc<Running>,
-        overloaded: bool,
-        settled: Arc<Settled>,
-    ) {
-        let mut claimed = Claimed {
-            dispatcher: self.clone(),
-            running: running.clone(),
-            settled,
-            key: call.key(),
-            record: broken_off(&call),
-        };
+    async fn serve(self: Arc<Self>, call: Arc<ToolCall>, mut claimed: Claimed, overloaded: bool) {
+        let running = claimed.running.clone();
         let finished = if overloaded {
             Finished::without_run(
                 Outcome::Overloaded,

@@ -18,6 +18,8 @@ pub struct DispatchRecord {
     pub(crate) ran: Duration,
     pub(crate) submission: SubmissionRecord,
     pub(crate) repeat: bool,
+    /// The how manieth call of the session it is.
+    pub(crate) arrival: u64,
 }
 
 impl DispatchRecord {

@@ -74,13 +74,17 @@ impl fmt::Display for CleanupReport {
             Some(Ok(deletion)) => format!("not deleted ({})", deletion.status),
             Some(Err(error)) => format!("not deleted ({error})"),
         };
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
         write!(
             f,
-            "session {} {fate}, {} skills cleared",
-            self.session_id, self.cleared
+            "session {} {fate}, {} skill{} cleared",
+            self.session_id,
+            self.cleared,
+            plural(self.cleared)
         )?;
         if self.cancelled_calls > 0 {
-            write!(f, ", {} calls cancelled", self.cancelled_calls)?;
+            let calls = self.cancelled_calls;
+            write!(f, ", {calls} call{} cancelled", plural(calls))?;
         }
         Ok(())
     }

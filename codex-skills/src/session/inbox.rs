@@ -179,7 +179,9 @@ impl Inbox {
     /// Notes a settled call.
     pub(crate) fn on_record(&mut self, record: &Arc<DispatchRecord>) {
         if let Some(turn_id) = &record.call.turn_id {
-            self.turn(turn_id).records.push(record.clone());
+            let records = &mut self.turn(turn_id).records;
+            let at = records.partition_point(|earlier| earlier.arrival <= record.arrival);
+            records.insert(at, record.clone());
         }
     }
 

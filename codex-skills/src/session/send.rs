@@ -229,7 +229,7 @@ pub struct TurnResult<R = Option<String>> {
     pub status: TurnStatus,
     /// The last thing that the assistant said in the turn, without surrounding blanks.
     pub assistant_reply: R,
-    /// The calls that were answered, in the order in which they were settled.
+    /// The calls that were answered, in the order in which they arrived.
     pub dispatches: Vec<Arc<DispatchRecord>>,
     /// What the runtime answered to the request.
     pub accepted: Value,

@@ -79,6 +79,7 @@ enum Tagged {
 }
 
 #[derive(JsonSchema, serde::Deserialize)]
+#[allow(dead_code, reason = "only its schema is looked at")]
 struct Wrapped(#[schemars(length(min = 1))] String);
 
 fn inner(description: &str) -> Value {
