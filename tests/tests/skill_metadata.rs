@@ -684,3 +684,20 @@ async fn a_skill_without_a_deadline_has_one_of_a_minute() {
         "skill `endless_by_default` failed: no answer within 60s"
     );
 }
+
+#[test]
+fn a_descriptor_tells_its_schemas_without_a_catalog() {
+    /// Repeat a text.
+    #[skill]
+    fn repeat(text: String) -> String {
+        text
+    }
+
+    let [descriptor] = <repeat as codex_skills::SkillSet>::SKILLS else {
+        panic!("one skill has one descriptor");
+    };
+    let input = descriptor.input_schema().unwrap();
+    assert_eq!(input["required"], serde_json::json!(["text"]));
+    let output = descriptor.output_schema().unwrap();
+    assert_eq!(output, Some(serde_json::json!({"type": "string"})));
+}

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 use tokio_util::task::TaskTracker;
 
 use super::builder::{CreateSession, OpenLifecycle, OpenSession};
@@ -325,23 +326,40 @@ impl IntoFuture for Shutdown {
     }
 }
 
+/// How long a runtime may take at a shutdown to take the answers of cancelled calls.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Result<F::Output, Elapsed> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await,
+        None => Ok(future.await),
+    }
+}
+
 async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport {
     shared.shutting_down.store(true, Ordering::SeqCst);
     let mut report = ShutdownReport::default();
-    let deadline = Instant::now() + grace;
+    // Without a deadline when it is too far to be told.
+    let deadline = Instant::now().checked_add(grace);
     let open = shared.open();
     for (core, _) in &open {
         core.close("the client was shut down");
     }
     for (core, _) in &open {
         let settled = core.dispatcher().settled(None);
-        if tokio::time::timeout_at(deadline, settled).await.is_err() {
+        if within(deadline, settled).await.is_err() {
             report.cancelled_calls += core.dispatcher().cancel_all();
         }
     }
+    let deadline = Instant::now().checked_add(LAST_ANSWERS);
     for (core, owned) in &open {
         core.dispatcher().cancel_all();
-        core.dispatcher().settled(None).await;
+        if within(deadline, core.dispatcher().settled(None))
+            .await
+            .is_err()
+        {
+            tracing::warn!(target: "codex_skills::session", session = &*core.id, "a shutdown goes on while answers are still on their way");
+        }
         if *owned {
             shared.set_owned(&core.id, false);
             report

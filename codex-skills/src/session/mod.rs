@@ -5,6 +5,8 @@ mod builder;
 mod cleanup;
 mod client;
 mod core;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod handle;
 mod inbox;
 mod lifecycle;

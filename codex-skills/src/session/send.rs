@@ -13,6 +13,10 @@ use crate::dispatch::DispatchRecord;
 use crate::error::Error;
 use crate::runtime::{Accepted, RuntimeError, RuntimeErrorKind, SendRequest, TurnStatus};
 
+/// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
+/// calls, before the caller is told all the same.
+const ENDING: Duration = Duration::from_secs(5);
+
 /// What both ways of sending can be told.
 #[derive(Debug)]
 struct Request<'a> {
@@ -360,15 +364,21 @@ impl<R> SendAndHandle<'_, R> {
     /// Interrupts the turn that took too long.
     async fn expire(&self, turn_id: &Arc<str>) -> Error {
         let core = self.request.core;
-        let interrupted = core
+        let interrupt = core
             .runtime()
-            .interrupt(core.id.clone(), Some(turn_id.clone()))
-            .await;
-        if let Err(error) = interrupted {
-            tracing::warn!(target: "codex_skills::session", session = &*core.id, %error, "a turn that took too long was not interrupted");
+            .interrupt(core.id.clone(), Some(turn_id.clone()));
+        let failure = match tokio::time::timeout(ENDING, interrupt).await {
+            Ok(interrupted) => interrupted.err().map(|error| error.to_string()),
+            Err(_) => Some(format!("no answer within {ENDING:?}")),
+        };
+        if let Some(error) = failure {
+            tracing::warn!(target: "codex_skills::session", session = &*core.id, error, "a turn that took too long was not interrupted");
         }
         core.dispatcher().cancel_turn(turn_id);
-        core.dispatcher().settled(Some(turn_id)).await;
+        let settled = core.dispatcher().settled(Some(turn_id));
+        if tokio::time::timeout(ENDING, settled).await.is_err() {
+            tracing::warn!(target: "codex_skills::session", session = &*core.id, "answers of a turn that took too long are still on their way");
+        }
         Error::TurnTimeout {
             after: self.timeout.unwrap_or_default(),
             turn: incomplete(core, turn_id),

@@ -185,6 +185,22 @@ impl SkillDescriptor {
         }
     }
 
+    /// The schema of the arguments, as it is declared. Made anew by each call; a sealed catalog keeps it.
+    ///
+    /// # Errors
+    /// With what is wrong with the schema, as when the catalog is sealed.
+    pub fn input_schema(&self) -> Result<Value, String> {
+        super::schema::input(self).map(|shape| shape.value)
+    }
+
+    /// The schema of the answer; `None` where the return type says nothing about it.
+    ///
+    /// # Errors
+    /// With what is wrong with the schema, as when the catalog is sealed.
+    pub fn output_schema(&self) -> Result<Option<Value>, String> {
+        super::schema::output(self)
+    }
+
     /// What the answer means.
     #[must_use]
     pub const fn output_description(&self) -> Option<&'static str> {

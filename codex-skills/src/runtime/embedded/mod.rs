@@ -23,7 +23,6 @@ use super::{
     Accepted, Created, Deletion, Event, EventSink, NewSession, Resumed, Runtime, RuntimeError,
     RuntimeErrorKind, RuntimeFuture, SendRequest, Submission,
 };
-use crate::session::Client;
 use crate::skill::{SkillOutput, ToolCall};
 
 pub use self::model::{Content, HistoryItem, Model, ModelError, ModelItem, ModelTool, ModelTurn};
@@ -43,41 +42,23 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// A client whose model is a keyword matcher, not a language model: it calls the skills that a request
-    /// names, fills their parameters from quoted texts, identifiers like `ABC-123` and numbers in the
-    /// request, and replies with what they answered. It makes examples run without an account.
-    #[must_use]
-    pub fn demo() -> Client<Self> {
-        Self::with_model(Demo)
-    }
-
-    /// A client whose model follows a script, in each session from its beginning. After the last step it
-    /// says the outputs of the turn.
-    ///
-    /// ```
-    /// use codex_skills::Embedded;
-    /// use codex_skills::embedded::Step;
-    /// use serde_json::json;
-    ///
-    /// let codex = Embedded::scripted([
-    ///     Step::call("lookup_ticket", json!({"ticket_id": "ABC-123"})),
-    ///     Step::say("It is open."),
-    /// ]);
-    /// # drop(codex);
-    /// ```
-    #[must_use]
-    pub fn scripted(steps: impl IntoIterator<Item = Step>) -> Client<Self> {
-        Self::with_model(Script::new(steps.into_iter().collect()))
-    }
-
-    /// A client with a model of your own.
-    #[must_use]
-    pub fn with_model(model: impl Model) -> Client<Self> {
-        Client::new(Self {
+    /// A runtime with this model.
+    pub(crate) fn new(model: impl Model) -> Self {
+        Self {
             model: Arc::new(model),
             sessions: Mutex::default(),
             request_ids: Arc::default(),
-        })
+        }
+    }
+
+    /// A runtime whose model matches keywords.
+    pub(crate) fn of_demo() -> Self {
+        Self::new(Demo)
+    }
+
+    /// A runtime whose model follows a script.
+    pub(crate) fn of_script(steps: Vec<Step>) -> Self {
+        Self::new(Script::new(steps))
     }
 
     /// The ids of the sessions there are.

@@ -1,0 +1,39 @@
+//! Clients of the embedded runtime, which knows nothing of clients itself.
+
+use super::client::Client;
+use crate::runtime::embedded::{Embedded, Model, Step};
+
+impl Embedded {
+    /// A client whose model is a keyword matcher, not a language model: it calls the skills that a request
+    /// names, fills their parameters from quoted texts, identifiers like `ABC-123` and numbers in the
+    /// request, and replies with what they answered. It makes examples run without an account.
+    #[must_use]
+    pub fn demo() -> Client<Self> {
+        Client::new(Self::of_demo())
+    }
+
+    /// A client whose model follows a script, in each session from its beginning. After the last step it
+    /// says the outputs of the turn.
+    ///
+    /// ```
+    /// use codex_skills::Embedded;
+    /// use codex_skills::embedded::Step;
+    /// use serde_json::json;
+    ///
+    /// let codex = Embedded::scripted([
+    ///     Step::call("lookup_ticket", json!({"ticket_id": "ABC-123"})),
+    ///     Step::say("It is open."),
+    /// ]);
+    /// # drop(codex);
+    /// ```
+    #[must_use]
+    pub fn scripted(steps: impl IntoIterator<Item = Step>) -> Client<Self> {
+        Client::new(Self::of_script(steps.into_iter().collect()))
+    }
+
+    /// A client with a model of your own.
+    #[must_use]
+    pub fn with_model(model: impl Model) -> Client<Self> {
+        Client::new(Self::new(model))
+    }
+}
