@@ -1387,6 +1387,8 @@ mod bounded {
         let codex = calling(["slow", "quick"]);
         let session = session(&codex, [slow, quick]).await;
         let turn = session.send_and_handle("go").await.unwrap();
+        let tools: Vec<_> = turn.dispatches.iter().map(|r| r.tool()).collect();
+        assert_eq!(tools, ["slow", "quick"], "in the order of their arrival");
         assert_eq!(
             turn.assistant_reply.as_deref(),
             Some("slow: slow\nquick: quick")
@@ -1551,6 +1553,28 @@ mod own_loop {
         assert!(session.respond_to_signal(&event).await.is_err());
         assert!(session.respond_to_pending_call(&call).await.is_err());
         assert_eq!(runs.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_comes_after_the_end_of_its_session_is_not_run() {
+        let runs = Counter::default();
+        let codex = calling(["count"]);
+        let session = session(&codex, [runs.skill("count")]).await;
+        let turn = session.send_and_handle("go").await.unwrap();
+        let serve = session.serve();
+        tokio::pin!(serve);
+        assert!(futures_util::poll!(serve.as_mut()).is_pending());
+        codex
+            .close_session(session.session_id(), false)
+            .await
+            .unwrap();
+        let late = announced(only(&turn).call(), |call| {
+            call.call_id = Some("late".into());
+        });
+        codex.runtime().announce(session.session_id(), late);
+        idle().await;
+        assert_eq!(codex.runtime().answers().len(), 1);
+        assert_eq!(serve.await, "it was closed");
     }
 
     #[tokio::test]

@@ -909,6 +909,26 @@ mod shutdown {
         assert_eq!(count(&codex), 0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_takes_no_answer_does_not_hold_a_shutdown_up_for_ever() {
+        let (codex, _guard) = running(asynchronous("work", |_| std::future::pending())).await;
+        codex
+            .runtime()
+            .fault(Operation::Answer, Fault::HoldBefore(Gate::new()));
+        let begun = tokio::time::Instant::now();
+        codex.shutdown().grace(Duration::from_secs(1)).await;
+        assert_eq!(begun.elapsed().as_secs(), 6);
+        assert_eq!(count(&codex), 0);
+    }
+
+    #[tokio::test]
+    async fn any_grace_time_will_do() {
+        let codex = greeting();
+        let _guard = guard(&codex).await;
+        codex.shutdown().grace(Duration::MAX).await;
+        assert_eq!(count(&codex), 0);
+    }
+
     #[tokio::test]
     async fn a_shutdown_may_be_asked_for_twice_at_the_same_time() {
         let codex = greeting();

@@ -270,6 +270,42 @@ mod opened {
         assert!(codex.session("nowhere").await.is_err());
     }
 
+    /// Opens two handles at the same time, while the runtime looks for the session.
+    async fn both(
+        codex: &Client<Faulty>,
+        one: codex_skills::OpenSession,
+        other: codex_skills::OpenSession,
+    ) -> (Result<Session, Error>, Result<Session, Error>) {
+        let gate = Gate::new();
+        let hold = Fault::HoldBefore(gate.clone());
+        codex.runtime().fault(Operation::Resume, hold);
+        let open = async {
+            gate.somebody().await;
+            idle().await;
+            gate.open();
+        };
+        let (one, other, ()) = tokio::join!(one.into_future(), other.into_future(), open);
+        (one, other)
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_a_handle_on_a_session_that_is_not_there() {
+        let codex = client();
+        let (one, other) = both(&codex, codex.session("nowhere"), codex.session("nowhere")).await;
+        assert!(one.is_err() && other.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_refused_catalog_does_not_stand_in_the_way_of_the_right_one() {
+        let codex = client();
+        let id = greeting(&codex).await.session_id().to_owned();
+        let wrong = Draft::new().register(skills![part]).seal().unwrap();
+        let wrong = codex.session(&id).catalog(wrong);
+        let (wrong, right) = both(&codex, wrong, codex.session(&id).catalog(catalog())).await;
+        assert!(matches!(wrong, Err(Error::OtherCatalog { .. })));
+        assert_eq!(right.unwrap().list(), ["greet"]);
+    }
+
     #[tokio::test]
     async fn a_session_that_was_closed_can_be_opened_again() {
         let codex = client();
@@ -459,19 +495,31 @@ mod sent {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn no_text_is_lost_at_the_end_of_a_turn() {
         let codex = Embedded::demo();
-        for _ in 0..300 {
+        for _ in 0..20 {
             let (_, session) = codex.create_session(|draft| draft).await.unwrap();
-            let ask = |text: &'static str| {
+            let senders = [(); 4].map(|()| {
                 let session = session.clone();
-                tokio::spawn(async move { session.send_and_handle(text).await })
-            };
-            for asked in [ask("one"), ask("two"), ask("three")] {
-                asked.await.unwrap().unwrap();
+                tokio::spawn(async move {
+                    for _ in 0..50 {
+                        session.send("go").await.unwrap();
+                        tokio::task::yield_now().await;
+                    }
+                })
+            });
+            for sender in senders {
+                sender.await.unwrap();
             }
-            // Whatever was sent is followed by something that was said.
+            session.send_and_handle("go").await.unwrap();
+            // Whatever was sent is followed by something that was said in the same turn.
             let history = codex.runtime().history(session.session_id()).unwrap();
-            let last = history.last().unwrap();
-            assert!(matches!(last.content, Content::Assistant(_)), "{last:?}");
+            let mut unheard = std::collections::HashSet::new();
+            for item in history {
+                match item.content {
+                    Content::User(_) => unheard.insert(item.turn_id),
+                    _ => unheard.remove(&item.turn_id),
+                };
+            }
+            assert!(unheard.is_empty(), "{unheard:?}");
         }
     }
 }

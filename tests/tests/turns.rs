@@ -366,6 +366,25 @@ mod timeouts {
         assert_eq!(turn.dispatches[0].outcome(), Outcome::Cancelled);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_does_not_react_delays_a_time_out_and_no_more() {
+        let runs = Counter::default();
+        let codex = client([Step::call("tally", json!({}))]);
+        for operation in [Operation::Interrupt, Operation::Answer] {
+            codex
+                .runtime()
+                .fault(operation, Fault::HoldBefore(Gate::new()));
+        }
+        let session = session(&codex, [runs.skill("tally")]).await;
+        let begun = Instant::now();
+        let result = session
+            .send_and_handle("go")
+            .timeout(Duration::from_secs(5))
+            .await;
+        assert!(result.unwrap_err().is_timeout());
+        assert_eq!(begun.elapsed().as_secs(), 15);
+    }
+
     #[tokio::test]
     async fn no_time_at_all_is_refused() {
         let codex = client([]);
