@@ -495,7 +495,7 @@ mod sent {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn no_text_is_lost_at_the_end_of_a_turn() {
         let codex = Embedded::demo();
-        for _ in 0..20 {
+        for _ in 0..12 {
             let (_, session) = codex.create_session(|draft| draft).await.unwrap();
             let senders = [(); 4].map(|()| {
                 let session = session.clone();
