@@ -121,7 +121,7 @@ impl Raw {
         interrupted.await.map_err(|e| e.message().to_owned())
     }
 
-    fn history(&self) -> Vec<HistoryItem> {
+    fn history(&self) -> Vec<Arc<HistoryItem>> {
         self.codex.runtime().history(&self.id).unwrap()
     }
 

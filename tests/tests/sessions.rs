@@ -484,8 +484,8 @@ mod sent {
         let texts: Vec<_> = history
             .unwrap()
             .into_iter()
-            .filter_map(|item| match item.content {
-                Content::User(text) => Some(text),
+            .filter_map(|item| match &item.content {
+                Content::User(text) => Some(text.clone()),
                 _ => None,
             })
             .collect();
@@ -515,7 +515,7 @@ mod sent {
             let mut unheard = std::collections::HashSet::new();
             for item in history {
                 match item.content {
-                    Content::User(_) => unheard.insert(item.turn_id),
+                    Content::User(_) => unheard.insert(item.turn_id.clone()),
                     _ => unheard.remove(&item.turn_id),
                 };
             }

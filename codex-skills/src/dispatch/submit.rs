@@ -1,6 +1,7 @@
 //! Sending an answer until it arrives, is refused, or all attempts are used.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
@@ -8,6 +9,9 @@ use super::limits::RetryPolicy;
 use super::record::{SubmissionRecord, SubmissionStatus};
 use crate::runtime::{Runtime, RuntimeErrorKind, Submission};
 use crate::skill::{SkillOutput, ToolCall};
+
+/// The longest wait between two attempts, whatever a runtime asks for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Submits the answer of a call. The answer is the stored one in each attempt: nothing runs again.
 pub(crate) async fn submit(
@@ -46,7 +50,7 @@ pub(crate) async fn submit(
                 Some(delay) => {
                     tracing::debug!(target: "codex_skills::dispatch", tool = &*call.tool, attempts, reason, "answer not taken, trying again");
                     if !policy.delay.is_zero() || after.is_some() {
-                        tokio::time::sleep(after.unwrap_or(delay)).await;
+                        tokio::time::sleep(after.unwrap_or(delay).min(LONGEST_WAIT)).await;
                     }
                     continue;
                 }

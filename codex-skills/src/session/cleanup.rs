@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -11,7 +12,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::client::ClientShared;
 use super::core::SessionCore;
 use crate::error::Error;
-use crate::runtime::{Deletion, RuntimeError};
+use crate::runtime::{Deletion, Runtime, RuntimeError, RuntimeErrorKind};
+
+/// How long a runtime may take to delete a session.
+const DELETION: Duration = Duration::from_secs(30);
 
 /// What became of a session that was let go.
 #[derive(Clone, Debug)]
@@ -101,7 +105,7 @@ pub(crate) async fn close(shared: &ClientShared, session_id: &str, delete: bool)
     };
     let session_id: Arc<str> = session_id.into();
     let deletion = if delete {
-        Some(shared.runtime.delete_session(session_id.clone()).await)
+        Some(delete_in_time(&*shared.runtime, session_id.clone()).await)
     } else {
         None
     };
@@ -114,6 +118,23 @@ pub(crate) async fn close(shared: &ClientShared, session_id: &str, delete: bool)
         cancelled_calls,
         deletion,
     }
+}
+
+/// Deletes a session, or gives up: a runtime that never answers holds nobody up.
+async fn delete_in_time(
+    runtime: &dyn Runtime,
+    session_id: Arc<str>,
+) -> Result<Deletion, RuntimeError> {
+    tokio::time::timeout(DELETION, runtime.delete_session(session_id))
+        .await
+        .unwrap_or_else(|_| {
+            Err(RuntimeError::new(
+                runtime.name(),
+                "delete the session",
+                RuntimeErrorKind::Unavailable,
+                format!("no answer within {DELETION:?}"),
+            ))
+        })
 }
 
 /// A [`close_session`](crate::Client::close_session) that was not awaited yet.

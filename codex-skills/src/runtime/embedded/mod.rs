@@ -75,7 +75,7 @@ impl Embedded {
 
     /// The conversation of a session; `None` when there is no such session.
     #[must_use]
-    pub fn history(&self, session_id: &str) -> Option<Vec<HistoryItem>> {
+    pub fn history(&self, session_id: &str) -> Option<Vec<Arc<HistoryItem>>> {
         let session = self.sessions().get(session_id).cloned();
         session.map(|session| session.history())
     }

@@ -63,7 +63,7 @@ pub struct ModelTurn {
     /// The tools of the session, as they were declared.
     pub tools: Arc<[ModelTool]>,
     /// The conversation of the session, oldest first.
-    pub history: Vec<HistoryItem>,
+    pub history: Vec<Arc<HistoryItem>>,
 }
 
 impl ModelTurn {

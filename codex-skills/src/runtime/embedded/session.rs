@@ -40,7 +40,7 @@ pub(super) struct EmbeddedSession {
 #[derive(Default)]
 struct State {
     events: Option<Weak<dyn EventSink>>,
-    history: Vec<HistoryItem>,
+    history: Vec<Arc<HistoryItem>>,
     turns: Vec<(Arc<str>, TurnStatus)>,
     active: Option<Active>,
     pending: HashMap<Arc<str>, Pending>,
@@ -147,21 +147,29 @@ impl EmbeddedSession {
         self.state().events = Some(events);
     }
 
-    pub(super) fn history(&self) -> Vec<HistoryItem> {
+    pub(super) fn history(&self) -> Vec<Arc<HistoryItem>> {
         self.state().history.clone()
     }
 
     pub(super) fn detail(&self) -> Value {
+        self.detail_of(None)
+    }
+
+    /// The session with its turns and their transcript, or with one of them.
+    fn detail_of(&self, turn_id: Option<&Arc<str>>) -> Value {
         let state = self.state();
+        let wanted = |id: &Arc<str>| turn_id.is_none_or(|turn_id| turn_id == id);
         let turns: Vec<Value> = state
             .turns
             .iter()
+            .filter(|(id, _)| wanted(id))
             .map(|(id, status)| json!({"id": &**id, "status": status.as_str()}))
             .collect();
         let transcript: Vec<Value> = state
             .history
             .iter()
             .enumerate()
+            .filter(|(_, item)| wanted(&item.turn_id))
             .filter_map(|(at, item)| {
                 let (role, text) = match &item.content {
                     Content::User(text) => ("user", text),
@@ -236,10 +244,10 @@ impl EmbeddedSession {
             Some(turn_id) => turn_id.clone(),
             None => Uuid::now_v7().to_string().into(),
         };
-        state.history.push(HistoryItem {
+        state.history.push(Arc::new(HistoryItem {
             turn_id: turn_id.clone(),
             content: Content::User(text),
-        });
+        }));
         if steered.is_none() {
             let active = Active {
                 turn_id: turn_id.clone(),
@@ -348,7 +356,7 @@ impl EmbeddedSession {
             turn_id: turn_id.clone(),
             status,
             error,
-            detail: self.detail(),
+            detail: self.detail_of(Some(turn_id)),
         });
     }
 
@@ -486,10 +494,10 @@ impl EmbeddedSession {
     }
 
     fn record(&self, turn_id: &Arc<str>, content: Content) {
-        self.state().history.push(HistoryItem {
+        self.state().history.push(Arc::new(HistoryItem {
             turn_id: turn_id.clone(),
             content,
-        });
+        }));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
