@@ -1621,8 +1621,8 @@ mod own_loop {
         let shown = history
             .unwrap()
             .into_iter()
-            .find_map(|item| match item.content {
-                Content::Output { text, .. } => Some(text),
+            .find_map(|item| match &item.content {
+                Content::Output { text, .. } => Some(text.clone()),
                 _ => None,
             });
         assert_eq!(
