@@ -128,8 +128,8 @@ impl Raw {
     /// What the model was shown of its calls.
     fn outputs(&self) -> Vec<String> {
         let history = self.history().into_iter();
-        let outputs = history.filter_map(|item| match item.content {
-            Content::Output { text, .. } => Some(text),
+        let outputs = history.filter_map(|item| match &item.content {
+            Content::Output { text, .. } => Some(text.clone()),
             _ => None,
         });
         outputs.collect()
@@ -438,8 +438,8 @@ mod turns {
         let said: Vec<_> = raw
             .history()
             .into_iter()
-            .filter_map(|item| match item.content {
-                Content::Assistant(text) => Some(text),
+            .filter_map(|item| match &item.content {
+                Content::Assistant(text) => Some(text.clone()),
                 _ => None,
             })
             .collect();
