@@ -38,13 +38,25 @@ pub(crate) struct Dispatcher {
     runtime: Arc<dyn Runtime>,
     limits: Limits,
     bounds: Bounds,
-    ledger: Mutex<DispatchLedger>,
+    ledger: SharedLedger,
     /// How many calls arrived.
     arrivals: AtomicU64,
     cancellation: CancellationToken,
 }
 
 type DispatchLedger = Ledger<Arc<Running>, Arc<DispatchRecord>>;
+
+/// The ledger of a session: it outlives the handles on the session, and whoever opens the session again
+/// goes on with it.
+#[derive(Clone)]
+pub(crate) struct SharedLedger(Arc<Mutex<DispatchLedger>>);
+
+impl SharedLedger {
+    /// A ledger that remembers so many settled calls.
+    pub(crate) fn new(settled_calls: usize) -> Self {
+        Self(Arc::new(Mutex::new(Ledger::new(settled_calls))))
+    }
+}
 
 /// A call whose handler runs.
 pub(crate) struct Running {
@@ -175,7 +187,12 @@ impl Dispatched {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(catalog: Catalog, runtime: Arc<dyn Runtime>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        catalog: Catalog,
+        runtime: Arc<dyn Runtime>,
+        limits: Limits,
+        ledger: SharedLedger,
+    ) -> Self {
         let output_bytes = runtime
             .answer_limit()
             .map_or(limits.output_bytes, |limit| limit.min(limits.output_bytes));
@@ -189,7 +206,7 @@ impl Dispatcher {
                 timeout: limits.call_timeout,
                 output_bytes,
             },
-            ledger: Mutex::new(Ledger::new(limits.settled_calls)),
+            ledger,
             arrivals: AtomicU64::new(0),
             cancellation: CancellationToken::new(),
             limits,
@@ -453,7 +470,7 @@ impl Dispatcher {
     }
 
     fn ledger(&self) -> MutexGuard<'_, DispatchLedger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

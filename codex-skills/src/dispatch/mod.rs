@@ -15,4 +15,4 @@ pub use limits::{Limits, RetryPolicy};
 pub use local::CallError;
 pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 
-pub(crate) use dispatcher::{Announced, Dispatcher, Settled};
+pub(crate) use dispatcher::{Announced, Dispatcher, Settled, SharedLedger};

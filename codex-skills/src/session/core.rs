@@ -10,7 +10,7 @@ use super::client::ClientShared;
 use super::inbox::{Action, Inbox, Turn};
 use super::signals::Queue;
 use crate::catalog::Catalog;
-use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settled};
+use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settled, SharedLedger};
 use crate::error::Error;
 use crate::runtime::{Event, EventSink, Runtime, TurnStatus};
 use crate::skill::ToolCall;
@@ -55,7 +55,9 @@ impl SessionCore {
         send_defaults: SendDefaults,
     ) -> Arc<Self> {
         let inbox = Inbox::new(limits.remembered_turns, limits.open_calls);
-        let dispatcher = Arc::new(Dispatcher::new(catalog, client.runtime.clone(), limits));
+        let ledger = SharedLedger::new(limits.settled_calls);
+        let dispatcher = Dispatcher::new(catalog, client.runtime.clone(), limits, ledger);
+        let dispatcher = Arc::new(dispatcher);
         let core = Arc::new_cyclic(|core: &Weak<Self>| Self {
             id: id.clone(),
             send_defaults,
