@@ -85,7 +85,9 @@ impl Embedded {
         session_id: &str,
         operation: &'static str,
     ) -> Result<Arc<EmbeddedSession>, RuntimeError> {
-        self.sessions().get(session_id).cloned().ok_or_else(|| {
+        let session = self.sessions().get(session_id).cloned();
+        let session = session.filter(|session| !session.is_deleted());
+        session.ok_or_else(|| {
             RuntimeError::new(
                 NAME,
                 operation,
@@ -205,10 +207,17 @@ impl Runtime for Embedded {
 
     fn delete_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Deletion> {
         Box::pin(async move {
-            let session = self.sessions().remove(&session_id);
-            let status = match session {
+            let session = self.sessions().get(&session_id).cloned();
+            // The session is forgotten at the end, so that a deletion that was dropped can be repeated.
+            if let Some(session) = &session {
+                session.wind_down().await;
+            }
+            let removed = self.sessions().remove(&session_id);
+            let status = match removed {
                 Some(session) => {
-                    session.delete().await;
+                    session.deliver(Event::SessionClosed {
+                        reason: "it was deleted".to_owned(),
+                    });
                     "ok"
                 }
                 None => "not_found",

@@ -55,7 +55,8 @@ impl State {
     }
 }
 
-/// Ends a turn when it is dropped, and tells whoever waits for the end.
+/// Ends a turn when it is dropped, and tells whoever waits for the end. It is made before the turn's task,
+/// which may go with its tokio runtime before it ever ran.
 struct Ending {
     session: Arc<EmbeddedSession>,
     turn_id: Arc<str>,
@@ -257,7 +258,15 @@ impl EmbeddedSession {
             state.turns.push((turn_id.clone(), TurnStatus::InProgress));
             state.active = Some(active.clone());
             drop(state);
-            tokio::spawn(self.clone().turn(active));
+            let ending = Ending {
+                session: self.clone(),
+                turn_id: turn_id.clone(),
+                // Without an end of its own, the turn went with its tokio runtime.
+                status: TurnStatus::Interrupted,
+                error: None,
+                _ended: active.ended.drop_guard(),
+            };
+            tokio::spawn(self.clone().turn(active.interrupted, ending));
         }
         let payload = json!({
             "status": "accepted",
@@ -286,8 +295,14 @@ impl EmbeddedSession {
         Ok(())
     }
 
-    /// Ends everything; the runtime has forgotten the session already.
-    pub(super) async fn delete(&self) {
+    /// Whether the session is being deleted.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.state().deleted
+    }
+
+    /// Takes no more requests, interrupts the active turn and waits for its end. May be dropped and
+    /// repeated.
+    pub(super) async fn wind_down(&self) {
         let active = {
             let mut state = self.state();
             state.deleted = true;
@@ -297,28 +312,17 @@ impl EmbeddedSession {
             active.interrupted.cancel();
             active.ended.cancelled().await;
         }
-        self.deliver(Event::SessionClosed {
-            reason: "it was deleted".to_owned(),
-        });
     }
 
     /// Runs a turn to its end.
-    async fn turn(self: Arc<Self>, active: Active) {
-        let turn_id = &active.turn_id;
-        let mut ending = Ending {
-            session: self.clone(),
-            turn_id: turn_id.clone(),
-            // Without an end of its own, the turn went with its tokio runtime.
-            status: TurnStatus::Interrupted,
-            error: None,
-            _ended: active.ended.clone().drop_guard(),
-        };
+    async fn turn(self: Arc<Self>, interrupted: CancellationToken, mut ending: Ending) {
+        let turn_id = &ending.turn_id;
         self.deliver(Event::TurnStarted {
             turn_id: turn_id.clone(),
         });
         let result = tokio::select! {
             biased;
-            () = active.interrupted.cancelled() => Ok(TurnStatus::Interrupted),
+            () = interrupted.cancelled() => Ok(TurnStatus::Interrupted),
             result = self.rounds(turn_id) => result,
         };
         match result {
