@@ -63,6 +63,12 @@ impl Events {
         events.iter().filter(expired).count()
     }
 
+    fn closed(&self) -> usize {
+        let events = self.0.lock().unwrap();
+        let closed = |event: &&Event| matches!(event, Event::SessionClosed { .. });
+        events.iter().filter(closed).count()
+    }
+
     fn ends(&self) -> Vec<TurnStatus> {
         let events = self.0.lock().unwrap();
         let ends = events.iter().filter_map(|event| match event {
@@ -749,5 +755,128 @@ mod models {
             .unwrap();
         let turn = session.send_and_handle("go").require_reply().await.unwrap();
         assert_eq!(turn.assistant_reply, "shout: HELLO");
+    }
+}
+
+mod endings {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+    use tokio::runtime::{Builder, Runtime as Tokio};
+
+    use super::*;
+
+    fn tokio() -> Tokio {
+        Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// A session whose turn went with its tokio runtime, before it ran or while it waited for a call.
+    fn abandoned(has_run: bool) -> Raw {
+        let first = tokio();
+        first.block_on(async {
+            let call = || Step::calls([("a", json!({}))]);
+            let raw = Raw::scripted(&["a"], [call(), call()]).await;
+            let request = SendRequest::new("go");
+            let sent = raw.codex.runtime().send(raw.id.clone(), request).await;
+            if has_run {
+                idle().await;
+            }
+            sent.unwrap();
+            raw
+        })
+    }
+
+    #[test]
+    fn a_turn_ends_with_its_tokio_runtime_even_if_it_never_ran() {
+        for has_run in [false, true] {
+            let raw = abandoned(has_run);
+            assert_eq!(raw.events.ends(), [TurnStatus::Interrupted]);
+            assert_eq!(raw.events.expired(), usize::from(has_run));
+            tokio().block_on(async {
+                let runtime = raw.codex.runtime();
+                let error = raw.interrupt(None).await.unwrap_err();
+                assert_eq!(error, "no active turn to interrupt");
+                raw.send("again").await;
+                assert_eq!(raw.events.calls().len(), usize::from(has_run) + 1);
+                let deleted = runtime.delete_session(raw.id.clone());
+                let deleted = tokio::time::timeout(Duration::from_secs(5), deleted).await;
+                assert_eq!(deleted.unwrap().unwrap().status, "ok");
+            });
+            assert_eq!(raw.codex.runtime().session_count(), 0);
+        }
+    }
+
+    #[test]
+    fn who_waits_for_the_end_is_told_of_it() {
+        let first = tokio();
+        let raw = first.block_on(async {
+            let raw = Raw::scripted(&["a"], [Step::calls([("a", json!({}))])]).await;
+            let request = SendRequest::new("go");
+            raw.codex
+                .runtime()
+                .send(raw.id.clone(), request)
+                .await
+                .unwrap();
+            raw
+        });
+        let mut interrupted = Box::pin(raw.interrupt(None));
+        assert!(interrupted.as_mut().now_or_never().is_none());
+        drop(first);
+        assert_eq!(interrupted.now_or_never(), Some(Ok(())));
+    }
+
+    #[tokio::test]
+    async fn a_deletion_that_was_dropped_can_be_repeated() {
+        let raw = Raw::scripted(&["a"], [Step::calls([("a", json!({}))])]).await;
+        raw.send("go").await;
+        let runtime = raw.codex.runtime();
+        let dropped = runtime.delete_session(raw.id.clone()).now_or_never();
+        assert!(dropped.is_none());
+        let refused = runtime.send(raw.id.clone(), SendRequest::new("more")).await;
+        assert_eq!(refused.unwrap_err().kind(), RuntimeErrorKind::NotFound);
+        assert_eq!(raw.events.closed(), 0);
+
+        let deletion = runtime.delete_session(raw.id.clone()).await.unwrap();
+        assert_eq!(deletion.status, "ok");
+        assert_eq!(raw.events.ends(), [TurnStatus::Interrupted]);
+        assert_eq!(raw.events.closed(), 1);
+        let deletion = runtime.delete_session(raw.id.clone()).await.unwrap();
+        assert_eq!(deletion.status, "not_found");
+        assert_eq!(raw.events.closed(), 1);
+        assert_eq!(runtime.session_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn of_two_deletions_at_a_time_one_deletes() {
+        let raw = Raw::scripted(&["a"], [Step::calls([("a", json!({}))])]).await;
+        raw.send("go").await;
+        let delete = || raw.codex.runtime().delete_session(raw.id.clone());
+        let (one, other) = tokio::join!(delete(), delete());
+        let mut status = [one.unwrap().status, other.unwrap().status];
+        status.sort_unstable();
+        assert_eq!(status.map(|s| s.to_string()), ["not_found", "ok"]);
+        assert_eq!(raw.events.closed(), 1);
+    }
+}
+
+#[tokio::test]
+async fn only_the_clients_instructions_are_taken_off_a_request() {
+    struct Parrot;
+    impl Model for Parrot {
+        async fn respond(&self, turn: ModelTurn) -> Result<Vec<ModelItem>, ModelError> {
+            Ok(vec![ModelItem::say(turn.last_user_text())])
+        }
+    }
+    let text = "Compare:\n\nUser request:\nthis\n\nUser request:\nthat";
+    let codex = Embedded::with_model(Parrot);
+    for inject in [false, true] {
+        let skill = Counter::default().skill("count");
+        let (_, session) = codex
+            .create_session(|draft| draft.register(skill))
+            .inject_skills(inject)
+            .await
+            .unwrap();
+        let turn = session.send_and_handle(text).await.unwrap();
+        assert_eq!(turn.assistant_reply.as_deref(), Some(text));
     }
 }

@@ -16,3 +16,5 @@ pub(crate) use draft::{DraftFuture, RegisterError};
 pub(crate) use phase::sealed as sealed_phase;
 pub(crate) use seal::fingerprint as fingerprint_of;
 pub(crate) use sealed::Run;
+#[cfg(feature = "embedded")]
+pub(crate) use sealed::without_instructions;

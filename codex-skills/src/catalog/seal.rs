@@ -13,7 +13,7 @@ use tokio::sync::Mutex as Turnstile;
 use super::draft::{DraftInner, Source, short_type_name};
 use super::error::{CatalogError, CatalogProblem};
 use super::rules;
-use super::sealed::{Catalog, CatalogInner, CatalogSkill, Run, RunBlocking};
+use super::sealed::{Catalog, CatalogInner, CatalogSkill, INSTRUCTIONS, Run, RunBlocking};
 use crate::skill::context::StateMap;
 use crate::skill::descriptor::Handler;
 use crate::skill::dynamic::DynamicHandler;
@@ -314,10 +314,7 @@ fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
     if skills.is_empty() {
         return String::new();
     }
-    let mut text = String::from(
-        "Skills of this session, each a tool that you can call. Use them where they help, and no \
-         tools besides those you were given.",
-    );
+    let mut text = String::from(INSTRUCTIONS);
     for skill in skills {
         let description = skill.description.replace('\n', "\n  ");
         // Writing to a string does not fail.

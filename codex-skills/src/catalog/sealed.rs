@@ -13,6 +13,12 @@ use crate::skill::descriptor::{Answer, HandlerFuture};
 use crate::skill::schema::Validator;
 use crate::skill::{Location, SkillFailure};
 
+/// How every instruction text begins.
+pub(super) const INSTRUCTIONS: &str = "Skills of this session, each a tool that you can call. Use them where they help, and no \
+     tools besides those you were given.";
+/// What stands between the instruction text and the request.
+const USER_REQUEST: &str = "\n\nUser request:\n";
+
 /// The skills of a session, sealed: what codex is told about them, and how they are called.
 ///
 /// A clone is a reference to the same catalog; a thousand sessions of it hold one copy.
@@ -102,7 +108,7 @@ impl Catalog {
         if self.is_empty() {
             return request.to_owned();
         }
-        format!("{}\n\nUser request:\n{request}", self.inner.instructions)
+        format!("{}{USER_REQUEST}{request}", self.inner.instructions)
     }
 
     /// A digest of the dynamic tools: equal for equal tools, in whatever order they were registered.
@@ -138,6 +144,15 @@ impl<'a> IntoIterator for &'a Catalog {
     fn into_iter(self) -> Self::IntoIter {
         Box::new(self.iter())
     }
+}
+
+/// The request without the instruction text that [`Catalog::inject_request`] put before it.
+#[cfg(feature = "embedded")]
+pub(crate) fn without_instructions(text: &str) -> &str {
+    // No line of an instruction text is empty, so the first separator is ours.
+    text.strip_prefix(INSTRUCTIONS)
+        .and_then(|rest| rest.split_once(USER_REQUEST))
+        .map_or(text, |(_, request)| request)
 }
 
 /// One skill of a sealed catalog.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::catalog::without_instructions;
 use crate::skill::SkillOutput;
 
 /// The model of an embedded runtime.
@@ -77,10 +78,7 @@ impl ModelTurn {
                 Content::User(text) => Some(text.as_str()),
                 _ => None,
             })
-            .map_or("", |text| {
-                text.rsplit_once("\n\nUser request:\n")
-                    .map_or(text, |(_, request)| request)
-            })
+            .map_or("", without_instructions)
     }
 
     /// The outputs of this turn, oldest first, with the names of their tools.
