@@ -13,6 +13,7 @@ mod calls;
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,6 +138,18 @@ fn using_adds_skills_for_the_time_of_its_body() {
     let inside = draft.using(echo("echo"), |draft| draft.list().join(" "));
 
     assert_eq!(inside, "close echo");
+    assert_eq!(draft.list(), ["close"]);
+}
+
+#[test]
+fn using_takes_its_skills_out_when_the_body_panics() {
+    let mut draft = Draft::new().register(skills![close]);
+
+    let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        draft.using(echo("echo"), |_| std::panic::resume_unwind(Box::new(())))
+    }));
+
+    assert!(panicked.is_err());
     assert_eq!(draft.list(), ["close"]);
 }
 

@@ -91,9 +91,11 @@ impl<P: Phase> Skills<P> {
         P: CreateTime,
     {
         let added = P::skills(&mut self.inner).add(skills);
-        let result = body(self);
-        P::skills(&mut self.inner).retract(&added);
-        result
+        let using = Using {
+            skills: self,
+            added,
+        };
+        body(&mut *using.skills)
     }
 
     /// Does not exist for any phase: the compiler says what to do instead.
@@ -118,5 +120,17 @@ impl<P: Phase> Skills<P> {
         P: RuntimeSync,
     {
         P::sync()
+    }
+}
+
+/// Takes skills out of a draft again when it is dropped, also by a panic.
+struct Using<'a, P: CreateTime> {
+    skills: &'a mut Skills<P>,
+    added: Vec<u64>,
+}
+
+impl<P: CreateTime> Drop for Using<'_, P> {
+    fn drop(&mut self) {
+        P::skills(&mut self.skills.inner).retract(&self.added);
     }
 }
