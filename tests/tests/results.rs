@@ -332,7 +332,7 @@ async fn a_value_that_looks_like_an_output_is_a_value() {
 #[skill]
 async fn chart() -> Result<SkillOutput, OutputError> {
     SkillOutput::text("The chart.")
-        .with_image_bytes("image/png", &PNG)
+        .with_image_bytes("image/png", &PNG)?
         .with_audio("data:audio/wav;base64,AAAA")
         .map(|output| output.with_text("And its legend."))
 }
@@ -360,7 +360,8 @@ async fn an_output_arrives_item_by_item_in_its_order() {
 fn bytes_become_data_urls() {
     let output = SkillOutput::new()
         .with_image_bytes("image/png", &PNG)
-        .with_audio_bytes("audio/wav", &[0, 0, 0]);
+        .and_then(|output| output.with_audio_bytes("audio/wav", &[0, 0, 0]))
+        .unwrap();
 
     let [
         ContentItem::Image { image_url },
@@ -411,6 +412,39 @@ fn urls_that_codex_refuses_are_errors_that_say_what_to_do() {
 }
 
 #[test]
+fn bytes_of_another_kind_are_an_error() {
+    for mime in [
+        "",
+        "image",
+        "image/",
+        "image/;charset=utf-8",
+        "image/png,",
+        "image/ png",
+        "imagery/png",
+        "application/pdf",
+        "audio/wav",
+    ] {
+        let error = SkillOutput::new().with_image_bytes(mime, &PNG).unwrap_err();
+        assert!(
+            matches!(error, OutputError::NotAMediaType { kind: "image", .. }),
+            "{error:?}"
+        );
+        assert_eq!(
+            error.to_string(),
+            format!("`{mime}` is not a media type of the form `image/…`")
+        );
+    }
+    let audio = SkillOutput::new().with_audio_bytes("image/png", &PNG);
+    assert!(audio.is_err());
+    let with_options = SkillOutput::new().with_image_bytes("image/svg+xml;charset=utf-8", &PNG);
+    let with_options = with_options.unwrap();
+    let [ContentItem::Image { image_url }] = with_options.items() else {
+        panic!("{with_options:?}");
+    };
+    assert!(SkillOutput::new().with_image(image_url.as_str()).is_ok());
+}
+
+#[test]
 fn data_that_cannot_be_decoded_is_an_error() {
     for url in ["data:image/png;base64,???", "data:image/png;base64,A"] {
         let error = SkillOutput::new().with_image(url).unwrap_err();
@@ -422,10 +456,9 @@ fn data_that_cannot_be_decoded_is_an_error() {
 }
 
 #[skill]
-fn partly() -> SkillOutput {
-    SkillOutput::text("Two of three were closed.")
-        .with_image_bytes("image/png", &PNG)
-        .failed()
+fn partly() -> Result<SkillOutput, OutputError> {
+    let output = SkillOutput::text("Two of three were closed.");
+    Ok(output.with_image_bytes("image/png", &PNG)?.failed())
 }
 
 #[skill]

@@ -67,9 +67,10 @@ impl ContentItem {
 /// use codex_skills::SkillOutput;
 ///
 /// let png = [0x89, b'P', b'N', b'G'];
-/// let output = SkillOutput::text("The chart of last week.").with_image_bytes("image/png", &png);
+/// let output = SkillOutput::text("The chart of last week.").with_image_bytes("image/png", &png)?;
 /// assert_eq!(output.items().len(), 2);
 /// assert!(output.is_success());
+/// # Ok::<(), codex_skills::OutputError>(())
 /// ```
 // Deliberately not `Serialize`: a type that serializes is an answer by being turned into text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,12 +130,13 @@ impl SkillOutput {
     }
 
     /// Adds an image from its bytes. `mime` is its media type, for example `image/png`.
-    #[must_use]
-    pub fn with_image_bytes(mut self, mime: &str, bytes: &[u8]) -> Self {
-        self.items.push(ContentItem::Image {
-            image_url: data_url(mime, bytes),
-        });
-        self
+    ///
+    /// # Errors
+    /// When the media type is not one of images.
+    pub fn with_image_bytes(mut self, mime: &str, bytes: &[u8]) -> Result<Self, OutputError> {
+        let image_url = data_url("image", mime, bytes)?;
+        self.items.push(ContentItem::Image { image_url });
+        Ok(self)
     }
 
     /// Adds audio given as a data URL.
@@ -149,12 +151,13 @@ impl SkillOutput {
     }
 
     /// Adds audio from its bytes. `mime` is its media type, for example `audio/wav`.
-    #[must_use]
-    pub fn with_audio_bytes(mut self, mime: &str, bytes: &[u8]) -> Self {
-        self.items.push(ContentItem::Audio {
-            audio_url: data_url(mime, bytes),
-        });
-        self
+    ///
+    /// # Errors
+    /// When the media type is not one of audio.
+    pub fn with_audio_bytes(mut self, mime: &str, bytes: &[u8]) -> Result<Self, OutputError> {
+        let audio_url = data_url("audio", mime, bytes)?;
+        self.items.push(ContentItem::Audio { audio_url });
+        Ok(self)
     }
 
     /// Marks the answer as failed, its items unchanged.
@@ -236,10 +239,26 @@ pub enum OutputError {
         /// What the decoder says.
         reason: String,
     },
+    /// The media type is not of the right kind.
+    #[error("`{mime}` is not a media type of the form `{kind}/…`")]
+    NotAMediaType {
+        /// `image` or `audio`.
+        kind: &'static str,
+        /// The refused media type.
+        mime: String,
+    },
 }
 
-fn data_url(mime: &str, bytes: &[u8]) -> String {
-    format!("data:{mime};base64,{}", BASE64.encode(bytes))
+fn data_url(kind: &'static str, mime: &str, bytes: &[u8]) -> Result<String, OutputError> {
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && c != ',';
+    mime.strip_prefix(kind)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .filter(|rest| !rest.is_empty() && !rest.starts_with(';') && rest.chars().all(is_plain))
+        .map(|_| format!("data:{mime};base64,{}", BASE64.encode(bytes)))
+        .ok_or_else(|| OutputError::NotAMediaType {
+            kind,
+            mime: mime.to_owned(),
+        })
 }
 
 fn check_data_url(url: &str, kind: &'static str) -> Result<(), OutputError> {

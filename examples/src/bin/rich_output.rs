@@ -2,11 +2,11 @@
 //!
 //! `cargo run --bin rich_output`, or `cargo run --bin rich_output -- chart.png` to keep the image.
 
-use codex_skills::{ContentItem, Embedded, Error, SkillOutput, lifecycle, skill};
+use codex_skills::{ContentItem, Embedded, Error, OutputError, SkillOutput, lifecycle, skill};
 
 /// Draw a bar chart of some numbers.
 #[skill]
-fn draw_chart(numbers: Vec<u32>) -> SkillOutput {
+fn draw_chart(numbers: Vec<u32>) -> Result<SkillOutput, OutputError> {
     let chart = SkillOutput::text(format!("A chart of {} numbers.", numbers.len()));
     chart.with_image_bytes("image/png", &png::bars(&numbers))
 }
