@@ -50,7 +50,7 @@ pub use session::{
     Session, Shutdown, ShutdownReport, Signals, TurnIncomplete, TurnResult,
 };
 pub use skill::{
-    Argument, ContentItem, Explain, Location, OutputError, ParameterDescriptor, Reply, RequestId,
+    Argument, ContentItem, Explain, FallibleFuture, Location, OutputError, ParameterDescriptor, Reply, RequestId,
     Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure, SkillOutput, SkillParent,
     SkillSet, ToolCall,
 };
@@ -102,9 +102,8 @@ macro_rules! skills {
 
 /// Opens a session, runs a block in it, and closes it however the block ends.
 ///
-/// `lifecycle!(runtime, options, |run| { … })` is a future. `runtime` is a runtime or a client, `run` the
-/// open session. `?` works in the block and has the error type [`Error`], unless the block says
-/// otherwise: `|run| -> Result<T, MyError> { … }`. The block may borrow from its surroundings; the future is
+/// `lifecycle!(codex, options, |run| { … })` is a future. `codex` is a [`Client`], `run` the open
+/// session. `?` works in the block and has the error type [`Error`], unless the block says otherwise: `|run| -> Result<T, MyError> { … }`. The block may borrow from its surroundings; the future is
 /// `Send` if the block is.
 ///
 /// The options are written `name: value`, in any order:
@@ -166,7 +165,7 @@ pub mod __private {
     pub use ::serde_json;
 
     pub use crate::session::{
-        AsClient, catch_panic, client_of, fallible, finish_lifecycle, returning, then_register,
+        AsClient, catch_panic, fallible, finish_lifecycle, returning, then_register,
     };
     pub use crate::skill::arguments::{Arguments, PathError, Slot, decode_struct};
     pub use crate::skill::context::Invocation;

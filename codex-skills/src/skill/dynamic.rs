@@ -104,6 +104,31 @@ impl SkillParent for () {
     }
 }
 
+/// What a handler of [`Skill::builder`] returns: a future with a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "the handler of a skill is an async closure that returns a `Result`",
+    label = "not a future with a `Result`",
+    note = "write `|arguments: Arguments| async move {{ Ok::<_, Error>(..) }}`",
+    note = "for sync code use `blocking_handler`, which takes a closure that returns a `Result`"
+)]
+pub trait FallibleFuture:
+    Future<Output = Result<<Self as FallibleFuture>::Value, <Self as FallibleFuture>::Error>>
+{
+    /// The answer.
+    type Value;
+    /// Why there is none.
+    type Error;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R, T, E> FallibleFuture for R
+where
+    R: Future<Output = Result<T, E>>,
+{
+    type Value = T;
+    type Error = E;
+}
+
 /// The metadata of a [`Skill`] that has no handler yet.
 #[derive(Clone)]
 #[must_use = "a handler completes the skill"]
@@ -189,25 +214,25 @@ impl<P: SkillParent> SkillBuilder<P> {
     /// Completes the skill with an asynchronous handler of one typed argument struct.
     ///
     /// The handler returns a `Result`: the model reads the error's `Display` text.
-    pub fn handler<A, F, R, T, E, V, W>(self, handler: F) -> P::Done
+    pub fn handler<A, F, R, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
         F: Fn(A) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<T, E>> + Send + 'static,
-        T: Reply<V>,
-        E: Explain<W>,
+        R: FallibleFuture + Send + 'static,
+        R::Value: Reply<V>,
+        R::Error: Explain<W>,
     {
         self.handler_with_context(move |arguments, _| handler(arguments))
     }
 
     /// Like [`handler`](Self::handler), with the context of the call.
-    pub fn handler_with_context<A, F, R, T, E, V, W>(self, handler: F) -> P::Done
+    pub fn handler_with_context<A, F, R, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
         F: Fn(A, SkillContext) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<T, E>> + Send + 'static,
-        T: Reply<V>,
-        E: Explain<W>,
+        R: FallibleFuture + Send + 'static,
+        R::Value: Reply<V>,
+        R::Error: Explain<W>,
     {
         let run = move |invocation: Invocation| -> HandlerFuture {
             match decode_struct(invocation.arguments(), None) {

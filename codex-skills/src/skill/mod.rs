@@ -14,6 +14,6 @@ pub use arguments::Argument;
 pub use call::{RequestId, ToolCall};
 pub use context::SkillContext;
 pub use descriptor::{Location, ParameterDescriptor, SkillDescriptor, SkillSet};
-pub use dynamic::{Skill, SkillBuilder, SkillParent};
+pub use dynamic::{FallibleFuture, Skill, SkillBuilder, SkillParent};
 pub use output::{ContentItem, OutputError, SkillFailure, SkillOutput};
 pub use returned::{Explain, Reply};

@@ -1,0 +1,11 @@
+use codex_skills::Skill;
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Name {
+    name: String,
+}
+
+fn main() {
+    let _ = Skill::builder("greet").handler(|given: Name| format!("Hello, {}!", given.name));
+    let _ = Skill::builder("greet").handler_with_context(|given: Name, _| Ok::<_, String>(given.name));
+}
