@@ -73,7 +73,7 @@ use proc_macro::TokenStream;
 /// | on a parameter | meaning |
 /// |---|---|
 /// | `/// words` | its description for the model |
-/// | `#[skill(default)]`, `#[skill(default = 5)]` | may be left out, and has this value then, which the schema shows |
+/// | `#[skill(default)]`, `#[skill(default = 5)]` | may be left out, and has this value then, which the schema shows; for an `Option`, a literal is what is in it |
 /// | `#[skill(rename = "ticketId")]` | its name for the model |
 /// | `#[serde(..)]`, `#[schemars(..)]` | as on the field of a struct, for example `#[schemars(range(min = 1, max = 20))]` |
 /// | `#[state]` | given by the program and not by the model: `&T`, `&dyn Trait` or `Arc<T>` |

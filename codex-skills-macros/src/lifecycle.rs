@@ -1,4 +1,4 @@
-//! `lifecycle!(runtime, name: value, .., |run| { .. })`: reading what was written.
+//! `lifecycle!(client, name: value, .., |run| { .. })`: reading what was written.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
@@ -172,7 +172,7 @@ fn runtime(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> Option<Expr
     if input.is_empty() || is_option || starts_block(input) {
         diagnostics.at_span(
             input.span(),
-            format!("the runtime comes first: `Embedded`, `CodexManager`, `AppServer` or a client\n{SHAPE}"),
+            format!("the client comes first, for example `Embedded::demo()`\n{SHAPE}"),
         );
         return None;
     }

@@ -7,7 +7,7 @@ use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Return
 
 use crate::diagnostics::Diagnostics;
 use crate::skill::args::{BlockArgs, default_crate};
-use crate::skill::attribute::{Analysis, is_mark, refuse_second_mark};
+use crate::skill::attribute::{Analysis, conditions, is_mark, refuse_second_mark};
 use crate::skill::expand::{Skill, ours};
 use crate::skill::parameter;
 use crate::skill::signature::located;
@@ -25,7 +25,7 @@ pub(crate) fn expand(args: TokenStream, mut block: ItemImpl) -> TokenStream {
     };
     let shaped = diagnostics.is_empty();
     let mut skills = Vec::new();
-    let mut names: Vec<String> = Vec::new();
+    let mut names = Vec::new();
     let mut any = false;
     for item in &mut block.items {
         let ImplItem::Fn(method) = item else { continue };
@@ -89,6 +89,19 @@ fn take_mark(attributes: &mut Vec<Attribute>) -> Option<Attribute> {
     Some(attributes.remove(at))
 }
 
+/// The name of a skill in a block, and whether only some programs have the skill.
+struct Named {
+    name: String,
+    conditional: bool,
+}
+
+impl Named {
+    /// Whether both stand for sure in one catalog. Of conditional ones, sealing knows.
+    fn collides(&self, other: &Self) -> bool {
+        self.name == other.name && !self.conditional && !other.conditional
+    }
+}
+
 /// What the methods of a block have in common.
 struct Context {
     krate: TokenStream,
@@ -102,7 +115,7 @@ impl Context {
         &self,
         mark: &Attribute,
         method: &mut ImplItemFn,
-        names: &mut Vec<String>,
+        names: &mut Vec<Named>,
         diagnostics: &mut Diagnostics,
     ) -> Option<TokenStream> {
         refuse_second_mark(&mut method.attrs, diagnostics);
@@ -128,7 +141,11 @@ impl Context {
                 "the skills of a block share their `crate`\nhelp: move it to the `#[skill]` of the `impl` block",
             );
         }
-        if names.contains(&analysis.name) {
+        let named = Named {
+            name: analysis.name.clone(),
+            conditional: conditions(&method.attrs).next().is_some(),
+        };
+        if names.iter().any(|earlier| earlier.collides(&named)) {
             let place = analysis.args.name.as_ref().map_or_else(
                 || method.sig.ident.to_token_stream(),
                 ToTokens::to_token_stream,
@@ -141,7 +158,7 @@ impl Context {
                 ),
             );
         }
-        names.push(analysis.name.clone());
+        names.push(named);
         if !diagnostics.is_empty() {
             return None;
         }
@@ -153,10 +170,7 @@ impl Context {
         let callee = quote_spanned!(ident.span()=> <#ty>::#ident);
         let mut skill = Skill::new(self.krate.clone(), callee, analysis);
         skill.self_ty = Some(ty.clone());
-        let conditions = method
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("cfg"));
+        let conditions = conditions(&method.attrs);
         let block = skill.block();
         Some(quote!(#(#conditions)* #block))
     }

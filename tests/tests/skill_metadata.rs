@@ -99,6 +99,29 @@ fn defaults(
 }
 
 #[skill]
+fn optional_defaults(
+    #[skill(default = 3)] small: Option<u8>,
+    #[skill(default = -7)] large: Option<i64>,
+    #[skill(default = 0.5)] part: Option<f64>,
+    #[skill(default = true)] strict: Option<bool>,
+    #[skill(default = "open")] status: Option<String>,
+    #[skill(default = "all")] scope: Option<&str>,
+    #[skill(default = None)] none: Option<u8>,
+    #[skill(default = Some(START))] written: Option<u32>,
+) -> String {
+    format!("{small:?} {large:?} {part:?} {strict:?} {status:?} {scope:?} {none:?} {written:?}")
+}
+
+#[skill]
+fn derived_default(
+    #[schemars(range(max = 20))]
+    #[skill(default = 10)]
+    size: Option<u8>,
+) -> String {
+    format!("{size:?}")
+}
+
+#[skill]
 async fn borrows(
     text: &str,
     list: &[u8],
@@ -310,6 +333,39 @@ fn a_default_is_shown_to_the_model() {
             "{words}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_default_of_an_option_is_what_is_in_it() {
+    let catalog = catalog_of(skills![optional_defaults, derived_default]);
+
+    for (name, shown) in [
+        ("small", json!(3)),
+        ("large", json!(-7)),
+        ("part", json!(0.5)),
+        ("strict", json!(true)),
+        ("status", json!("open")),
+        ("scope", json!("all")),
+        ("written", json!(7)),
+    ] {
+        let property = property(&catalog, "optional_defaults", name);
+        assert_eq!(property["default"], shown, "{name}");
+    }
+    let size = property(&catalog, "derived_default", "size");
+    assert_eq!(size["default"], json!(10));
+    assert_eq!(
+        answered(&catalog, "optional_defaults", json!({})).await,
+        r#"Some(3) Some(-7) Some(0.5) Some(true) Some("open") Some("all") None Some(7)"#
+    );
+    assert_eq!(
+        answered(&catalog, "derived_default", json!({})).await,
+        "Some(10)"
+    );
+    let given = json!({"small": null, "status": "a", "scope": null});
+    assert_eq!(
+        answered(&catalog, "optional_defaults", given).await,
+        r#"None Some(-7) Some(0.5) Some(true) Some("a") None None Some(7)"#
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use super::args::{SkillArgs, default_crate};
 use super::docs::Documentation;
 use super::expand::{Skill, ours};
 use super::names;
-use super::signature::Signature;
+use super::parameter::find_word;
+use super::signature::{OUTSIDE, Signature};
 use crate::diagnostics::Diagnostics;
 
 /// A function whose body is nobody's business.
@@ -106,8 +107,14 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             "a skill needs a body\nhelp: annotate the function that implements it, not a declaration",
         );
     }
+    let receiver = function.signature.receiver().is_some();
+    let word = (!receiver).then(|| find_word("Self", function.signature.to_token_stream()));
+    let word = word.flatten();
+    if let Some(word) = &word {
+        diagnostics.at(word, OUTSIDE);
+    }
     let reemitted = function.to_tokens();
-    if function.signature.receiver().is_some() || function.body.is_none() {
+    if receiver || word.is_some() || function.body.is_none() {
         // Inside an `impl` or `trait` block nothing but the function may follow.
         let errors = diagnostics.into_tokens();
         return quote!(#reemitted #errors);
@@ -129,6 +136,13 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 pub(crate) fn is_mark(attribute: &Attribute) -> bool {
     let last = attribute.path().segments.last();
     last.is_some_and(|last| last.ident == "skill")
+}
+
+/// The conditions under which the function exists.
+pub(crate) fn conditions(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
 }
 
 /// Takes further `#[skill]` attributes off a function that has one.
@@ -178,11 +192,7 @@ impl Function {
         let visibility = respanned(self.visibility.to_token_stream());
         let mut ident = self.signature.ident.clone();
         ident.set_span(ident.span().resolved_at(ours()));
-        let conditions: Vec<&Attribute> = self
-            .attributes
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("cfg"))
-            .collect();
+        let conditions: Vec<&Attribute> = conditions(&self.attributes).collect();
         let summary = format!(
             " The skill `{}`, to be named in lists of skills.",
             ident.unraw()

@@ -317,14 +317,8 @@ impl Skill {
     /// The types of state that the skill needs.
     fn state(&self) -> (TokenStream, TokenStream) {
         let p = private();
-        let receiver = self
-            .self_ty
-            .as_ref()
-            .filter(|_| self.signature.receiver.is_some());
-        let parameters = self.signature.parameters.iter().filter_map(state_of);
-        let keys: Vec<TokenStream> = receiver
-            .into_iter()
-            .chain(parameters)
+        let keys: Vec<TokenStream> = self
+            .state_types()
             .map(|ty| quote_spanned!(ours()=> #p::StateKey::of::<#ty>()))
             .collect();
         if keys.is_empty() {

@@ -41,6 +41,8 @@ pub(crate) struct Argument {
     pub(crate) description: Option<String>,
     /// The type that is decoded.
     pub(crate) ty: TokenStream,
+    /// `T`, if the type is `Option<T>`.
+    pub(crate) inside: Option<TokenStream>,
     pub(crate) pass: Pass,
     pub(crate) default: Option<Preset>,
     /// `#[serde]` and `#[schemars]` attributes.
@@ -128,6 +130,10 @@ fn argument(
     };
     let ident = ident?;
     let rename = rename.or_else(|| serde_rename(&marks.foreign));
+    let inside = option_of(ty).map(|inner| match unwrapped(inner) {
+        Type::Reference(reference) => owned(reference).unwrap_or_default(),
+        inner => inner.to_token_stream(),
+    });
     let (ty, pass) = decoded?;
     Some(Source::Argument(Box::new(Argument {
         name: rename
@@ -136,6 +142,7 @@ fn argument(
         name_span: rename.as_ref().map_or(ident.span(), LitStr::span),
         description: docs::text(&marks.docs),
         ty,
+        inside,
         pass,
         default,
         foreign: marks.foreign.clone(),
@@ -392,10 +399,15 @@ pub(crate) fn unwrapped(ty: &Type) -> &Type {
 
 /// The first `impl` in a type.
 pub(crate) fn find_impl(tokens: TokenStream) -> Option<Ident> {
+    find_word("impl", tokens)
+}
+
+/// The first such word.
+pub(crate) fn find_word(wanted: &str, tokens: TokenStream) -> Option<Ident> {
     use proc_macro2::TokenTree;
     tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(word) if word == "impl" => Some(word),
-        TokenTree::Group(group) => find_impl(group.stream()),
+        TokenTree::Ident(word) if word == wanted => Some(word),
+        TokenTree::Group(group) => find_word(wanted, group.stream()),
         _ => None,
     })
 }

@@ -8,6 +8,9 @@ use super::docs::Documentation;
 use super::parameter::{self, Argument, Parameter, Source};
 use crate::diagnostics::{Diagnostics, listed, nearest};
 
+/// What to say about a method in a block that is not annotated.
+pub(crate) const OUTSIDE: &str = "a method is a skill only in an `impl` block that is annotated as well\nhelp: write `#[skill]` before the `impl` block, too";
+
 /// What a function takes and returns.
 pub(crate) struct Signature {
     pub(crate) ident: Ident,
@@ -185,10 +188,7 @@ fn read_receiver(
     diagnostics: &mut Diagnostics,
 ) -> Option<Holder> {
     if !methods {
-        diagnostics.at(
-            receiver,
-            "a method is a skill only in an `impl` block that is annotated as well\nhelp: write `#[skill]` before the `impl` block, too",
-        );
+        diagnostics.at(receiver, OUTSIDE);
         return None;
     }
     let span = receiver.self_token.span;

@@ -2,11 +2,13 @@
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::{Expr, Lit, UnOp};
 
 use super::derived;
 use super::expand::{ours, private, private_at};
 use super::parameter::{Argument, Preset};
 use super::signature::ends;
+use crate::options::literal;
 
 pub(crate) fn slot_name(at: usize) -> Ident {
     format_ident!("__CODEX_SKILLS_P{at}", span = ours())
@@ -72,13 +74,38 @@ pub(crate) fn preset_name(at: usize) -> Ident {
 fn preset_value(argument: &Argument) -> Option<TokenStream> {
     Some(match argument.default.as_ref()? {
         Preset::OfType(span) => quote_spanned!(*span=> ::core::default::Default::default()),
-        Preset::Given(value) => match crate::options::literal(value) {
-            Some(syn::Lit::Str(text)) if !is_primitive(&argument.ty) => {
-                quote_spanned!(text.span()=> ::core::convert::Into::into(#text))
+        Preset::Given(value) => match &argument.inside {
+            Some(inner) if is_literal(value) => {
+                let value = converted(value, inner);
+                // The `let` has the compiler say that a value of the wrong type is no `inner`.
+                quote_spanned! {ours()=>
+                    let __inside: #inner = #value;
+                    ::core::option::Option::Some(__inside)
+                }
             }
-            _ => quote!(#value),
+            _ => converted(value, &argument.ty),
         },
     })
+}
+
+/// A value, with texts converted to types that they convert to.
+fn converted(value: &Expr, ty: &TokenStream) -> TokenStream {
+    match literal(value) {
+        Some(Lit::Str(text)) if !is_primitive(ty) => {
+            quote_spanned!(text.span()=> ::core::convert::Into::into(#text))
+        }
+        _ => quote!(#value),
+    }
+}
+
+/// Whether a value is a literal or a negative number, which no `Option` is.
+fn is_literal(value: &Expr) -> bool {
+    match value {
+        Expr::Unary(unary) => matches!(unary.op, UnOp::Neg(_)) && is_literal(&unary.expr),
+        Expr::Group(group) => is_literal(&group.expr),
+        Expr::Paren(paren) => is_literal(&paren.expr),
+        _ => literal(value).is_some(),
+    }
 }
 
 /// Whether a type is a number, `bool` or `char`, which no text converts into.

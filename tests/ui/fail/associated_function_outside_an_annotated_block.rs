@@ -1,0 +1,12 @@
+use codex_skills::skill;
+
+struct Desk;
+
+impl Desk {
+    #[skill]
+    fn open() -> Self {
+        Self
+    }
+}
+
+fn main() {}
