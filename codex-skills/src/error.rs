@@ -49,8 +49,8 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         reason: String,
     },
-    /// The turn did not end in time. It was interrupted.
-    #[error("turn {} did not end within {after:?} and was interrupted; {}", .turn.turn_id, .turn.summary())]
+    /// The turn did not end in time. It was interrupted, or is as soon as its request is accepted.
+    #[error("{}", late(*.after, .turn))]
     TurnTimeout {
         /// How long it was given.
         after: std::time::Duration,
@@ -171,6 +171,19 @@ impl From<crate::dispatch::CallError> for Error {
 fn listed(statuses: &[TurnStatus]) -> String {
     let names: Vec<&str> = statuses.iter().map(TurnStatus::as_str).collect();
     names.join(" or ")
+}
+
+fn late(after: std::time::Duration, turn: &TurnIncomplete) -> String {
+    if turn.turn_id.is_empty() {
+        return format!(
+            "the request was not accepted within {after:?}; if it comes to a turn, that is interrupted"
+        );
+    }
+    format!(
+        "turn {} did not end within {after:?} and was interrupted; {}",
+        turn.turn_id,
+        turn.summary()
+    )
 }
 
 fn because(error: Option<&str>) -> String {

@@ -161,19 +161,31 @@ mod ends {
     #[tokio::test]
     async fn a_guard_can_change_its_mind() {
         let codex = greeting();
-        let mut kept = guard(&codex).await;
+        let kept = guard(&codex).await;
         kept.keep_session(true);
         let report = kept.close().await.unwrap();
         assert!(!report.deleted());
         assert!(report.delete_response().is_none());
         assert_eq!(count(&codex), 1);
-        let mut unkept = codex
+        let unkept = codex
             .lifecycle(|draft| draft)
             .keep_session(true)
             .await
             .unwrap();
         unkept.keep_session(false);
         assert!(unkept.close().await.unwrap().deleted());
+        assert_eq!(count(&codex), 1);
+    }
+
+    #[tokio::test]
+    async fn a_block_can_change_its_mind() {
+        let codex = greeting();
+        lifecycle!(codex, skills: [greet], |run| {
+            run.keep_session(true);
+            Ok(())
+        })
+        .await
+        .unwrap();
         assert_eq!(count(&codex), 1);
     }
 
@@ -540,6 +552,22 @@ mod without_tokio {
     }
 
     #[test]
+    fn a_session_whose_creation_its_tokio_runtime_broke_off_is_gone() {
+        let (codex, gate) = (greeting(), Gate::new());
+        let tokio = tokio_runtime();
+        codex
+            .runtime()
+            .fault(Operation::Create, Fault::HoldAfter(gate.clone()));
+        let client = codex.clone();
+        tokio.spawn(async move { client.lifecycle(|draft| draft).await.is_ok() });
+        tokio.block_on(gate.somebody());
+        drop(tokio);
+        assert_eq!(count(&codex), 1);
+        gate.open();
+        eventually(|| count(&codex) == 0);
+    }
+
+    #[test]
     fn a_guard_may_be_dropped_outside_of_tokio() {
         let (codex, tokio) = (greeting(), tokio_runtime());
         let guard = tokio.block_on(guard(&codex));
@@ -787,7 +815,7 @@ mod shutdown {
     async fn a_shutdown_keeps_the_sessions_that_nobody_owns() {
         let codex = greeting();
         let (_, session) = codex.create_session(|draft| draft).await.unwrap();
-        let mut kept = guard(&codex).await;
+        let kept = guard(&codex).await;
         kept.keep_session(true);
         let report = codex.shutdown().await;
         assert_eq!(report.kept, 2);
@@ -919,6 +947,84 @@ mod shutdown {
         codex.shutdown().grace(Duration::from_secs(1)).await;
         assert_eq!(begun.elapsed().as_secs(), 6);
         assert_eq!(count(&codex), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_creation_that_hangs_does_not_hold_a_shutdown_up_for_ever() {
+        let (codex, gate) = (greeting(), Gate::new());
+        codex
+            .runtime()
+            .fault(Operation::Create, Fault::HoldBefore(gate.clone()));
+        let client = codex.clone();
+        let opening = tokio::spawn(async move { client.lifecycle(|draft| draft).await });
+        gate.somebody().await;
+        let shutdown = codex.shutdown().into_future();
+        let shutdown = tokio::time::timeout(Duration::from_secs(90), shutdown).await;
+        assert!(shutdown.is_ok());
+        gate.open();
+        let opened = opening.await.unwrap();
+        assert!(matches!(opened, Err(Error::ShuttingDown)));
+        codex.shutdown().await;
+        assert_eq!(count(&codex), 0, "what comes late is deleted all the same");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deletions_that_hang_delay_a_shutdown_once() {
+        let codex = greeting();
+        let mut guards = Vec::new();
+        for _ in 0..5 {
+            guards.push(guard(&codex).await);
+            codex
+                .runtime()
+                .fault(Operation::Delete, Fault::HoldBefore(Gate::new()));
+        }
+        let begun = tokio::time::Instant::now();
+        let report = codex.shutdown().await;
+        assert_eq!(begun.elapsed().as_secs(), 30);
+        assert_eq!(report.cleanups.len(), 5);
+        assert!(report.cleanups.iter().all(|r| r.delete_error().is_some()));
+        for guard in guards {
+            assert!(guard.close().await.unwrap().deleted(), "and again");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_tries_a_failed_deletion_again() {
+        let codex = greeting();
+        let guard = guard(&codex).await;
+        for _ in 0..2 {
+            let fault = Fault::Fail(RuntimeErrorKind::Unavailable);
+            codex.runtime().fault(Operation::Delete, fault);
+        }
+        let _session = guard.skills().clone();
+        assert!(guard.close().await.unwrap().delete_error().is_some());
+        let report = codex.shutdown().await;
+        assert!(report.cleanups[0].delete_error().is_some());
+        assert!(codex.shutdown().await.cleanups[0].deleted());
+        assert_eq!(count(&codex), 0);
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_that_nobody_waits_for_any_more_goes_on() {
+        let (codex, gate) = (greeting(), Gate::new());
+        let guards = (guard(&codex).await, guard(&codex).await);
+        codex
+            .runtime()
+            .fault(Operation::Delete, Fault::HoldBefore(gate.clone()));
+        {
+            let shutdown = codex.shutdown().into_future();
+            tokio::pin!(shutdown);
+            while gate.came() == 0 {
+                assert!(futures_util::poll!(shutdown.as_mut()).is_pending());
+                tokio::task::yield_now().await;
+            }
+        }
+        gate.open();
+        // Another one waits for it.
+        codex.shutdown().await;
+        assert_eq!(count(&codex), 0);
+        assert_eq!(codex.runtime().count(Operation::Delete), 2);
+        drop(guards);
     }
 
     #[tokio::test]

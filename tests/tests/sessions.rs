@@ -181,6 +181,15 @@ mod created {
     }
 
     #[tokio::test]
+    async fn a_creation_that_panics_is_an_error_of_the_runtime() {
+        let codex = client();
+        codex.runtime().fault(Operation::Create, Fault::Panic);
+        let error = codex.create_session(|draft| draft).await.unwrap_err();
+        assert!(matches!(error, Error::Runtime(_)), "{error}");
+        assert!(error.to_string().contains("broke down"), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_call_timeout_of_nothing_is_refused() {
         let codex = client();
         let timeout = std::time::Duration::ZERO;
@@ -321,7 +330,92 @@ mod opened {
         );
     }
 
+    /// Opens a session again whose call was run and whose answer did not arrive; tells how often it ran.
+    async fn opened_again(let_go: impl AsyncFnOnce(&Client<Faulty>, Session)) -> usize {
+        let runs = Counter::default();
+        let catalog = Draft::new().register(runs.skill("greet")).seal().unwrap();
+        let codex = client();
+        let (_, session) = codex.create_session_with(catalog.clone()).await.unwrap();
+        let id = session.session_id().to_owned();
+        for _ in 0..3 {
+            codex.runtime().fault(
+                Operation::Answer,
+                Fault::Fail(RuntimeErrorKind::Unavailable),
+            );
+        }
+        session.send("go").await.unwrap();
+        idle().await;
+        let records = session.drain_pending_calls().await.unwrap();
+        assert!(!records[0].is_handled());
+        let_go(&codex, session).await;
+        let again = codex.session(&id).catalog(catalog).await.unwrap();
+        let records = again.drain_pending_calls().await.unwrap();
+        assert_eq!(records[0].output().to_text(), "run 1");
+        assert!(again.pending_calls().await.unwrap().is_empty());
+        runs.get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_run_is_not_run_again_after_its_session_was_closed() {
+        let runs = opened_again(async |codex, session| {
+            let id = session.session_id();
+            codex.close_session(id, false).await.unwrap();
+        });
+        assert_eq!(runs.await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_run_is_not_run_again_after_its_last_handle_was_dropped() {
+        assert_eq!(opened_again(async |_, session| drop(session)).await, 1);
+    }
+
     #[tokio::test]
+    async fn calls_are_left_alone_without_the_catalog_and_answered_with_it() {
+        let codex = client();
+        let id = greeting(&codex).await.session_id().to_owned();
+        let bare = codex.session(&id).await.unwrap();
+        assert!(bare.list().is_empty());
+        bare.send("go").await.unwrap();
+        idle().await;
+        let told = bare.serve().await;
+        assert!(told.contains("opens it with `.catalog(..)`"), "{told}");
+        for error in [
+            bare.drain_pending_calls().await.unwrap_err(),
+            bare.send_and_handle("go").await.unwrap_err(),
+        ] {
+            assert!(
+                error.to_string().contains("opens it with `.catalog(..)`"),
+                "{error}"
+            );
+        }
+        assert!(codex.runtime().answers().is_empty());
+        // A catalog that does not fit changes nothing.
+        let wrong = Draft::new().register(skills![part]).seal().unwrap();
+        let wrong = codex.session(&id).catalog(wrong).await;
+        assert!(matches!(wrong, Err(Error::OtherCatalog { .. })));
+        assert_eq!(bare.pending_calls().await.unwrap().len(), 1);
+        let right = codex.session(&id).catalog(catalog()).await.unwrap();
+        let error = bare.send("go").await.unwrap_err();
+        assert!(error.to_string().contains("with its catalog"), "{error}");
+        let records = right.drain_pending_calls().await.unwrap();
+        assert_eq!(records[0].output().to_text(), "hello");
+    }
+
+    #[tokio::test]
+    async fn a_session_without_tools_is_served_without_a_catalog() {
+        let codex = Faulty::client(Embedded::scripted([Step::say("hello")]));
+        let (_, session) = codex.create_session(|draft| draft).await.unwrap();
+        let id = session.session_id().to_owned();
+        drop(session);
+        let again = codex.session(&id).await.unwrap();
+        let turn = again.send_and_handle("go").require_reply().await.unwrap();
+        assert_eq!(turn.assistant_reply, "hello");
+        let same = codex.session(&id).catalog(Catalog::empty()).await.unwrap();
+        assert!(again.send("go").await.is_ok());
+        assert!(same.send("go").await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_call_that_a_close_cancelled_is_not_run_again_by_a_new_handle() {
         let (runs, gate) = (Counter::default(), Gate::new());
         let (count, wait) = (runs.clone(), gate.clone());
@@ -555,6 +649,89 @@ mod closed {
         assert!(report.delete_response().is_none());
         assert_eq!(codex.runtime().count(Operation::Delete), 0);
         assert_eq!(codex.runtime().embedded().session_count(), 1);
+    }
+
+    /// Whether the model got an answer that says it was cancelled, and no call waits.
+    fn is_told(codex: &Client<Faulty>, session: &Session) -> bool {
+        let answers = codex.runtime().answers();
+        let embedded = codex.runtime().embedded();
+        let pending = codex_skills::Runtime::pending_calls(embedded, session.session_id().into());
+        let pending = futures_util::FutureExt::now_or_never(pending).unwrap();
+        answers.len() == 1
+            && answers[0].1.to_text().contains("cancelled")
+            && pending.unwrap().is_empty()
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_are_answered_when_a_session_that_stays_is_let_go() {
+        let codex = client();
+        let session = greeting(&codex).await;
+        session.send("go").await.unwrap();
+        idle().await;
+        let report = codex.close_session(session.session_id(), false).await;
+        assert!(!report.unwrap().deleted());
+        assert!(is_told(&codex, &session));
+        let codex = client();
+        let session = greeting(&codex).await;
+        session.send("go").await.unwrap();
+        idle().await;
+        assert_eq!(codex.shutdown().await.kept, 1);
+        assert!(is_told(&codex, &session));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_call_is_answered_before_a_session_that_stays_is_let_go() {
+        let skill = asynchronous("greet", |_| std::future::pending());
+        let codex = client();
+        let (_, session) = codex
+            .create_session(|draft| draft.register(skill))
+            .await
+            .unwrap();
+        let serving = session.clone();
+        tokio::spawn(async move { serving.serve().await });
+        session.send("go").await.unwrap();
+        idle().await;
+        let slow = Gate::new();
+        codex
+            .runtime()
+            .fault(Operation::Answer, Fault::HoldBefore(slow.clone()));
+        tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            slow.open();
+        });
+        let report = codex.close_session(session.session_id(), false).await;
+        assert_eq!(report.unwrap().cancelled_calls(), 1);
+        assert!(is_told(&codex, &session));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_takes_no_answer_delays_a_close_and_no_more() {
+        let codex = client();
+        let session = greeting(&codex).await;
+        session.send("go").await.unwrap();
+        idle().await;
+        codex
+            .runtime()
+            .fault(Operation::Answer, Fault::HoldBefore(Gate::new()));
+        let begun = tokio::time::Instant::now();
+        let report = codex.close_session(session.session_id(), false).await;
+        assert!(report.is_ok());
+        assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_cleanup_that_breaks_down_is_no_success() {
+        let codex = client();
+        let session = greeting(&codex).await;
+        for _ in 0..2 {
+            codex.runtime().fault(Operation::Delete, Fault::Panic);
+        }
+        let error = codex
+            .close_session(session.session_id(), true)
+            .ignore_cleanup_errors(false)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("broke down"), "{error}");
     }
 
     #[tokio::test]

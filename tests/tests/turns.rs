@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use codex_skills::embedded::{ModelItem, Step};
 use codex_skills::{
-    Client, Embedded, Error, Event, Limits, Outcome, RuntimeErrorKind, Session, Skill, TurnStatus,
+    Client, Embedded, Error, Event, Limits, Outcome, RequestId, RetryPolicy, RuntimeErrorKind,
+    Session, Skill, ToolCall, TurnStatus,
 };
 use codex_skills_tests::faulty::{Fault, Faulty, Operation};
 use codex_skills_tests::gate::Gate;
@@ -161,6 +162,158 @@ mod results {
         assert_eq!(turn.turn_id, sent.turn_id, "steered");
         assert_eq!(runs.get(), 1);
         assert_eq!(turn.dispatches.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_not_run_once_its_turn_is_over() {
+        let runs = Counter::default();
+        let codex = client([Step::call("tally", json!({}))]);
+        let session = session(&codex, [runs.skill("tally")]).await;
+        let mut signals = session.signals();
+        session.send("go").await.unwrap();
+        let call = loop {
+            let event = signals.next().await.unwrap();
+            if matches!(event, Event::ToolCall(_)) {
+                break event;
+            }
+        };
+        session.interrupt().await.unwrap();
+        let record = session.respond_to_signal(&call).await.unwrap().unwrap();
+        assert_eq!(record.outcome(), Outcome::Cancelled);
+        assert!(record.output().to_text().contains("was cancelled"));
+        // Nor for whoever serves.
+        let serve = session.serve();
+        tokio::pin!(serve);
+        assert!(futures_util::poll!(serve.as_mut()).is_pending());
+        codex.runtime().announce(session.session_id(), call);
+        idle().await;
+        assert_eq!(runs.get(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_handler_outlives_a_turn_that_ends_while_somebody_begins_to_serve() {
+        struct Runs(Counter);
+        impl Drop for Runs {
+            fn drop(&mut self) {
+                self.0.count();
+            }
+        }
+        let (begun, ended) = (Counter::default(), Counter::default());
+        let (begins, ends) = (begun.clone(), ended.clone());
+        let skill = asynchronous("endless", move |_| {
+            begins.count();
+            let runs = Runs(ends.clone());
+            async move {
+                let _runs = runs;
+                std::future::pending().await
+            }
+        });
+        let codex = client([]);
+        let session = session(&codex, [skill]).await;
+        let id: Arc<str> = session.session_id().into();
+        for n in 0..300_u64 {
+            let turn_id: Arc<str> = format!("turn {n}").as_str().into();
+            let arguments = serde_json::value::RawValue::NULL.to_owned();
+            let mut call = ToolCall::new(id.clone(), "endless".into(), arguments.into());
+            call.turn_id = Some(turn_id.clone());
+            call.call_id = Some("call".into());
+            call.request_id = Some(RequestId::from(n));
+            codex
+                .runtime()
+                .announce(&id, Event::ToolCall(Arc::new(call)));
+            let barrier = Arc::new(tokio::sync::Barrier::new(2));
+            let (client, session_id, start) = (codex.clone(), id.clone(), barrier.clone());
+            let end = tokio::spawn(async move {
+                start.wait().await;
+                let event = Event::TurnCompleted {
+                    turn_id,
+                    status: TurnStatus::Completed,
+                    error: None,
+                    detail: json!(null),
+                };
+                client.runtime().announce(&session_id, event);
+            });
+            barrier.wait().await;
+            let _ = futures_util::FutureExt::now_or_never(session.serve());
+            end.await.unwrap();
+        }
+        let stopped = async {
+            while begun.get() != ended.get() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let stopped = tokio::time::timeout(Duration::from_secs(20), stopped).await;
+        assert!(stopped.is_ok(), "{begun:?} began, {ended:?} ended");
+    }
+
+    #[tokio::test]
+    async fn calls_are_refused_and_not_run_when_too_many_wait_and_nobody_serves() {
+        let runs = Counter::default();
+        let call = |tool: &str| (tool.to_owned(), json!({}));
+        let codex = client([Step::calls([call("tally"), call("tally")])]);
+        let (_, session) = codex
+            .create_session(|draft| draft.register(runs.skill("tally")))
+            .limits(Limits {
+                open_calls: 1,
+                ..Limits::default()
+            })
+            .await
+            .unwrap();
+        session.send("go").await.unwrap();
+        idle().await;
+        assert_eq!(runs.get(), 0);
+        let answers = codex.runtime().answers();
+        assert_eq!(answers.len(), 1);
+        let text = answers[0].1.to_text().into_owned();
+        assert!(text.contains("was not run: 1 calls are open"), "{text}");
+        assert_eq!(session.drain_pending_calls().await.unwrap().len(), 1);
+        assert_eq!(runs.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_over_when_that_is_told_however_its_status_reads() {
+        let codex = Faulty::rewriting(Embedded::scripted([Step::say("hello")]), |mut event| {
+            if let Event::TurnCompleted { status, .. } = &mut event {
+                *status = "running".into();
+            }
+            vec![event]
+        });
+        let session = session(&codex, []).await;
+        let turn = session.send_and_handle("go").into_future();
+        let turn = tokio::time::timeout(Duration::from_secs(60), turn).await;
+        assert_eq!(turn.unwrap().unwrap().status, TurnStatus::InProgress);
+    }
+
+    #[tokio::test]
+    async fn a_turn_says_that_an_answer_arrived_in_the_end() {
+        let runs = Counter::default();
+        let codex = client([Step::call("tally", json!({}))]);
+        let (_, session) = codex
+            .create_session(|draft| draft.register(runs.skill("tally")))
+            .limits(Limits {
+                submission: RetryPolicy {
+                    attempts: 1,
+                    ..RetryPolicy::default()
+                },
+                ..Limits::default()
+            })
+            .await
+            .unwrap();
+        codex.runtime().fault(
+            Operation::Answer,
+            Fault::Fail(RuntimeErrorKind::Unavailable),
+        );
+        let turn = session.send_and_handle("go").into_future();
+        let again = async {
+            idle().await;
+            assert_eq!(session.drain_pending_calls().await.unwrap().len(), 1);
+        };
+        let (turn, ()) = tokio::join!(turn, again);
+        let turn = turn.unwrap();
+        assert_eq!(turn.dispatches.len(), 1);
+        assert!(turn.dispatches[0].is_handled());
+        assert!(!turn.dispatches[0].is_repeat());
+        assert_eq!(runs.get(), 1);
     }
 
     #[tokio::test]
@@ -401,12 +554,12 @@ mod timeouts {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_is_not_accepted_in_time_is_an_error() {
-        let (codex, gate) = (client([]), Gate::new());
+    async fn a_request_that_is_not_accepted_in_time_is_interrupted_when_it_is() {
+        let (codex, gate) = (client([Step::call("endless", json!({}))]), Gate::new());
         codex
             .runtime()
-            .fault(Operation::Send, Fault::HoldBefore(gate));
-        let session = session(&codex, []).await;
+            .fault(Operation::Send, Fault::HoldAfter(gate.clone()));
+        let session = session(&codex, [endless("endless")]).await;
         let error = session
             .send_and_handle("go")
             .timeout(Duration::from_secs(5))
@@ -416,6 +569,14 @@ mod timeouts {
             error.to_string().contains("not accepted within 5s"),
             "{error}"
         );
+        assert!(error.is_timeout());
+        assert_eq!(error.turn().unwrap().turn_id, "");
+        assert_eq!(codex.runtime().count(Operation::Interrupt), 0);
+        gate.open();
+        idle().await;
+        assert_eq!(codex.runtime().count(Operation::Interrupt), 1);
+        let detail = session.detail().await.unwrap();
+        assert_eq!(detail["thread"]["turns"][0]["status"], "interrupted");
     }
 
     #[tokio::test(start_paused = true)]
@@ -429,7 +590,7 @@ mod timeouts {
 mod closed {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_session_that_closes_meanwhile_ends_the_wait_with_what_is_known() {
         let gate = Gate::new();
         let wait = gate.clone();

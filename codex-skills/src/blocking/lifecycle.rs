@@ -54,7 +54,7 @@ impl Lifecycle {
     }
 
     /// Decides anew whether the session stays when the guard is closed.
-    pub fn keep_session(&mut self, keep: bool) {
+    pub fn keep_session(&self, keep: bool) {
         self.guard.keep_session(keep);
     }
 

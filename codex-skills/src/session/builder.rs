@@ -12,13 +12,15 @@ use tokio::sync::oneshot;
 use super::cleanup::Ownership;
 use super::client::ClientShared;
 use super::core::{SendDefaults, SessionCore};
+use super::creating::Creating;
 use super::handle::Session;
 use super::lifecycle::Lifecycle;
 use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft, fingerprint_of};
 use crate::dispatch::Limits;
 use crate::error::Error;
 use crate::runtime::{
-    ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, SessionOptions,
+    ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, RuntimeError, RuntimeErrorKind,
+    SessionOptions,
 };
 
 /// Where the catalog of a new session comes from.
@@ -255,7 +257,7 @@ impl<'a> IntoFuture for OpenLifecycle<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let catalog = self.source.catalog().await?;
-            let mut opened = open(self.config, catalog).await?;
+            let opened = open(self.config, catalog).await?;
             opened.ownership.set_delete(!self.keep_session);
             Ok(Lifecycle::new(opened, self.ignore_cleanup_errors))
         })
@@ -278,7 +280,9 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     }
     check(&config.limits)?;
     let (done, opened) = oneshot::channel();
-    shared.tasks.spawn(async move {
+    let token = shared.tasks.token();
+    let creating = async move {
+        let _token = token;
         let client = config.shared.clone();
         let mut opened = create(config, catalog).await;
         if client.is_shutting_down() {
@@ -287,8 +291,17 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         }
         // Whoever waited may be gone: then the result is dropped here, which deletes the session.
         let _ = done.send(opened);
-    });
-    opened.await.unwrap_or(Err(Error::ShuttingDown))
+    };
+    tokio::spawn(Creating::new(creating));
+    opened.await.unwrap_or_else(|_| {
+        Err(if shared.is_shutting_down() {
+            Error::ShuttingDown
+        } else {
+            let name = shared.runtime.name();
+            let kind = RuntimeErrorKind::Unavailable;
+            RuntimeError::new(name, "create the session", kind, "the creation broke down").into()
+        })
+    })
 }
 
 fn check(limits: &Limits) -> Result<(), Error> {
@@ -316,10 +329,11 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     let core = SessionCore::subscribe(
         shared.clone(),
         created.session_id.clone(),
-        catalog,
+        Some(catalog),
         limits,
         send,
     );
+    shared.set_fingerprint(&core.id, core.catalog().fingerprint());
     Ok(Opened {
         created: created.payload,
         core,
@@ -346,6 +360,10 @@ impl OpenSession {
     }
 
     /// The catalog that the session was created with. Another one is refused.
+    ///
+    /// Without it, a session that has tools can be sent requests and watched; its calls are left alone, for
+    /// whoever has the catalog. A handle that is opened with the catalog later takes the place of those
+    /// without, which are closed.
     pub fn catalog(mut self, catalog: Catalog) -> Self {
         self.catalog = Some(catalog);
         self
@@ -380,13 +398,16 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
     let _attaching = attaching.lock().await;
     if let Some(core) = config.shared.find(&session_id) {
         if core.inbox().closed().is_none() {
-            let created = core.catalog().fingerprint();
-            return match catalog {
-                Some(catalog) if catalog.fingerprint() != created => {
-                    Err(other_catalog(created, &catalog))
+            match (&catalog, core.created_with()) {
+                (Some(catalog), Some(created)) if catalog.fingerprint() != created => {
+                    return Err(other_catalog(created, catalog));
                 }
-                _ => Ok(Session::of(core)),
-            };
+                // It was opened without: its calls are answered from now on.
+                (Some(catalog), _) if !core.has_catalog() && !catalog.is_empty() => {
+                    core.close("it was opened again with its catalog");
+                }
+                _ => return Ok(Session::of(core)),
+            }
         }
         // Its cancelled calls are still being answered, and must not be found waiting.
         core.dispatcher().settled(None).await;
@@ -394,8 +415,12 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
     if config.shared.is_shutting_down() {
         return Err(Error::ShuttingDown);
     }
-    let given = catalog.is_some();
-    let catalog = catalog.unwrap_or_else(Catalog::empty);
+    let created = config.shared.fingerprint(&session_id);
+    if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
+        && catalog.fingerprint() != created
+    {
+        return Err(other_catalog(created, catalog));
+    }
     // Before it is resumed: calls that wait are announced at once.
     let core = SessionCore::subscribe(
         config.shared.clone(),
@@ -405,15 +430,17 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         config.send,
     );
     let resumed = config.shared.runtime.resume(session_id.clone()).await?;
-    if let Some(tools) = resumed.dynamic_tools
-        && given
+    let created = resumed
+        .dynamic_tools
+        .map(|tools| fingerprint_of(tools.get()).into())
+        .or(created);
+    if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
+        && catalog.fingerprint() != created
     {
-        let created = fingerprint_of(tools.get());
-        if created != catalog.fingerprint() {
-            core.close("it has other tools");
-            return Err(other_catalog(&created, &catalog));
-        }
+        core.close("it has other tools");
+        return Err(other_catalog(created, catalog));
     }
+    core.set_created_with(created);
     if config.shared.is_shutting_down() {
         core.close("the client was shut down");
         return Err(Error::ShuttingDown);

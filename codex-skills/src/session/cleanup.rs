@@ -4,9 +4,11 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::client::ClientShared;
@@ -15,7 +17,10 @@ use crate::error::Error;
 use crate::runtime::{Deletion, Runtime, RuntimeError, RuntimeErrorKind};
 
 /// How long a runtime may take to delete a session.
-const DELETION: Duration = Duration::from_secs(30);
+pub(crate) const DELETION: Duration = Duration::from_secs(30);
+
+/// How long a runtime may take for the answers of the cancelled calls of a session that stays.
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// What became of a session that was let go.
 #[derive(Clone, Debug)]
@@ -94,21 +99,33 @@ impl fmt::Display for CleanupReport {
     }
 }
 
-/// Lets go of a session now.
-pub(crate) async fn close(shared: &ClientShared, session_id: &str, delete: bool) -> CleanupReport {
-    let (cleared, cancelled_calls) = match shared.find(session_id) {
-        Some(core) => {
-            core.close("it was closed");
-            (core.catalog().len(), core.dispatcher().cancel_all())
+/// Lets go of a session now. One that stays has its calls answered before.
+async fn close(shared: &ClientShared, session_id: &str, delete: bool) -> CleanupReport {
+    let core = shared.find(session_id);
+    let (mut cleared, mut cancelled_calls) = (0, 0);
+    if let Some(core) = &core {
+        let waiting = core.close("it was closed");
+        cleared = core.catalog().len();
+        cancelled_calls = core.dispatcher().cancel_all();
+        if !delete {
+            core.dismiss(waiting);
         }
-        None => (0, 0),
-    };
+    }
     let session_id: Arc<str> = session_id.into();
     let deletion = if delete {
         Some(delete_in_time(&*shared.runtime, session_id.clone()).await)
     } else {
+        if let Some(core) = &core {
+            core.last_answers(Instant::now().checked_add(LAST_ANSWERS))
+                .await;
+        }
         None
     };
+    if let Some(Ok(deletion)) = &deletion
+        && (deletion.is_deleted() || deletion.status == "not_found")
+    {
+        shared.bury(&session_id);
+    }
     if let Some(Err(error)) = &deletion {
         tracing::warn!(target: "codex_skills::session", session = &*session_id, %error, "the session was not deleted");
     }
@@ -135,6 +152,15 @@ async fn delete_in_time(
                 format!("no answer within {DELETION:?}"),
             ))
         })
+}
+
+fn broken_down(runtime: &dyn Runtime) -> RuntimeError {
+    RuntimeError::new(
+        runtime.name(),
+        "delete the session",
+        RuntimeErrorKind::Unavailable,
+        "the cleanup broke down",
+    )
 }
 
 /// A [`close_session`](crate::Client::close_session) that was not awaited yet.
@@ -213,15 +239,15 @@ impl Ownership {
                 core: shared.find(&session_id),
                 shared,
                 session_id,
-                delete,
+                delete: AtomicBool::new(delete),
             }),
         }
     }
 
     /// Whether the session is deleted at the end.
-    pub(crate) fn set_delete(&mut self, delete: bool) {
-        if let Some(duty) = &mut self.duty {
-            duty.delete = delete;
+    pub(crate) fn set_delete(&self, delete: bool) {
+        if let Some(duty) = &self.duty {
+            duty.delete.store(delete, Ordering::SeqCst);
             duty.shared.set_owned(&duty.session_id, delete);
         }
     }
@@ -245,9 +271,12 @@ impl Ownership {
             return unknown;
         };
         unknown.session_id = duty.session_id.clone();
+        if duty.is_to_delete() {
+            unknown.deletion = Some(Err(broken_down(&*duty.shared.runtime)));
+        }
         let (done, report) = tokio::sync::oneshot::channel();
         duty.spawn(Some(done));
-        // Without a report the tokio runtime goes down, and a thread of its own cleans up.
+        // Without a report the cleanup panicked, and so did the thread that tried it again.
         report.await.unwrap_or(unknown)
     }
 }
@@ -265,12 +294,16 @@ type Done = tokio::sync::oneshot::Sender<CleanupReport>;
 struct Duty {
     shared: Arc<ClientShared>,
     session_id: Arc<str>,
-    delete: bool,
+    delete: AtomicBool,
     /// Keeps the session's catalog until the report is written.
     core: Option<Arc<SessionCore>>,
 }
 
 impl Duty {
+    fn is_to_delete(&self) -> bool {
+        self.delete.load(Ordering::SeqCst)
+    }
+
     fn spawn(self, done: Option<Done>) {
         self.shared.set_leaving(&self.session_id);
         let tokio = tokio::runtime::Handle::try_current()
@@ -304,8 +337,9 @@ struct CleanupTask {
 impl CleanupTask {
     async fn run(&mut self) {
         let Some(duty) = &self.duty else { return };
-        let report = close(&duty.shared, &duty.session_id, duty.delete).await;
-        duty.shared.set_owned(&duty.session_id, false);
+        let report = close(&duty.shared, &duty.session_id, duty.is_to_delete()).await;
+        duty.shared
+            .set_left(&duty.session_id, report.delete_error().is_some());
         self.duty = None;
         if let Some(done) = self.done.take() {
             // Nobody may wait any more.
@@ -350,7 +384,7 @@ impl fmt::Debug for Ownership {
         let duty = self.duty.as_ref();
         f.debug_struct("Ownership")
             .field("session_id", &duty.map(|duty| &duty.session_id))
-            .field("delete", &duty.is_some_and(|duty| duty.delete))
+            .field("delete", &duty.is_some_and(Duty::is_to_delete))
             .finish()
     }
 }

@@ -3,24 +3,26 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio::time::error::Elapsed;
 use tokio_util::task::TaskTracker;
 
 use super::builder::{CreateSession, OpenLifecycle, OpenSession};
-use super::cleanup::{self, CleanupReport, CloseSession};
+use super::cleanup::{CleanupReport, CloseSession, DELETION, LAST_ANSWERS, Ownership};
 use super::core::SessionCore;
+use super::past::Past;
 use crate::catalog::{Catalog, Draft, IntoDraft};
-use crate::dispatch::Limits;
+use crate::dispatch::{Limits, SharedLedger};
 use crate::runtime::Runtime;
 
 /// Opens sessions on a runtime `R`, and closes them. Runtimes make their client themselves
-/// ([`Embedded::demo`](crate::Embedded::demo)). Cheap to clone; clones share everything.
+/// ([`Embedded::demo`](crate::Embedded::demo)). Cheap to clone; clones share the runtime and the sessions,
+/// and have limits of their own.
 ///
 /// ```
 /// use std::time::Duration;
@@ -59,6 +61,7 @@ impl<R: Runtime> Client<R> {
                 runtime: runtime.clone(),
                 sessions: Mutex::default(),
                 attaching: Mutex::default(),
+                past: Mutex::default(),
                 tasks: TaskTracker::new(),
                 shutting_down: AtomicBool::new(false),
             }),
@@ -157,8 +160,9 @@ impl<R: Runtime> Client<R> {
         )
     }
 
-    /// Lets go of a session: its calls are not answered any more. With `delete_session` the runtime
-    /// deletes it too. Await what it returns.
+    /// Lets go of a session: its handlers are cancelled, and later calls are not answered any more. With
+    /// `delete_session` the runtime deletes it too; without, calls that run or wait are answered as
+    /// cancelled before, so that no turn waits for them. Await what it returns.
     pub fn close_session(&self, session_id: impl AsRef<str>, delete_session: bool) -> CloseSession {
         CloseSession::new(
             self.shared.clone(),
@@ -168,8 +172,11 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Ends everything that this client began: no new sessions, no new calls; running handlers get a
-    /// grace time (5 seconds unless set) and their answers are submitted; sessions owned by guards are
-    /// deleted; background deletions are waited for. Await what it returns.
+    /// grace time (5 seconds unless set) and their answers are submitted; calls that wait in sessions that
+    /// stay are answered as cancelled; sessions owned by guards are deleted; what goes on in the background
+    /// is waited for. Await what it returns.
+    ///
+    /// A runtime that does not react delays it by some 75 seconds at most, beside the grace time.
     ///
     /// Cancel safe: what was begun goes on.
     pub fn shutdown(&self) -> Shutdown {
@@ -196,6 +203,7 @@ pub(crate) struct ClientShared {
     sessions: Mutex<HashMap<Arc<str>, Known>>,
     /// Held, one a session, by whoever opens a handle on it.
     attaching: Mutex<HashMap<Arc<str>, Weak<tokio::sync::Mutex<()>>>>,
+    past: Mutex<Past>,
     shutting_down: AtomicBool,
 }
 
@@ -205,6 +213,16 @@ struct Known {
     owned: bool,
     /// Whether its cleanup has begun.
     leaves: bool,
+}
+
+/// How a session stands when its client shuts down.
+enum Leave {
+    /// A guard owns it: it is to be deleted now.
+    Owned,
+    /// Nobody owns it.
+    Kept,
+    /// Its cleanup goes on already.
+    Leaving,
 }
 
 impl ClientShared {
@@ -257,15 +275,61 @@ impl ClientShared {
         }
     }
 
-    /// Forgets a session whose last handle is gone.
-    pub(crate) fn forget(&self, session_id: &str) {
+    /// Notes that the cleanup of a session ended: a shutdown tries again what failed.
+    pub(crate) fn set_left(&self, session_id: &str, failed: bool) {
+        if let Some(known) = self.sessions().get_mut(session_id) {
+            known.owned = failed;
+            known.leaves &= !failed;
+        }
+    }
+
+    /// Begins to delete a session at a shutdown, where a guard owns it and nobody began before.
+    fn leave(&self, session_id: &str) -> Leave {
+        match self.sessions().get_mut(session_id) {
+            Some(known) if known.leaves => Leave::Leaving,
+            Some(known) if known.owned => {
+                known.leaves = true;
+                Leave::Owned
+            }
+            _ => Leave::Kept,
+        }
+    }
+
+    /// Forgets a session whose last handle is gone, but not yet its past.
+    pub(crate) fn forget(&self, session_id: &Arc<str>) {
         let mut sessions = self.sessions();
         if sessions
             .get(session_id)
             .is_some_and(|known| known.core.strong_count() == 0)
         {
             sessions.remove(session_id);
+            // Under the lock: whoever opens the session now takes its past up afterwards.
+            self.past().leave(session_id);
         }
+    }
+
+    /// The ledger of a session: the one that it had before, or a new one.
+    pub(crate) fn ledger(&self, session_id: &Arc<str>, settled_calls: usize) -> SharedLedger {
+        self.past().enter(session_id, settled_calls)
+    }
+
+    /// Notes the tools that a session was created with.
+    pub(crate) fn set_fingerprint(&self, session_id: &Arc<str>, fingerprint: &str) {
+        self.past().set_fingerprint(session_id, fingerprint);
+    }
+
+    /// The fingerprint of the tools that a session was created with, where this client created it.
+    pub(crate) fn fingerprint(&self, session_id: &str) -> Option<Arc<str>> {
+        self.past().fingerprint(session_id)
+    }
+
+    /// Forgets the past of a session that is deleted.
+    pub(crate) fn bury(&self, session_id: &str) {
+        self.past().bury(session_id);
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self) -> Vec<(Arc<SessionCore>, bool)> {
@@ -322,56 +386,61 @@ impl IntoFuture for Shutdown {
     type IntoFuture = Pin<Box<dyn Future<Output = ShutdownReport> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(shut_down(self.shared, self.grace))
+        Box::pin(async move {
+            self.shared.shutting_down.store(true, Ordering::SeqCst);
+            // A task of its own: what was begun goes on when nobody waits for it any more.
+            match tokio::spawn(shut_down(self.shared, self.grace)).await {
+                Ok(report) => report,
+                Err(error) => error
+                    .try_into_panic()
+                    .map_or_else(|_| ShutdownReport::default(), |panic| resume_unwind(panic)),
+            }
+        })
     }
 }
 
-/// How long a runtime may take at a shutdown to take the answers of cancelled calls.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
-
-async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Result<F::Output, Elapsed> {
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, future).await,
-        None => Ok(future.await),
-    }
-}
+/// How long a shutdown waits for what goes on in the background.
+const BACKGROUND: Duration = DELETION.saturating_add(LAST_ANSWERS);
 
 async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport {
-    shared.shutting_down.store(true, Ordering::SeqCst);
     let mut report = ShutdownReport::default();
     // Without a deadline when it is too far to be told.
     let deadline = Instant::now().checked_add(grace);
     let open = shared.open();
-    for (core, _) in &open {
-        core.close("the client was shut down");
+    for (core, owned) in &open {
+        let waiting = core.close("the client was shut down");
+        if !owned {
+            core.dismiss(waiting);
+        }
     }
     for (core, _) in &open {
-        let settled = core.dispatcher().settled(None);
-        if within(deadline, settled).await.is_err() {
+        if !core.settled_until(deadline).await {
             report.cancelled_calls += core.dispatcher().cancel_all();
         }
     }
     let deadline = Instant::now().checked_add(LAST_ANSWERS);
-    for (core, owned) in &open {
+    let mut cleanups = Vec::new();
+    for (core, _) in &open {
         core.dispatcher().cancel_all();
-        if within(deadline, core.dispatcher().settled(None))
-            .await
-            .is_err()
-        {
-            tracing::warn!(target: "codex_skills::session", session = &*core.id, "a shutdown goes on while answers are still on their way");
-        }
-        if *owned {
-            shared.set_owned(&core.id, false);
-            report
-                .cleanups
-                .push(cleanup::close(&shared, &core.id, true).await);
-        } else {
-            report.kept += 1;
+        core.last_answers(deadline).await;
+        match shared.leave(&core.id) {
+            Leave::Owned => {
+                let mut ownership = Ownership::take(shared.clone(), core.id.clone(), true);
+                cleanups.push(async move { ownership.finish().await });
+            }
+            Leave::Kept => report.kept += 1,
+            Leave::Leaving => {}
         }
     }
     drop(open);
+    report.cleanups = futures_util::future::join_all(cleanups).await;
     shared.tasks.close();
-    shared.tasks.wait().await;
+    if tokio::time::timeout(BACKGROUND, shared.tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(target: "codex_skills::session", "a shutdown goes on while sessions are still being created or deleted");
+    }
     shared.tasks.reopen();
     report
 }

@@ -1,18 +1,20 @@
 //! The heart of a session: takes its events, has its calls answered, wakes whoever waits.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::client::ClientShared;
 use super::inbox::{Action, Inbox, Turn};
 use super::signals::Queue;
 use crate::catalog::Catalog;
-use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settled, SharedLedger};
+use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settled};
 use crate::error::Error;
-use crate::runtime::{Event, EventSink, Runtime, TurnStatus};
+use crate::runtime::{Event, EventSink, Runtime};
 use crate::skill::ToolCall;
 
 /// What `send` does unless it is told otherwise.
@@ -39,6 +41,13 @@ pub(crate) struct SessionCore {
     /// Where background work of the session runs.
     pub(crate) tokio: Handle,
     dispatcher: Arc<Dispatcher>,
+    /// Cancelled from the start: it answers the calls that come too late to be run, from the same ledger.
+    late: Arc<Dispatcher>,
+    /// Whether the session was opened with its catalog.
+    has_catalog: bool,
+    /// The fingerprint of the tools that the session was created with, where somebody knows, for a session
+    /// that was opened without its catalog.
+    created_with: OnceLock<Option<Arc<str>>>,
     inbox: Mutex<Inbox>,
     changed: Notify,
     readers: Mutex<Vec<Weak<Queue>>>,
@@ -47,22 +56,39 @@ pub(crate) struct SessionCore {
 
 impl SessionCore {
     /// Makes the core and subscribes it to the session's events. Within a tokio runtime only.
+    ///
+    /// Without a catalog, calls are left alone at least until it is [known](Self::set_created_with) that the
+    /// session has no tools.
     pub(crate) fn subscribe(
         client: Arc<ClientShared>,
         id: Arc<str>,
-        catalog: Catalog,
+        catalog: Option<Catalog>,
         limits: Limits,
         send_defaults: SendDefaults,
     ) -> Arc<Self> {
         let inbox = Inbox::new(limits.remembered_turns, limits.open_calls);
-        let ledger = SharedLedger::new(limits.settled_calls);
-        let dispatcher = Dispatcher::new(catalog, client.runtime.clone(), limits, ledger);
-        let dispatcher = Arc::new(dispatcher);
+        let has_catalog = catalog.is_some();
+        let catalog = catalog.unwrap_or_else(Catalog::empty);
+        let ledger = client.ledger(&id, limits.settled_calls);
+        let dispatcher = || {
+            Dispatcher::new(
+                catalog.clone(),
+                client.runtime.clone(),
+                limits.clone(),
+                ledger.clone(),
+            )
+        };
+        let late = dispatcher();
+        late.cancel_all();
+        let (dispatcher, late) = (Arc::new(dispatcher()), Arc::new(late));
         let core = Arc::new_cyclic(|core: &Weak<Self>| Self {
             id: id.clone(),
             send_defaults,
             tokio: Handle::current(),
             dispatcher,
+            late,
+            has_catalog,
+            created_with: OnceLock::new(),
             inbox: Mutex::new(inbox),
             changed: Notify::new(),
             readers: Mutex::default(),
@@ -87,6 +113,50 @@ impl SessionCore {
         self.dispatcher.catalog()
     }
 
+    /// Whether the session was opened with its catalog.
+    pub(crate) fn has_catalog(&self) -> bool {
+        self.has_catalog
+    }
+
+    /// Notes the fingerprint of the tools that the session was created with, or that nobody knows it.
+    pub(crate) fn set_created_with(&self, fingerprint: Option<Arc<str>>) {
+        // Told once, by whoever opens the session.
+        let _ = self.created_with.set(fingerprint);
+    }
+
+    /// The fingerprint of the tools that the session was created with, where it is known.
+    pub(crate) fn created_with(&self) -> Option<&str> {
+        if self.has_catalog {
+            return Some(self.catalog().fingerprint());
+        }
+        self.created_with.get()?.as_deref()
+    }
+
+    /// Whether the calls of the session are for somebody who has its catalog.
+    fn leaves_calls(&self) -> bool {
+        !self.has_catalog
+            && match self.created_with.get() {
+                None => true,
+                Some(None) => false,
+                Some(Some(created)) => **created != *self.catalog().fingerprint(),
+            }
+    }
+
+    /// Whether calls can be answered: not without the catalog.
+    pub(crate) fn check_catalog(&self) -> Result<(), Error> {
+        if self.leaves_calls() {
+            return Err(Error::option(
+                "catalog",
+                format!(
+                    "session {} has tools, and was opened without their catalog: its calls are answered by \
+                     who opens it with `.catalog(..)`",
+                    self.id
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,15 +168,40 @@ impl SessionCore {
         announced: Announced,
     ) -> Arc<DispatchRecord> {
         self.inbox().forget_waiting(&call);
-        self.dispatcher
-            .dispatch(call, announced, self.settled())
-            .record()
-            .await
+        self.dispatch(call, announced).await
     }
 
-    fn dispatch(&self, call: Arc<ToolCall>) {
-        self.dispatcher
-            .dispatch(call, Announced::Event, self.settled());
+    /// Has a call answered; its handler runs unless its turn is over. What it returns need not be awaited.
+    fn dispatch(
+        &self,
+        call: Arc<ToolCall>,
+        announced: Announced,
+    ) -> impl Future<Output = Arc<DispatchRecord>> + use<> {
+        let over = self.inbox().is_over(&call);
+        let dispatcher = if over { &self.late } else { &self.dispatcher };
+        let dispatched =
+            dispatcher.dispatch(call.clone(), announced, self.settled(), &self.handle());
+        // The turn may have ended before there was a handler to be cancelled.
+        if !over && self.inbox().is_over(&call) {
+            self.dispatcher.cancel_call(&call);
+        }
+        dispatched.record()
+    }
+
+    /// Has calls answered as cancelled, those excepted that were answered before.
+    pub(crate) fn dismiss(&self, calls: Vec<Arc<ToolCall>>) {
+        if self.leaves_calls() {
+            return;
+        }
+        for call in calls {
+            self.late
+                .dispatch(call, Announced::Event, self.settled(), &self.handle());
+        }
+    }
+
+    /// Where tasks go: to the caller's tokio runtime, or to the one that the session was opened on.
+    fn handle(&self) -> Handle {
+        Handle::try_current().unwrap_or_else(|_| self.tokio.clone())
     }
 
     /// Notes the record of a call. Holds the session: while one of its calls runs, it is found by whoever
@@ -121,12 +216,14 @@ impl SessionCore {
     }
 
     /// Has calls answered as they come, until the guard is dropped.
-    pub(crate) fn serve(&self) -> Serving<'_> {
+    pub(crate) fn serve(&self) -> Result<Serving<'_>, Error> {
+        self.check_catalog()?;
         let waiting = self.inbox().serve();
+        let serving = Serving(self);
         for call in waiting {
-            self.dispatch(call);
+            drop(self.dispatch(call, Announced::Event));
         }
-        Serving(self)
+        Ok(serving)
     }
 
     /// Remembers the turns that end while the guard lives, however many.
@@ -137,12 +234,29 @@ impl SessionCore {
         }
     }
 
+    /// Waits for the answers of all calls, and tells whether they came in time. Cancel safe.
+    pub(crate) async fn settled_until(&self, deadline: Option<Instant>) -> bool {
+        let settled = self.dispatcher.settled(None);
+        match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, settled).await.is_ok(),
+            None => {
+                settled.await;
+                true
+            }
+        }
+    }
+
+    /// The same for calls that were cancelled.
+    pub(crate) async fn last_answers(&self, deadline: Option<Instant>) {
+        if !self.settled_until(deadline).await {
+            tracing::warn!(target: "codex_skills::session", session = &*self.id, "a session is let go while answers are still on their way");
+        }
+    }
+
     /// Waits until a turn is over, or the session closed. Cancel safe.
     pub(crate) async fn turn_ended(&self, turn_id: &str) -> Result<(), Error> {
         self.until(|inbox| {
-            let over = inbox
-                .get(turn_id)
-                .is_some_and(|turn| turn.status != TurnStatus::InProgress);
+            let over = inbox.get(turn_id).is_some_and(Turn::has_ended);
             if over {
                 return Some(Ok(()));
             }
@@ -192,15 +306,16 @@ impl SessionCore {
         queue
     }
 
-    /// Takes no calls any more; running handlers go on.
-    pub(crate) fn close(&self, reason: &str) {
-        self.inbox().close(reason.to_owned());
+    /// Takes no calls any more; running handlers go on. Returns the calls that waited.
+    pub(crate) fn close(&self, reason: &str) -> Vec<Arc<ToolCall>> {
+        let waiting = self.inbox().close(reason.to_owned());
         for reader in self.readers().drain(..) {
             if let Some(queue) = reader.upgrade() {
                 queue.close();
             }
         }
         self.changed.notify_waiters();
+        waiting
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<Weak<Queue>>> {
@@ -222,7 +337,9 @@ impl EventSink for SessionCore {
         }
         match action {
             Action::None => {}
-            Action::Dispatch(call) => self.dispatch(call),
+            Action::Dispatch(_) | Action::Refuse(_) if self.leaves_calls() => {}
+            Action::Dispatch(call) => drop(self.dispatch(call, Announced::Event)),
+            Action::Refuse(call) => drop(self.dispatch(call, Announced::Surplus)),
             Action::CancelTurn(turn_id) => self.dispatcher.cancel_turn(&turn_id),
             Action::CancelCall(call) => self.dispatcher.cancel_call(&call),
             Action::CancelAll => {
@@ -230,7 +347,7 @@ impl EventSink for SessionCore {
             }
         }
         match closed {
-            Some(reason) => self.close(&reason),
+            Some(reason) => drop(self.close(&reason)),
             None => self.changed.notify_waiters(),
         }
     }

@@ -107,10 +107,15 @@ impl Session {
 
     /// Answers calls as they come until the session is closed, and returns why it was.
     ///
+    /// A session that has tools and was opened [without their catalog](crate::OpenSession::catalog) is not
+    /// served: that is returned at once.
+    ///
     /// Cancel safe: calls whose handlers run are still answered; later ones wait for the next server.
     pub async fn serve(&self) -> String {
-        let _serving = self.core().serve();
-        self.core().closed().await
+        match self.core().serve() {
+            Ok(_serving) => self.core().closed().await,
+            Err(error) => error.to_string(),
+        }
     }
 
     /// The events of the session from now on, for programs with a loop of their own. Take them before
@@ -142,7 +147,7 @@ impl Session {
     /// sessions.
     ///
     /// # Errors
-    /// When the session is closed.
+    /// When the session is closed, or was opened without its catalog.
     ///
     /// # Cancel safety
     /// The call is answered even if the future is dropped after its first poll.
@@ -161,7 +166,7 @@ impl Session {
     /// Answers a call from the list of waiting ones; `None` for calls of other sessions.
     ///
     /// # Errors
-    /// When the session is closed.
+    /// When the session is closed, or was opened without its catalog.
     ///
     /// # Cancel safety
     /// The call is answered even if the future is dropped after its first poll.
@@ -193,7 +198,7 @@ impl Session {
     /// Answers all calls that wait, at the same time, and returns their records in order.
     ///
     /// # Errors
-    /// When the session is closed, or the runtime cannot be asked.
+    /// When the session is closed or was opened without its catalog, or the runtime cannot be asked.
     ///
     /// # Cancel safety
     /// Calls whose handlers run are answered even if the future is dropped.
@@ -259,6 +264,7 @@ impl Session {
         announced: Announced,
     ) -> Result<Arc<DispatchRecord>, Error> {
         let core = self.core();
+        core.check_catalog()?;
         let closed = core.inbox().closed().map(str::to_owned);
         match closed {
             Some(reason) => Err(Error::SessionClosed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::dispatch::DispatchRecord;
+use crate::dispatch::{DispatchRecord, SubmissionStatus};
 use crate::runtime::{Event, TurnStatus};
 use crate::skill::ToolCall;
 
@@ -19,6 +19,8 @@ pub(crate) enum Action {
     None,
     /// Have a call answered.
     Dispatch(Arc<ToolCall>),
+    /// Have a call answered that is one too many: nobody serves, and too many wait.
+    Refuse(Arc<ToolCall>),
     /// Cancel the handlers of a turn.
     CancelTurn(Arc<str>),
     /// Cancel one handler.
@@ -39,6 +41,13 @@ pub(crate) struct Turn {
     ended: Option<u64>,
 }
 
+impl Turn {
+    /// Whether its end was seen, whatever its status reads like.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+}
+
 impl Default for Turn {
     fn default() -> Self {
         Self {
@@ -50,6 +59,10 @@ impl Default for Turn {
             ended: None,
         }
     }
+}
+
+fn has_arrived(record: &DispatchRecord) -> bool {
+    record.submission().status() == SubmissionStatus::Accepted
 }
 
 /// The turns and waiting calls of one session.
@@ -132,11 +145,13 @@ impl Inbox {
         if self.closed.is_some() {
             return Action::None;
         }
-        // Somebody serves, or too many wait: the dispatcher answers, if only that it is too much.
-        if self.servers > 0 || self.waiting.len() >= self.open_calls {
+        self.forget_waiting(call);
+        if self.servers > 0 || self.is_over(call) {
             return Action::Dispatch(call.clone());
         }
-        self.forget_waiting(call);
+        if self.waiting.len() >= self.open_calls {
+            return Action::Refuse(call.clone());
+        }
         self.waiting.push_back(call.clone());
         Action::None
     }
@@ -168,6 +183,14 @@ impl Inbox {
         }
     }
 
+    /// Whether the turn of a call is known to have ended.
+    pub(crate) fn is_over(&self, call: &ToolCall) -> bool {
+        call.turn_id
+            .as_deref()
+            .and_then(|turn_id| self.turns.get(turn_id))
+            .is_some_and(Turn::has_ended)
+    }
+
     /// A call is being answered: it waits no longer.
     pub(crate) fn forget_waiting(&mut self, call: &Arc<ToolCall>) {
         let key = call.key();
@@ -176,19 +199,26 @@ impl Inbox {
             .retain(|waiting| !Arc::ptr_eq(waiting, call) && waiting.key() != key);
     }
 
-    /// Notes a settled call.
+    /// Notes a settled call, or that its answer arrived after all.
     pub(crate) fn on_record(&mut self, record: &Arc<DispatchRecord>) {
         if let Some(turn_id) = &record.call.turn_id {
             let records = &mut self.turn(turn_id).records;
+            let key = record.call.key();
+            if let Some(earlier) = records.iter_mut().find(|earlier| earlier.call.key() == key) {
+                if has_arrived(record) || !has_arrived(earlier) {
+                    *earlier = record.clone();
+                }
+                return;
+            }
             let at = records.partition_point(|earlier| earlier.arrival <= record.arrival);
             records.insert(at, record.clone());
         }
     }
 
-    /// Nothing happens any more. The first reason stays.
-    pub(crate) fn close(&mut self, reason: String) {
+    /// Nothing happens any more. The first reason stays. Returns the calls that waited.
+    pub(crate) fn close(&mut self, reason: String) -> Vec<Arc<ToolCall>> {
         self.closed.get_or_insert(reason);
-        self.waiting.clear();
+        self.waiting.drain(..).collect()
     }
 
     pub(crate) fn closed(&self) -> Option<&str> {
@@ -281,13 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn more_waiting_calls_than_allowed_go_to_the_dispatcher() {
+    fn more_waiting_calls_than_allowed_are_refused() {
         let mut inbox = Inbox::new(4, 1);
         inbox.on_event(&Event::ToolCall(call("a")));
         assert!(matches!(
             inbox.on_event(&Event::ToolCall(call("b"))),
-            Action::Dispatch(_)
+            Action::Refuse(_)
         ));
+        assert!(matches!(
+            inbox.on_event(&Event::ToolCall(call("a"))),
+            Action::None
+        ));
+        assert_eq!(inbox.serve().len(), 1);
     }
 
     #[test]

@@ -5,11 +5,13 @@ mod builder;
 mod cleanup;
 mod client;
 mod core;
+mod creating;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod handle;
 mod inbox;
 mod lifecycle;
+mod past;
 mod send;
 mod signals;
 

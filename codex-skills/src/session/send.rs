@@ -2,16 +2,18 @@
 
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::core::SessionCore;
 use crate::dispatch::DispatchRecord;
 use crate::error::Error;
-use crate::runtime::{Accepted, RuntimeError, RuntimeErrorKind, SendRequest, TurnStatus};
+use crate::runtime::{Accepted, Runtime, SendRequest, TurnStatus};
 
 /// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
 /// calls, before the caller is told all the same.
@@ -28,6 +30,13 @@ struct Request<'a> {
 
 impl Request<'_> {
     async fn send(&self) -> Result<Accepted, Error> {
+        let request = self.prepare()?;
+        let runtime = self.core.runtime();
+        Ok(runtime.send(self.core.id.clone(), request).await?)
+    }
+
+    /// What is sent.
+    fn prepare(&self) -> Result<SendRequest, Error> {
         if self.text.trim().is_empty() {
             return Err(Error::option(
                 "text",
@@ -51,12 +60,52 @@ impl Request<'_> {
         if self.repeat_tools {
             request.dynamic_tools = catalog.shared_tools();
         }
-        let accepted = self
-            .core
-            .runtime()
-            .send(self.core.id.clone(), request)
-            .await?;
-        Ok(accepted)
+        Ok(request)
+    }
+
+    /// Sends on a task of its own. When the request is not accepted in time, the turn that it may come to yet
+    /// is interrupted, and `None` returned.
+    async fn send_until(&self, deadline: Instant) -> Result<Option<Accepted>, Error> {
+        let (core, request) = (self.core, self.prepare()?);
+        let (runtime, id) = (core.runtime().clone(), core.id.clone());
+        let mut sending = tokio::spawn(async move { runtime.send(id, request).await });
+        match tokio::time::timeout_at(deadline, &mut sending).await {
+            Ok(Ok(accepted)) => return Ok(Some(accepted?)),
+            Ok(Err(error)) => {
+                return Err(match error.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    Err(error) => Error::other(error),
+                });
+            }
+            Err(_) => {}
+        }
+        let (runtime, id, core) = (
+            core.runtime().clone(),
+            core.id.clone(),
+            Arc::downgrade(core),
+        );
+        tokio::spawn(async move {
+            let Ok(Ok(accepted)) = sending.await else {
+                return;
+            };
+            interrupt(&*runtime, &id, &accepted.turn_id).await;
+            if let Some(core) = core.upgrade() {
+                core.dispatcher().cancel_turn(&accepted.turn_id);
+            }
+        });
+        Ok(None)
+    }
+}
+
+/// Interrupts a turn that took too long, where the runtime reacts.
+async fn interrupt(runtime: &dyn Runtime, session_id: &Arc<str>, turn_id: &Arc<str>) {
+    let interrupt = runtime.interrupt(session_id.clone(), Some(turn_id.clone()));
+    let failure = match tokio::time::timeout(ENDING, interrupt).await {
+        Ok(interrupted) => interrupted.err().map(|error| error.to_string()),
+        Err(_) => Some(format!("no answer within {ENDING:?}")),
+    };
+    if let Some(error) = failure {
+        tracing::warn!(target: "codex_skills::session", session = &**session_id, error, "a turn that took too long was not interrupted");
     }
 }
 
@@ -173,7 +222,10 @@ impl<R> SendAndHandle<'_, R> {
     request_options!();
 
     /// How long the turn may take, from sending to its end. On expiry it is interrupted, and the error
-    /// has the calls that were dispatched. Default: no limit.
+    /// has the calls that were dispatched. A request that was not even accepted by then has no turn id yet:
+    /// its turn is interrupted as soon as it is known. Default: no limit.
+    ///
+    /// A runtime that does not react to the interruption delays the error by some 10 seconds at most.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -247,7 +299,7 @@ pub struct TurnResult<R = Option<String>> {
 pub struct TurnIncomplete {
     /// The session.
     pub session_id: String,
-    /// The turn.
+    /// The turn; empty when the request was not accepted in time.
     pub turn_id: String,
     /// How the turn stood.
     pub status: TurnStatus,
@@ -313,21 +365,15 @@ impl<R> SendAndHandle<'_, R> {
         let core = self.request.core;
         let deadline = self
             .timeout
-            .and_then(|timeout| tokio::time::Instant::now().checked_add(timeout));
-        let _serving = core.serve();
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let _serving = core.serve()?;
         let _watching = core.watch();
         let accepted = match deadline {
             None => self.request.send().await?,
-            Some(deadline) => tokio::time::timeout_at(deadline, self.request.send())
-                .await
-                .map_err(|_| {
-                    RuntimeError::new(
-                        core.runtime().name(),
-                        "send the request",
-                        RuntimeErrorKind::Unavailable,
-                        format!("not accepted within {:?}", self.timeout.unwrap_or_default()),
-                    )
-                })??,
+            Some(deadline) => match self.request.send_until(deadline).await? {
+                Some(accepted) => accepted,
+                None => return Err(self.timed_out("")),
+            },
         };
         let turn_id = &accepted.turn_id;
         match deadline {
@@ -364,24 +410,19 @@ impl<R> SendAndHandle<'_, R> {
     /// Interrupts the turn that took too long.
     async fn expire(&self, turn_id: &Arc<str>) -> Error {
         let core = self.request.core;
-        let interrupt = core
-            .runtime()
-            .interrupt(core.id.clone(), Some(turn_id.clone()));
-        let failure = match tokio::time::timeout(ENDING, interrupt).await {
-            Ok(interrupted) => interrupted.err().map(|error| error.to_string()),
-            Err(_) => Some(format!("no answer within {ENDING:?}")),
-        };
-        if let Some(error) = failure {
-            tracing::warn!(target: "codex_skills::session", session = &*core.id, error, "a turn that took too long was not interrupted");
-        }
+        interrupt(&**core.runtime(), &core.id, turn_id).await;
         core.dispatcher().cancel_turn(turn_id);
         let settled = core.dispatcher().settled(Some(turn_id));
         if tokio::time::timeout(ENDING, settled).await.is_err() {
             tracing::warn!(target: "codex_skills::session", session = &*core.id, "answers of a turn that took too long are still on their way");
         }
+        self.timed_out(turn_id)
+    }
+
+    fn timed_out(&self, turn_id: &str) -> Error {
         Error::TurnTimeout {
             after: self.timeout.unwrap_or_default(),
-            turn: incomplete(core, turn_id),
+            turn: incomplete(self.request.core, turn_id),
         }
     }
 }

@@ -1,0 +1,108 @@
+//! What is remembered of sessions beyond their handles.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::dispatch::SharedLedger;
+
+/// How many sessions without handles are remembered.
+const LEFT_SESSIONS: usize = 1024;
+
+/// What whoever opens a session again goes on with.
+#[derive(Default)]
+pub(super) struct Past {
+    known: HashMap<Arc<str>, PastSession>,
+    /// Those without handles, the longest first.
+    left: VecDeque<Arc<str>>,
+}
+
+struct PastSession {
+    ledger: SharedLedger,
+    /// Of the tools that it was created with.
+    fingerprint: Option<Arc<str>>,
+}
+
+impl Past {
+    /// A session is opened: its ledger.
+    pub(super) fn enter(&mut self, session_id: &Arc<str>, settled_calls: usize) -> SharedLedger {
+        self.left.retain(|left| left != session_id);
+        let session = self
+            .known
+            .entry(session_id.clone())
+            .or_insert_with(|| PastSession {
+                ledger: SharedLedger::new(settled_calls),
+                fingerprint: None,
+            });
+        session.ledger.clone()
+    }
+
+    /// Notes the tools that a session was created with.
+    pub(super) fn set_fingerprint(&mut self, session_id: &str, fingerprint: &str) {
+        if let Some(known) = self.known.get_mut(session_id) {
+            known.fingerprint = Some(fingerprint.into());
+        }
+    }
+
+    pub(super) fn fingerprint(&self, session_id: &str) -> Option<Arc<str>> {
+        self.known.get(session_id)?.fingerprint.clone()
+    }
+
+    /// The last handle on a session is gone.
+    pub(super) fn leave(&mut self, session_id: &Arc<str>) {
+        if !self.known.contains_key(session_id) {
+            return;
+        }
+        self.left.retain(|left| left != session_id);
+        self.left.push_back(session_id.clone());
+        while self.left.len() > LEFT_SESSIONS {
+            if let Some(oldest) = self.left.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+
+    /// A session is deleted.
+    pub(super) fn bury(&mut self, session_id: &str) {
+        self.left.retain(|left| &**left != session_id);
+        self.known.remove(session_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(past: &mut Past, id: &str) -> Arc<str> {
+        let id: Arc<str> = id.into();
+        past.enter(&id, 1);
+        past.set_fingerprint(&id, "tools");
+        id
+    }
+
+    #[test]
+    fn open_sessions_are_remembered_and_the_newest_of_the_others() {
+        let mut past = Past::default();
+        opened(&mut past, "open");
+        let again = opened(&mut past, "again");
+        past.leave(&again);
+        for n in 0..=LEFT_SESSIONS {
+            let id = opened(&mut past, &n.to_string());
+            past.leave(&id);
+            if n == 0 {
+                opened(&mut past, "again");
+            }
+        }
+        assert!(past.fingerprint("open").is_some() && past.fingerprint("again").is_some());
+        assert!(past.fingerprint("0").is_none() && past.fingerprint("1").is_some());
+        assert_eq!(past.known.len(), LEFT_SESSIONS + 2);
+    }
+
+    #[test]
+    fn a_deleted_session_is_forgotten() {
+        let mut past = Past::default();
+        let id = opened(&mut past, "deleted");
+        past.bury(&id);
+        past.leave(&id);
+        assert!(past.known.is_empty() && past.left.is_empty());
+    }
+}
