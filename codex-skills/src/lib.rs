@@ -50,9 +50,9 @@ pub use session::{
     Session, Shutdown, ShutdownReport, Signals, TurnIncomplete, TurnResult,
 };
 pub use skill::{
-    Argument, ContentItem, Explain, FallibleFuture, Location, OutputError, ParameterDescriptor, Reply, RequestId,
-    Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure, SkillOutput, SkillParent,
-    SkillSet, ToolCall,
+    Argument, ContentItem, Explain, FallibleFuture, Location, OutputError, ParameterDescriptor,
+    Reply, RequestId, Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure,
+    SkillOutput, SkillParent, SkillSet, ToolCall,
 };
 
 /// ```
@@ -103,8 +103,8 @@ macro_rules! skills {
 /// Opens a session, runs a block in it, and closes it however the block ends.
 ///
 /// `lifecycle!(codex, options, |run| { … })` is a future. `codex` is a [`Client`], `run` the open
-/// session. `?` works in the block and has the error type [`Error`], unless the block says otherwise: `|run| -> Result<T, MyError> { … }`. The block may borrow from its surroundings; the future is
-/// `Send` if the block is.
+/// session. `?` works in the block and has the error type [`Error`], unless the block says otherwise:
+/// `|run| -> Result<T, MyError> { … }`. The block may borrow from its surroundings; the future is `Send` if the block is.
 ///
 /// The options are written `name: value`, in any order:
 ///

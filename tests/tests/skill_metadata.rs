@@ -99,6 +99,7 @@ fn defaults(
 }
 
 #[skill]
+#[allow(clippy::too_many_arguments, reason = "one for each type")]
 fn optional_defaults(
     #[skill(default = 3)] small: Option<u8>,
     #[skill(default = -7)] large: Option<i64>,
