@@ -501,6 +501,12 @@ mod answered {
     /// What the model reads of every panic.
     const INTERNAL: &str = "internal error";
 
+    /// What its destructors do then is nobody's business but the log's.
+    fn assert_late(turn: &TurnResult) {
+        assert_eq!(only(turn).outcome(), Outcome::TimedOut);
+        assert!(!only(turn).output().is_success());
+    }
+
     fn assert_panicked(turn: &TurnResult) {
         let record = only(turn);
         assert_eq!(record.outcome(), Outcome::Panicked);
@@ -609,7 +615,7 @@ mod answered {
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_in_the_destructor_of_a_handler_that_took_too_long_is_answered() {
-        assert_panicked(
+        assert_late(
             &turn([asynchronous("bad", |_| {
                 let grenade = Grenade;
                 async move {
@@ -641,7 +647,7 @@ mod answered {
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_that_panics_when_dropped_is_answered() {
-        assert_panicked(
+        assert_late(
             &turn([asynchronous("bad", |_| {
                 let thrower = Thrower;
                 async move {
@@ -950,7 +956,9 @@ mod submitted {
         assert_eq!(submission.status(), SubmissionStatus::Settled);
         assert_eq!(submission.code(), Some("not_found"));
         assert!(submission.is_idempotent());
-        assert!(only(&turn).is_handled());
+        // It may have been somebody else's answer.
+        assert!(!only(&turn).is_handled());
+        assert_eq!(only(&turn).outcome(), Outcome::Completed);
         assert_eq!(runs.get(), 1);
     }
 
@@ -1671,5 +1679,56 @@ mod own_loop {
             assert!(!output.is_success());
         }
         assert_eq!(runs.get(), 0);
+    }
+}
+
+/// What a hostile reviewer found.
+mod reviewed {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_deadline_holds_although_an_async_handler_blocks_its_thread() {
+        /// Blocks.
+        #[codex_skills::skill(timeout = "50ms")]
+        async fn block() {
+            std::thread::sleep(std::time::Duration::from_millis(400));
+        }
+        let codex = codex_skills::Embedded::scripted([codex_skills::embedded::Step::call(
+            "block",
+            serde_json::json!({}),
+        )]);
+        let turn = codex_skills::lifecycle!(codex, skills: [block], |run| {
+            run.send_and_handle("go").await
+        })
+        .await
+        .unwrap();
+        assert_eq!(only(&turn).outcome(), Outcome::TimedOut);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn exclusive_calls_run_in_the_order_of_their_arrival() {
+        use std::sync::Mutex;
+
+        /// Notes its number.
+        #[codex_skills::skill(exclusive)]
+        async fn note(number: u32, #[state] order: &Mutex<Vec<u32>>) {
+            tokio::task::yield_now().await;
+            order.lock().unwrap().push(number);
+        }
+        let calls: Vec<_> = (0..32)
+            .map(|number| ("note", serde_json::json!({"number": number})))
+            .collect();
+        for _ in 0..20 {
+            let order = Arc::new(Mutex::new(Vec::<u32>::new()));
+            let codex = codex_skills::Embedded::scripted([codex_skills::embedded::Step::calls(
+                calls.clone(),
+            )]);
+            codex_skills::lifecycle!(codex, skills: [note], shared_state: order.clone(), |run| {
+                run.send_and_handle("go").await
+            })
+            .await
+            .unwrap();
+            assert_eq!(*order.lock().unwrap(), (0..32).collect::<Vec<_>>());
+        }
     }
 }

@@ -2,20 +2,24 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, MutexGuard};
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Notify, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::ledger::{Claim, Ledger};
+use super::claim::{
+    Claimed, DispatchLedger, Dispatched, Running, Settled, SharedLedger, broken_off, is_newer,
+    never_sent,
+};
+use super::ledger::Claim;
 use super::limits::Limits;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
-use super::run::{self, Bounds, Finished};
+use super::run::{self, Bounds, Finished, Turn};
 use super::submit;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogSkill};
 use crate::runtime::Runtime;
 use crate::skill::call::CallKey;
 use crate::skill::{SkillContext, SkillOutput, ToolCall};
@@ -27,10 +31,9 @@ pub(crate) enum Announced {
     Event,
     /// By the runtime's list of calls that wait, so its answer has not arrived.
     Waiting,
+    /// As one too many: it is answered with that, and not run.
+    Surplus,
 }
-
-/// Who is told about settled calls, under the ledger's lock: must not come back to the dispatcher.
-pub(crate) type Settled = dyn Fn(&Arc<DispatchRecord>) + Send + Sync;
 
 /// Runs the calls of one session.
 pub(crate) struct Dispatcher {
@@ -42,148 +45,6 @@ pub(crate) struct Dispatcher {
     /// How many calls arrived.
     arrivals: AtomicU64,
     cancellation: CancellationToken,
-}
-
-type DispatchLedger = Ledger<Arc<Running>, Arc<DispatchRecord>>;
-
-/// The ledger of a session: it outlives the handles on the session, and whoever opens the session again
-/// goes on with it.
-#[derive(Clone)]
-pub(crate) struct SharedLedger(Arc<Mutex<DispatchLedger>>);
-
-impl SharedLedger {
-    /// A ledger that remembers so many settled calls.
-    pub(crate) fn new(settled_calls: usize) -> Self {
-        Self(Arc::new(Mutex::new(Ledger::new(settled_calls))))
-    }
-}
-
-/// A call whose handler runs.
-pub(crate) struct Running {
-    /// The newest announcement: the answer goes to its address.
-    address: Mutex<Arc<ToolCall>>,
-    cancellation: CancellationToken,
-    record: OnceLock<Arc<DispatchRecord>>,
-    settled: Notify,
-}
-
-impl Running {
-    fn new(call: Arc<ToolCall>, cancellation: CancellationToken) -> Arc<Self> {
-        Arc::new(Self {
-            address: Mutex::new(call),
-            cancellation,
-            record: OnceLock::new(),
-            settled: Notify::new(),
-        })
-    }
-
-    /// Waits for the answer. Cancel safe.
-    async fn record(&self) -> Arc<DispatchRecord> {
-        loop {
-            let settled = self.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            if let Some(record) = self.record.get() {
-                return record.clone();
-            }
-            settled.await;
-        }
-    }
-
-    /// Tells whoever waits. Only the first record counts.
-    fn tell(&self, record: Arc<DispatchRecord>) {
-        let _ = self.record.set(record);
-        self.settled.notify_waiters();
-    }
-
-    fn address(&self) -> MutexGuard<'_, Arc<ToolCall>> {
-        self.address.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The claim on a call. It ends with a record in every case: when the serving task goes down with its
-/// tokio runtime, nobody waits for ever, and repeats of the call find an answer.
-struct Claimed {
-    dispatcher: Arc<Dispatcher>,
-    running: Arc<Running>,
-    settled: Arc<Settled>,
-    key: CallKey,
-    /// As it would be if the task ended here.
-    record: DispatchRecord,
-}
-
-impl Claimed {
-    fn settle(&self, mut ledger: MutexGuard<'_, DispatchLedger>) -> Arc<DispatchRecord> {
-        let record = Arc::new(self.record.clone());
-        ledger.settle(&self.key, record.clone());
-        // Still under the lock: whoever finds nothing running has been told of every record.
-        (self.settled)(&record);
-        drop(ledger);
-        self.running.tell(record.clone());
-        record
-    }
-}
-
-impl Drop for Claimed {
-    fn drop(&mut self) {
-        if self.running.record.get().is_none() {
-            let dispatcher = self.dispatcher.clone();
-            let ledger = dispatcher.ledger();
-            self.record.call = self.running.address().clone();
-            self.settle(ledger);
-        }
-    }
-}
-
-/// The record of a call whose task ends before the handler does.
-fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
-    let text = format!("skill `{}` was cancelled before it answered", call.tool);
-    DispatchRecord {
-        call: call.clone(),
-        output: Arc::new(SkillOutput::failure(text.clone())),
-        outcome: Outcome::Cancelled,
-        error: Some(text),
-        waited: Duration::ZERO,
-        ran: Duration::ZERO,
-        submission: never_sent(),
-        repeat: false,
-        arrival,
-    }
-}
-
-fn never_sent() -> SubmissionRecord {
-    SubmissionRecord {
-        error: Some("its tokio runtime was shut down".to_owned()),
-        ..SubmissionRecord::unsent(SubmissionStatus::Exhausted)
-    }
-}
-
-/// Tells of one record when it is dropped before another was told.
-struct Telling {
-    running: Arc<Running>,
-    otherwise: Arc<DispatchRecord>,
-}
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        self.running.tell(self.otherwise.clone());
-    }
-}
-
-/// A call that was dispatched, to be waited for or not.
-pub(crate) enum Dispatched {
-    Running(Arc<Running>),
-    Repeat(Arc<DispatchRecord>),
-}
-
-impl Dispatched {
-    /// The record, once the call is settled. Cancel safe: the call goes on.
-    pub(crate) async fn record(self) -> Arc<DispatchRecord> {
-        match self {
-            Self::Running(running) => running.record().await,
-            Self::Repeat(record) => record,
-        }
-    }
 }
 
 impl Dispatcher {
@@ -226,88 +87,126 @@ impl Dispatcher {
         self.cancellation.child_token()
     }
 
-    /// Sees to it that a call is answered, on a task of its own; returns at once. Must be called
-    /// within a tokio runtime.
+    /// Sees to it that a call is answered, on a task of its own on `tokio`; returns at once.
     pub(crate) fn dispatch(
         self: &Arc<Self>,
         call: Arc<ToolCall>,
         announced: Announced,
         settled: Arc<Settled>,
+        tokio: &Handle,
     ) -> Dispatched {
         let running = Running::new(call.clone(), self.cancellation.child_token());
-        let mut ledger = self.ledger();
-        let overloaded = ledger.running_len() >= self.limits.open_calls.max(1);
-        match ledger.claim(&call.key(), running.clone()) {
+        let mut ledger = self.ledger.lock();
+        let key = key_in(&ledger, &call);
+        let (open, limit) = (ledger.running_len(), self.limits.open_calls.max(1));
+        let (work, record) = match ledger.claim(&key, running.clone()) {
             Claim::Join(running) => {
                 // Under the ledger's lock, so that the call cannot be settled in between.
-                *running.address() = call;
-                Dispatched::Running(running)
+                running.readdress(call);
+                return Dispatched::Running(running);
             }
-            Claim::Repeat(record) => {
-                drop(ledger);
-                self.repeat(&record, call, announced)
+            Claim::Repeat(stored) => {
+                let moved = !call.same_address(&stored.call);
+                let delivered = stored.submission.status == SubmissionStatus::Accepted;
+                if !is_newer(&call, &stored.call)
+                    || (delivered && !moved && announced != Announced::Waiting)
+                {
+                    return Dispatched::Known(Arc::new(DispatchRecord {
+                        submission: SubmissionRecord::unsent(SubmissionStatus::Repeated),
+                        repeat: true,
+                        ..DispatchRecord::clone(&stored)
+                    }));
+                }
+                ledger.reopen(&key, running.clone());
+                let again = DispatchRecord {
+                    call: call.clone(),
+                    submission: never_sent(),
+                    ..DispatchRecord::clone(&stored)
+                };
+                (Work::Submit, again)
             }
             Claim::Run => {
-                drop(ledger);
-                let span = tracing::debug_span!(
-                    target: "codex_skills::dispatch",
-                    "call",
-                    tool = &*call.tool,
-                    session = &*call.session_id,
-                    turn = call.turn_id.as_deref(),
-                    call = call.call_id.as_deref(),
-                );
-                // Made here and not on the task, which may go down before it begins.
-                let claimed = Claimed {
-                    dispatcher: self.clone(),
-                    running: running.clone(),
-                    settled,
-                    key: call.key(),
-                    record: broken_off(&call, self.arrivals.fetch_add(1, Ordering::Relaxed)),
+                let record = broken_off(&call, self.arrivals.fetch_add(1, Ordering::Relaxed));
+                if open >= limit.saturating_mul(UNANSWERED) {
+                    ledger.disclaim(&key);
+                    drop(ledger);
+                    return Dispatched::Known(leave_waiting(record));
+                }
+                let surplus = open >= limit || announced == Announced::Surplus;
+                let work = if surplus {
+                    Work::Refuse
+                } else {
+                    Work::Run(self.find(&call).and_then(|skill| run::stand_in_line(skill)))
                 };
-                let serve = self.clone().serve(call, claimed, overloaded);
-                tokio::spawn(serve.instrument(span));
-                Dispatched::Running(running)
+                (work, record)
             }
-        }
+        };
+        drop(ledger);
+        let span = tracing::debug_span!(
+            target: "codex_skills::dispatch",
+            "call",
+            tool = &*call.tool,
+            session = &*call.session_id,
+            turn = call.turn_id.as_deref(),
+            call = call.call_id.as_deref(),
+        );
+        // Made here and not on the task, which may go down before it begins.
+        let claimed = Claimed {
+            ledger: self.ledger.clone(),
+            running: running.clone(),
+            settled,
+            key,
+            record,
+            repeat: matches!(work, Work::Submit),
+        };
+        tokio.spawn(self.clone().serve(call, claimed, work).instrument(span));
+        Dispatched::Running(running)
     }
 
     /// Runs, submits and settles one claimed call.
-    async fn serve(self: Arc<Self>, call: Arc<ToolCall>, mut claimed: Claimed, overloaded: bool) {
+    async fn serve(self: Arc<Self>, call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
         let running = claimed.running.clone();
-        let finished = if overloaded {
-            Finished::without_run(
+        let finished = match work {
+            Work::Submit => None,
+            Work::Refuse => Some(Finished::without_run(
                 Outcome::Overloaded,
                 format!(
                     "skill `{}` was not run: {} calls are open already, try again later",
-                    call.tool, self.limits.open_calls
+                    shown(&call.tool),
+                    self.limits.open_calls
                 ),
-            )
-        } else {
-            // What a handler's destructor throws must not cost the answer either.
-            AssertUnwindSafe(self.run(call.clone(), running.cancellation.clone()))
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|panic| {
-                    run::discard(panic);
-                    Finished::without_run(
-                        Outcome::Panicked,
-                        format!("skill `{}` failed: internal error", call.tool),
-                    )
-                })
+            )),
+            Work::Run(turn) => {
+                let run = self.run_in_turn(call.clone(), running.cancellation.clone(), turn);
+                // What a handler's destructor throws must not cost the answer either.
+                Some(
+                    AssertUnwindSafe(run)
+                        .catch_unwind()
+                        .await
+                        .unwrap_or_else(|panic| {
+                            run::discard(panic);
+                            Finished::without_run(
+                                Outcome::Panicked,
+                                format!("skill `{}` failed: internal error", shown(&call.tool)),
+                            )
+                        }),
+                )
+            }
         };
-        claimed.record = DispatchRecord {
-            output: Arc::new(finished.output),
-            outcome: finished.outcome,
-            error: finished.error,
-            waited: finished.waited,
-            ran: finished.ran,
-            ..claimed.record.clone()
-        };
+        if let Some(finished) = finished {
+            claimed.record = DispatchRecord {
+                output: Arc::new(finished.output),
+                outcome: finished.outcome,
+                error: finished.error,
+                waited: finished.waited,
+                ran: finished.ran,
+                ..claimed.record.clone()
+            };
+        }
         let record = loop {
-            let address = running.address().clone();
+            let address = running.address();
             let submission = self.submit(&address, &claimed.record.output).await;
-            let ledger = self.ledger();
+            let ledger = self.ledger.lock();
             if !running.address().same_address(&address) {
                 // Announced again at another address meanwhile: the answer goes there too.
                 continue;
@@ -332,21 +231,31 @@ impl Dispatcher {
         call: Arc<ToolCall>,
         cancellation: CancellationToken,
     ) -> Finished {
-        let known = call
-            .namespace
-            .as_deref()
-            .is_none_or(str::is_empty)
-            .then(|| self.catalog.find(&call.tool))
-            .flatten();
-        let Some(skill) = known else {
-            return Finished::without_run(Outcome::UnknownTool, self.unknown(&call));
+        let turn = self.find(&call).and_then(|skill| run::stand_in_line(skill));
+        self.run_in_turn(call, cancellation, turn).await
+    }
+
+    fn find(&self, call: &ToolCall) -> Option<&Arc<CatalogSkill>> {
+        let top_level = call.namespace.as_deref().is_none_or(str::is_empty);
+        top_level.then(|| self.catalog.find(&call.tool)).flatten()
+    }
+
+    async fn run_in_turn(
+        &self,
+        call: Arc<ToolCall>,
+        cancellation: CancellationToken,
+        turn: Option<Turn>,
+    ) -> Finished {
+        let Some(skill) = self.find(&call) else {
+            let refusal = Finished::without_run(Outcome::UnknownTool, self.unknown(&call));
+            return run::limited(&call.tool, refusal, self.bounds.output_bytes);
         };
         let context = SkillContext {
             call,
             cancellation,
             deadline: None,
         };
-        run::run(&self.catalog, skill, context, &self.bounds).await
+        run::run(&self.catalog, skill, context, &self.bounds, turn).await
     }
 
     async fn submit(&self, call: &Arc<ToolCall>, output: &Arc<SkillOutput>) -> SubmissionRecord {
@@ -365,9 +274,9 @@ impl Dispatcher {
     }
 
     fn unknown(&self, call: &ToolCall) -> String {
-        let tool: String = call.tool.chars().take(128).collect();
+        let tool = shown(&call.tool);
         let tool = match call.namespace.as_deref() {
-            Some(namespace) if !namespace.is_empty() => format!("{namespace}.{tool}"),
+            Some(namespace) if !namespace.is_empty() => format!("{}.{tool}", shown(namespace)),
             _ => tool,
         };
         let names: Vec<&str> = self.catalog.list().into_iter().take(50).collect();
@@ -381,81 +290,43 @@ impl Dispatcher {
         }
     }
 
-    /// Answers a call that was answered before.
-    fn repeat(
-        self: &Arc<Self>,
-        record: &Arc<DispatchRecord>,
-        call: Arc<ToolCall>,
-        announced: Announced,
-    ) -> Dispatched {
-        let delivered = record.submission.status == SubmissionStatus::Accepted
-            || record.submission.status == SubmissionStatus::Settled;
-        if delivered && announced == Announced::Event && call.same_address(&record.call) {
-            return Dispatched::Repeat(Arc::new(DispatchRecord {
-                submission: SubmissionRecord::unsent(SubmissionStatus::Repeated),
-                repeat: true,
-                ..DispatchRecord::clone(record)
-            }));
-        }
-        let running = Running::new(call.clone(), self.cancellation.child_token());
-        let telling = Telling {
-            running: running.clone(),
-            otherwise: Arc::new(DispatchRecord {
-                call: call.clone(),
-                submission: never_sent(),
-                repeat: true,
-                ..DispatchRecord::clone(record)
-            }),
-        };
-        let dispatcher = self.clone();
-        let stored = record.clone();
-        tokio::spawn(async move {
-            let submission = dispatcher.submit(&call, &stored.output).await;
-            let again = Arc::new(DispatchRecord {
-                call,
-                submission,
-                repeat: true,
-                ..DispatchRecord::clone(&stored)
-            });
-            // The next repeat is judged by the newest address.
-            dispatcher
-                .ledger()
-                .settle(&stored.call.key(), again.clone());
-            telling.running.tell(again);
-        });
-        Dispatched::Running(running)
-    }
-
     /// Cancels the calls of a turn.
     pub(crate) fn cancel_turn(&self, turn_id: &str) {
-        for (key, running) in self.ledger().running() {
-            if key.turn_id.as_deref() == Some(turn_id) {
-                running.cancellation.cancel();
-            }
-        }
+        self.cancel(|key| key.turn_id.as_deref() == Some(turn_id));
     }
 
     /// Cancels one call that needs no answer any more.
     pub(crate) fn cancel_call(&self, call: &ToolCall) {
-        let expired = call.key();
-        for (key, running) in self.ledger().running() {
-            if *key == expired {
-                running.cancellation.cancel();
-            }
+        let expired = key_in(&self.ledger.lock(), call);
+        self.cancel(|key| *key == expired);
+    }
+
+    fn cancel(&self, mut wanted: impl FnMut(&CallKey) -> bool) {
+        let running: Vec<Arc<Running>> = self
+            .ledger
+            .lock()
+            .running()
+            .filter(|(key, _)| wanted(key))
+            .map(|(_, running)| running.clone())
+            .collect();
+        // Without the lock: who is woken may come back to it.
+        for running in running {
+            running.cancellation.cancel();
         }
     }
 
     /// Cancels everything, now and later.
     pub(crate) fn cancel_all(&self) -> usize {
         self.cancellation.cancel();
-        self.ledger().running_len()
+        self.ledger.lock().running_len()
     }
 
     /// Waits until no call of the turn (of the whole session without one) is unsettled. Cancel safe.
     pub(crate) async fn settled(&self, turn_id: Option<&str>) {
         loop {
             let open: Vec<Arc<Running>> = self
-                .ledger()
+                .ledger
+                .lock()
                 .running()
                 .filter(|(key, _)| turn_id.is_none_or(|turn| key.turn_id.as_deref() == Some(turn)))
                 .map(|(_, running)| running.clone())
@@ -468,10 +339,74 @@ impl Dispatcher {
             }
         }
     }
+}
 
-    fn ledger(&self) -> MutexGuard<'_, DispatchLedger> {
-        self.ledger.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is to be done for a claimed call.
+enum Work {
+    /// Run its handler, in its turn, and submit the answer.
+    Run(Option<Turn>),
+    /// Submit that there are too many calls.
+    Refuse,
+    /// Submit the stored answer again.
+    Submit,
+}
+
+/// How many times the limit of open calls may be unanswered, refusals that are on their way included.
+const UNANSWERED: usize = 4;
+
+/// The key of a call in a ledger. Where one announcement leaves the turn out and another does not, both are
+/// the same call if they have the same call id and address.
+fn key_in(ledger: &MutexGuard<'_, DispatchLedger>, call: &ToolCall) -> CallKey {
+    let key = call.key();
+    if call.call_id.is_none() || call.request_id.is_none() || ledger.contains(&key) {
+        return key;
     }
+    if call.turn_id.is_some() {
+        let turnless = call.turnless_key();
+        return if ledger.contains(&turnless) {
+            turnless
+        } else {
+            key
+        };
+    }
+    let same = |known: &CallKey, address: &ToolCall| {
+        known.thread_id == key.thread_id
+            && address.call_id == call.call_id
+            && address.same_address(call)
+    };
+    let running = ledger
+        .running()
+        .find(|(known, running)| same(known, &running.address()))
+        .map(|(known, _)| known);
+    let settled = || {
+        ledger
+            .settled()
+            .find(|(known, record)| same(known, &record.call))
+            .map(|(known, _)| known)
+    };
+    running.or_else(settled).cloned().unwrap_or(key)
+}
+
+/// A call that is not even refused, since too many refusals are on their way. It goes on waiting at the
+/// runtime, whose list of waiting calls still has it.
+fn leave_waiting(record: DispatchRecord) -> Arc<DispatchRecord> {
+    tracing::error!(
+        target: "codex_skills::dispatch",
+        tool = &*record.call.tool,
+        session = &*record.call.session_id,
+        "far too many calls are open: one is left waiting"
+    );
+    Arc::new(DispatchRecord {
+        outcome: Outcome::Overloaded,
+        error: Some("far too many calls are open: it was left waiting".to_owned()),
+        submission: SubmissionRecord::unsent(SubmissionStatus::LeftWaiting),
+        ..record
+    })
+}
+
+/// The beginning of a name that may be anything.
+fn shown(name: &str) -> String {
+    name.chars().take(128).collect()
 }
 
 impl std::fmt::Debug for Dispatcher {

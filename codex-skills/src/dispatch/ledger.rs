@@ -71,6 +71,34 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
         }
     }
 
+    /// Takes a settled call up again: its answer is on its way once more.
+    pub(crate) fn reopen(&mut self, key: &CallKey, running: R) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            *entry = Entry::Running(running);
+            self.settled.retain(|settled| settled != key);
+        }
+    }
+
+    /// Gives a claim up, as if the call had never been seen.
+    pub(crate) fn disclaim(&mut self, key: &CallKey) {
+        if let Some(Entry::Running(_)) = self.entries.get(key) {
+            self.entries.remove(key);
+        }
+    }
+
+    /// Whether the call was seen.
+    pub(crate) fn contains(&self, key: &CallKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// The calls that were answered.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = (&CallKey, &S)> {
+        self.entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Running(_) => None,
+            Entry::Settled(settled) => Some((key, settled)),
+        })
+    }
+
     /// The calls whose handlers run.
     pub(crate) fn running(&self) -> impl Iterator<Item = (&CallKey, &R)> {
         self.entries.iter().filter_map(|(key, entry)| match entry {
@@ -129,6 +157,31 @@ mod tests {
         assert_eq!(ledger.claim(&key("c"), 1), Claim::Repeat("c".to_owned()));
         assert_eq!(ledger.claim(&key("running"), 1), Claim::Join(0));
         assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
+    }
+
+    #[test]
+    fn an_answer_on_its_way_again_is_joined_and_settled_again() {
+        let mut ledger = Ledger::new(1);
+        ledger.claim(&key("a"), 0);
+        ledger.settle(&key("a"), "lost");
+        ledger.reopen(&key("a"), 1);
+        assert_eq!(ledger.running_len(), 1);
+        assert_eq!(ledger.claim(&key("a"), 2), Claim::Join(1));
+        ledger.settle(&key("a"), "arrived");
+        assert_eq!(ledger.claim(&key("a"), 3), Claim::Repeat("arrived"));
+        ledger.reopen(&key("unknown"), 4);
+        assert_eq!(ledger.running_len(), 0);
+    }
+
+    #[test]
+    fn a_claim_that_is_given_up_can_be_made_again() {
+        let mut ledger = Ledger::new(1);
+        ledger.claim(&key("a"), 0);
+        ledger.disclaim(&key("a"));
+        assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
+        ledger.settle(&key("a"), ());
+        ledger.disclaim(&key("a"));
+        assert_eq!(ledger.claim(&key("a"), 2), Claim::Repeat(()));
     }
 
     #[test]

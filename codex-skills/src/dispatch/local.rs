@@ -84,6 +84,10 @@ impl Catalog {
             timeout: limits.call_timeout,
             output_bytes: limits.output_bytes,
         };
-        Ok(run::run(self, skill, context, &bounds).await.output)
+        Ok(
+            run::run(self, skill, context, &bounds, run::stand_in_line(skill))
+                .await
+                .output,
+        )
     }
 }

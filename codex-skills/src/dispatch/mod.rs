@@ -3,6 +3,7 @@
 //! The [`ledger`] decides, [`run`] runs, [`submit`] delivers; the [`Dispatcher`] of a session ties them
 //! together. It knows runtimes by their trait and sessions not at all.
 
+mod claim;
 mod dispatcher;
 mod ledger;
 mod limits;
@@ -15,4 +16,5 @@ pub use limits::{Limits, RetryPolicy};
 pub use local::CallError;
 pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 
-pub(crate) use dispatcher::{Announced, Dispatcher, Settled, SharedLedger};
+pub(crate) use claim::{Settled, SharedLedger};
+pub(crate) use dispatcher::{Announced, Dispatcher};

@@ -77,13 +77,13 @@ impl DispatchRecord {
         self.outcome
     }
 
-    /// Whether the handler succeeded and its answer arrived.
+    /// Whether the handler succeeded and the runtime took its answer, now or before.
     #[must_use]
     pub fn is_handled(&self) -> bool {
         self.outcome == Outcome::Completed
-            && !matches!(
+            && matches!(
                 self.submission.status,
-                SubmissionStatus::Refused | SubmissionStatus::Exhausted
+                SubmissionStatus::Accepted | SubmissionStatus::Repeated
             )
     }
 
@@ -236,8 +236,8 @@ pub enum SubmissionStatus {
     Repeated,
     /// The call has no request id: there is nowhere to send an answer.
     NoRequestId,
-    /// Nobody asked for submission.
-    NotSubmitted,
+    /// Far too many calls are open: it was left to wait, to be announced again.
+    LeftWaiting,
     /// The runtime will never take it.
     Refused,
     /// It did not arrive in all attempts.

@@ -1,7 +1,9 @@
 //! Running one handler: decode, wait for a place, keep the deadline, catch what it throws.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::record::Outcome;
 use crate::catalog::{Catalog, CatalogSkill, Run};
 use crate::skill::context::Invocation;
-use crate::skill::descriptor::Answer;
+use crate::skill::descriptor::{Answer, HandlerFuture};
 use crate::skill::output::FailureKind;
 use crate::skill::{SkillContext, SkillFailure, SkillOutput};
 
@@ -60,6 +62,7 @@ pub(crate) async fn run(
     skill: &Arc<CatalogSkill>,
     mut context: SkillContext,
     bounds: &Bounds,
+    turn: Option<Turn>,
 ) -> Finished {
     let arrived = Instant::now();
     let timeout = skill.timeout().unwrap_or(bounds.timeout);
@@ -67,8 +70,8 @@ pub(crate) async fn run(
     context.deadline = deadline;
     let mut began = None;
     let ended = {
-        let work =
-            AssertUnwindSafe(work(catalog, skill, &context, bounds, &mut began)).catch_unwind();
+        let work = AssertUnwindSafe(work(catalog, skill, &context, bounds, turn, &mut began))
+            .catch_unwind();
         let cancellation = context.cancellation.clone();
         tokio::select! {
             biased;
@@ -89,7 +92,7 @@ pub(crate) async fn run(
         None => (now - arrived, Duration::ZERO),
     };
     let (output, outcome, error) = conclude(skill.name(), ended, timeout, began.is_some());
-    limit(
+    limited(
         skill.name(),
         Finished {
             output,
@@ -133,17 +136,17 @@ async fn work(
     skill: &Arc<CatalogSkill>,
     context: &SkillContext,
     bounds: &Bounds,
+    turn: Option<Turn>,
     began: &mut Option<Instant>,
 ) -> Worked {
     if let Err(failure) = skill.validate(&context.call.arguments) {
         return Worked::Answered(Err(failure));
     }
-    let turn = match skill.turnstile() {
-        Some(turnstile) => Some(turnstile.clone().lock_owned().await),
-        None => None,
-    };
     let place = Place {
-        _turn: turn,
+        _turn: match turn {
+            Some(turn) => Some(turn.await),
+            None => None,
+        },
         // The semaphore is never closed.
         _slot: bounds.slots.clone().acquire_owned().await.ok(),
     };
@@ -161,8 +164,8 @@ async fn work(
         state: catalog.state().clone(),
     };
     match skill.run() {
-        Run::AsyncStatic(handler) => Worked::Answered(handler(invocation).await),
-        Run::Async(handler) => Worked::Answered(handler(invocation).await),
+        Run::AsyncStatic(handler) => apart(handler(invocation), place).await,
+        Run::Async(handler) => apart(handler(invocation), place).await,
         Run::Inline(handler) => Worked::Answered(handler(invocation)),
         Run::Blocking(handler) => {
             let handler = handler.clone();
@@ -179,6 +182,34 @@ async fn work(
             }
         }
     }
+}
+
+/// Runs an asynchronous handler on a task of its own, so that one that blocks its thread holds up neither
+/// its deadline nor its answer.
+async fn apart(handler: HandlerFuture, place: Place) -> Worked {
+    let running = AbortOnDropHandle::new(tokio::spawn(async move {
+        let answer = AssertUnwindSafe(handler).catch_unwind().await;
+        drop(place);
+        answer
+    }));
+    match running.await {
+        Ok(Ok(answer)) => Worked::Answered(answer),
+        Ok(Err(panic)) => Worked::Panicked(panic_message(panic)),
+        Err(error) => Worked::Panicked(error.to_string()),
+    }
+}
+
+/// A turn at an exclusive skill, which is waited for in the order of the calls.
+pub(crate) type Turn = Pin<Box<dyn Future<Output = OwnedMutexGuard<()>> + Send>>;
+
+/// Stands in line for a skill, where it is exclusive. The place in the line is taken now, and not when the
+/// task of the call is polled for the first time.
+pub(crate) fn stand_in_line(skill: &CatalogSkill) -> Option<Turn> {
+    let mut turn: Turn = Box::pin(skill.turnstile()?.clone().lock_owned());
+    Some(match (&mut turn).now_or_never() {
+        Some(guard) => Box::pin(std::future::ready(guard)),
+        None => turn,
+    })
 }
 
 fn conclude(
@@ -234,7 +265,8 @@ fn conclude(
     }
 }
 
-fn limit(name: &str, finished: Finished, limit: usize) -> Finished {
+/// The same, or a failure that says that the answer is too large.
+pub(super) fn limited(name: &str, finished: Finished, limit: usize) -> Finished {
     match encoded_len(&finished.output, limit) {
         Some(len) if len > limit => {
             let text = format!(

@@ -52,11 +52,6 @@ impl<C: AsClient + ?Sized> AsClient for Arc<C> {
     }
 }
 
-/// The client of a block.
-pub fn client_of<C: AsClient + ?Sized>(codex: &C) -> &Client<C::Runtime> {
-    codex.as_client()
-}
-
 /// Applies the register callback of a block to what its other options put into the draft.
 pub fn then_register<D>(draft: Draft, register: impl FnOnce(Draft) -> D) -> D {
     register(draft)

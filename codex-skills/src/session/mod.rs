@@ -27,6 +27,4 @@ pub use send::{
 pub use signals::Signals;
 
 #[doc(hidden)]
-pub use block::{
-    AsClient, catch_panic, client_of, fallible, finish_lifecycle, returning, then_register,
-};
+pub use block::{AsClient, catch_panic, fallible, finish_lifecycle, returning, then_register};

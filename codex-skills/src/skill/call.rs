@@ -48,6 +48,13 @@ impl ToolCall {
         }
     }
 
+    /// The key that the call has where the wire leaves its turn out.
+    pub(crate) fn turnless_key(&self) -> CallKey {
+        let mut turnless = self.clone();
+        turnless.turn_id = None;
+        turnless.key()
+    }
+
     /// Whether an answer to the one goes where an answer to the other goes.
     pub(crate) fn same_address(&self, other: &Self) -> bool {
         self.request_id == other.request_id && self.generation == other.generation
@@ -61,12 +68,15 @@ impl ToolCall {
                 .clone()
                 .unwrap_or_else(|| self.session_id.clone()),
             turn_id: self.turn_id.clone(),
-            id: match (&self.call_id, &self.request_id) {
-                (Some(call_id), _) => CallIdentity::Call(call_id.clone()),
-                (None, Some(request_id)) => {
+            id: match (&self.turn_id, &self.call_id, &self.request_id) {
+                (Some(_), Some(call_id), _) | (None, Some(call_id), None) => {
+                    CallIdentity::Call(call_id.clone())
+                }
+                // Call ids are the model's and repeat from turn to turn: without the turn they say too little.
+                (_, _, Some(request_id)) => {
                     CallIdentity::Request(request_id.clone(), self.generation)
                 }
-                (None, None) => CallIdentity::Unknown(SERIAL.fetch_add(1, Ordering::Relaxed)),
+                (_, None, None) => CallIdentity::Unknown(SERIAL.fetch_add(1, Ordering::Relaxed)),
             },
         }
     }

@@ -1,0 +1,177 @@
+//! The claim on a call: who holds it, where its answer goes, and that it ends with a record in every case.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::ledger::Ledger;
+use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
+use crate::skill::call::CallKey;
+use crate::skill::{SkillOutput, ToolCall};
+
+/// Who is told about settled calls, under the ledger's lock: must not come back to the dispatcher.
+pub(crate) type Settled = dyn Fn(&Arc<DispatchRecord>) + Send + Sync;
+
+pub(super) type DispatchLedger = Ledger<Arc<Running>, Arc<DispatchRecord>>;
+
+/// The ledger of a session: it outlives the handles on the session, and whoever opens the session again
+/// goes on with it.
+#[derive(Clone)]
+pub(crate) struct SharedLedger(Arc<Mutex<DispatchLedger>>);
+
+impl SharedLedger {
+    /// A ledger that remembers so many settled calls.
+    pub(crate) fn new(settled_calls: usize) -> Self {
+        Self(Arc::new(Mutex::new(Ledger::new(settled_calls))))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, DispatchLedger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call whose handler runs, or whose answer is on its way.
+pub(crate) struct Running {
+    /// Where the answer goes.
+    address: Mutex<Arc<ToolCall>>,
+    pub(super) cancellation: CancellationToken,
+    record: OnceLock<Arc<DispatchRecord>>,
+    settled: Notify,
+}
+
+impl Running {
+    pub(super) fn new(call: Arc<ToolCall>, cancellation: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            address: Mutex::new(call),
+            cancellation,
+            record: OnceLock::new(),
+            settled: Notify::new(),
+        })
+    }
+
+    /// Waits for the answer. Cancel safe.
+    pub(super) async fn record(&self) -> Arc<DispatchRecord> {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            if let Some(record) = self.record.get() {
+                return record.clone();
+            }
+            settled.await;
+        }
+    }
+
+    /// The call was announced again: its answer goes to the newest address. An older announcement that was
+    /// read late takes nothing back, and one without an address has none to give.
+    pub(super) fn readdress(&self, call: Arc<ToolCall>) {
+        let mut address = self.lock();
+        if is_newer(&call, &address) {
+            *address = call;
+        }
+    }
+
+    pub(super) fn address(&self) -> Arc<ToolCall> {
+        self.lock().clone()
+    }
+
+    /// Tells whoever waits. Only the first record counts.
+    fn tell(&self, record: Arc<DispatchRecord>) {
+        let _ = self.record.set(record);
+        self.settled.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<ToolCall>> {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an answer should go where `call` says rather than where `known` says.
+pub(super) fn is_newer(call: &ToolCall, known: &ToolCall) -> bool {
+    call.request_id.is_some() && (known.request_id.is_none() || call.generation >= known.generation)
+}
+
+/// The claim on a call. It ends with a record in every case: when the serving task goes down with its
+/// tokio runtime, nobody waits for ever, and repeats of the call find an answer.
+pub(super) struct Claimed {
+    pub(super) ledger: SharedLedger,
+    pub(super) running: Arc<Running>,
+    pub(super) settled: Arc<Settled>,
+    pub(super) key: CallKey,
+    /// As it would be if the task ended here.
+    pub(super) record: DispatchRecord,
+    /// Whether no handler ran for this announcement.
+    pub(super) repeat: bool,
+}
+
+impl Claimed {
+    /// Ends the claim, under the ledger's lock.
+    pub(super) fn settle(&self, mut ledger: MutexGuard<'_, DispatchLedger>) -> Arc<DispatchRecord> {
+        let record = Arc::new(self.record.clone());
+        ledger.settle(&self.key, record.clone());
+        // Still under the lock: whoever finds nothing running has been told of every record.
+        (self.settled)(&record);
+        drop(ledger);
+        self.running.tell(if self.repeat {
+            Arc::new(DispatchRecord {
+                repeat: true,
+                ..self.record.clone()
+            })
+        } else {
+            record.clone()
+        });
+        record
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        if self.running.record.get().is_none() {
+            self.record.call = self.running.address();
+            let ledger = self.ledger.clone();
+            self.settle(ledger.lock());
+        }
+    }
+}
+
+/// The record of a call whose task ends before the handler does.
+pub(super) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
+    let text = format!("skill `{}` was cancelled before it answered", call.tool);
+    DispatchRecord {
+        call: call.clone(),
+        output: Arc::new(SkillOutput::failure(text.clone())),
+        outcome: Outcome::Cancelled,
+        error: Some(text),
+        waited: Duration::ZERO,
+        ran: Duration::ZERO,
+        submission: never_sent(),
+        repeat: false,
+        arrival,
+    }
+}
+
+/// The submission of an answer whose task ends before it is sent.
+pub(super) fn never_sent() -> SubmissionRecord {
+    SubmissionRecord {
+        error: Some("its tokio runtime was shut down".to_owned()),
+        ..SubmissionRecord::unsent(SubmissionStatus::Exhausted)
+    }
+}
+
+/// A call that was dispatched, to be waited for or not.
+pub(crate) enum Dispatched {
+    Running(Arc<Running>),
+    Known(Arc<DispatchRecord>),
+}
+
+impl Dispatched {
+    /// The record, once the call is settled. Cancel safe: the call goes on.
+    pub(crate) async fn record(self) -> Arc<DispatchRecord> {
+        match self {
+            Self::Running(running) => running.record().await,
+            Self::Known(record) => record,
+        }
+    }
+}
