@@ -190,6 +190,7 @@ mod once {
         // Ids begin at 0 again when codex is restarted.
         let event = announced(only(&turn).call(), |call| {
             call.call_id = Some("call_after_restart".into());
+            call.turn_id = Some("turn_after_restart".into());
         });
         let record = session.respond_to_signal(&event).await.unwrap().unwrap();
         assert!(!record.is_repeat());
@@ -219,6 +220,7 @@ mod once {
         let turn = session.send_and_handle("go").await.unwrap();
         let event = announced(only(&turn).call(), |call| {
             call.thread_id = Some("child".into());
+            call.turn_id = Some("turn of the child".into());
         });
         let record = session.respond_to_signal(&event).await.unwrap().unwrap();
         assert!(!record.is_repeat());
