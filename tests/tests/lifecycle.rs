@@ -596,6 +596,19 @@ mod without_tokio {
     }
 
     #[test]
+    fn whoever_serves_outside_of_tokio_has_calls_answered_where_the_session_was_opened() {
+        let (codex, tokio) = (greeting(), tokio_runtime());
+        let guard = tokio.block_on(guard(&codex));
+        tokio.block_on(async { guard.send("go").await.unwrap() });
+        eventually(|| tokio.block_on(async { guard.pending_calls().await.unwrap().len() == 1 }));
+        assert!(futures_util::FutureExt::now_or_never(guard.serve()).is_none());
+        eventually(|| codex.runtime().answers().len() == 1);
+        assert_eq!(codex.runtime().answers()[0].1.to_text(), "hello");
+        drop(guard);
+        tokio.block_on(codex.shutdown().into_future());
+    }
+
+    #[test]
     fn nobody_waits_for_a_call_whose_tokio_runtime_is_gone() {
         let gate = Gate::new();
         let codex = Faulty::client(Embedded::scripted([Step::call("stop_here", json!({}))]));

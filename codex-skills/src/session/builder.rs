@@ -137,6 +137,8 @@ macro_rules! dispatch_options {
 ///
 /// # Cancel safety
 /// When the future is dropped, a session that was or is being created is deleted in the background.
+/// When the tokio runtime goes down meanwhile, a thread waits for the creation for 30 seconds, to delete the
+/// session; one that a runtime tells of later is left behind.
 #[must_use = "await it to create the session"]
 pub struct CreateSession<'a> {
     source: Source<'a>,
@@ -191,6 +193,8 @@ impl<'a> IntoFuture for CreateSession<'a> {
 ///
 /// # Cancel safety
 /// When the future is dropped, a session that was or is being created is deleted in the background.
+/// When the tokio runtime goes down meanwhile, a thread waits for the creation for 30 seconds, to delete the
+/// session; one that a runtime tells of later is left behind.
 #[must_use = "await it to open the session"]
 pub struct OpenLifecycle<'a> {
     source: Source<'a>,
