@@ -1693,6 +1693,7 @@ mod reviewed {
         /// Blocks.
         #[codex_skills::skill(timeout = "50ms")]
         async fn block() {
+            tokio::task::yield_now().await;
             std::thread::sleep(std::time::Duration::from_millis(400));
         }
         let codex = codex_skills::Embedded::scripted([codex_skills::embedded::Step::call(
