@@ -363,7 +363,26 @@ fn state_that_nobody_gave_is_missed_before_any_session_exists() {
             state: "Vec<Clock>".to_owned(),
         }]
     );
-    assert!(error.to_string().contains(".state(..)"), "{error}");
+    assert!(error.to_string().contains("`.state(value)`"), "{error}");
+}
+
+#[test]
+fn state_behind_a_trait_is_missed_once_with_the_way_to_give_it() {
+    trait Store: Send + Sync {}
+
+    #[skill]
+    fn copy_between(#[state] from: &dyn Store, #[state] to: &dyn Store) {
+        let _ = (from, to);
+    }
+
+    let error = Draft::new()
+        .register(skills![copy_between])
+        .seal()
+        .unwrap_err();
+
+    assert_eq!(error.problems().len(), 1, "{error}");
+    let way = "`.shared_state::<dyn Store>(Arc::new(..))`";
+    assert!(error.to_string().contains(way), "{error}");
 }
 
 #[test]
@@ -510,11 +529,26 @@ fn skills_that_are_expected_and_not_there_are_missed_with_an_explanation() {
     assert_eq!(
         error.problems(),
         [CatalogProblem::NotLinked {
-            skill: "elsewhere".to_owned()
+            skill: "elsewhere".to_owned(),
+            nearest: None,
         }]
     );
     assert!(
         error.to_string().contains("use that_crate as _;"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_expected_skill_with_a_typing_error_is_told_the_name_that_was_meant() {
+    let error = Draft::new()
+        .register([echo("take_minutes")])
+        .expecting(["take_minute"])
+        .seal()
+        .unwrap_err();
+
+    assert!(
+        error.to_string().contains("did you mean `take_minutes`?"),
         "{error}"
     );
 }

@@ -13,7 +13,7 @@ use crate::skill::Location;
 ///     Ok(_) => Vec::new(),
 ///     Err(error) => error.problems().to_vec(),
 /// };
-/// assert!(matches!(&problems[..], [CatalogProblem::NotLinked { skill }] if skill == "lookup_ticket"));
+/// assert!(matches!(&problems[..], [CatalogProblem::NotLinked { skill, .. }] if skill == "lookup_ticket"));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct CatalogError {
@@ -112,6 +112,8 @@ pub enum CatalogProblem {
     NotLinked {
         /// The name that was expected.
         skill: String,
+        /// The most similar name of a skill that is there, if one is similar.
+        nearest: Option<String>,
     },
     /// A deadline of zero, which no call could meet.
     Timeout {
@@ -132,7 +134,7 @@ impl CatalogProblem {
             | Self::MissingState { skill, .. }
             | Self::Schema { skill, .. }
             | Self::Undocumented { skill, .. }
-            | Self::NotLinked { skill }
+            | Self::NotLinked { skill, .. }
             | Self::Timeout { skill, .. } => skill,
         }
     }
@@ -158,11 +160,24 @@ impl fmt::Display for CatalogProblem {
                 skill,
                 location,
                 state,
-            } => write!(
-                f,
-                "skill `{skill}` ({location}) needs state of type `{state}`: \
-                 give it to the draft with `.state(..)`, or to `lifecycle!` with `state: ..`"
-            ),
+            } => {
+                write!(
+                    f,
+                    "skill `{skill}` ({location}) needs state of type `{state}`: give it to the draft with "
+                )?;
+                if state.starts_with("dyn ") {
+                    write!(
+                        f,
+                        "`.shared_state::<{state}>(Arc::new(..))`, or to `lifecycle!` with \
+                         `shared_state: Arc::new(..) as Arc<{state}>`"
+                    )
+                } else {
+                    f.write_str(
+                        "`.state(value)`, or `.shared_state(arc)` if you hold it in an `Arc`; \
+                         to `lifecycle!` with `state: value` or `shared_state: arc`",
+                    )
+                }
+            }
             Self::Schema {
                 skill,
                 location,
@@ -185,12 +200,18 @@ impl fmt::Display for CatalogProblem {
                 "parameter `{parameter}` of skill `{skill}` ({location}) has no description: \
                  write a doc comment on it, or an item under `# Arguments`"
             ),
-            Self::NotLinked { skill } => write!(
-                f,
-                "no skill `{skill}` was found: a crate that the program never names is not linked, \
-                 so nothing in it is discovered; write `use that_crate as _;`, or name the skill in \
-                 `skills![..]`"
-            ),
+            Self::NotLinked { skill, nearest } => {
+                write!(f, "no skill `{skill}` was found")?;
+                if let Some(nearest) = nearest {
+                    write!(f, ", did you mean `{nearest}`?")?;
+                }
+                write!(
+                    f,
+                    "{} a crate that the program never names is not linked, so nothing in it is \
+                     discovered; write `use that_crate as _;`, or name the skill in `skills![..]`",
+                    if nearest.is_some() { " If not:" } else { ":" }
+                )
+            }
             Self::Timeout { skill, location } => write!(
                 f,
                 "skill `{skill}` ({location}) has a deadline of zero, which no call can meet"

@@ -72,6 +72,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
             .filter(|name| !names.contains(name.as_str()))
             .map(|name| CatalogProblem::NotLinked {
                 skill: name.clone(),
+                nearest: nearest(name, &names),
             }),
     );
     if !problems.is_empty() {
@@ -144,13 +145,29 @@ fn check_state(source: &Source, state: &StateMap, problems: &mut Vec<CatalogProb
     let Source::Static(descriptor) = source else {
         return;
     };
+    let mut missed = HashSet::new();
     for key in descriptor.state.iter().filter(|key| !state.has(key)) {
-        problems.push(CatalogProblem::MissingState {
-            skill: descriptor.name.to_owned(),
-            location: descriptor.location,
-            state: short_type_name((key.name)()),
-        });
+        if missed.insert((key.id)()) {
+            problems.push(CatalogProblem::MissingState {
+                skill: descriptor.name.to_owned(),
+                location: descriptor.location,
+                state: short_type_name((key.name)()),
+            });
+        }
     }
+}
+
+/// The name that was probably meant, of the skills of the draft and of all that are linked.
+fn nearest(name: &str, drafted: &HashSet<&str>) -> Option<String> {
+    inventory::iter::<&'static SkillDescriptor>
+        .into_iter()
+        .map(|descriptor| descriptor.name)
+        .chain(drafted.iter().copied())
+        .filter(|known| *known != name)
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, known)| known.to_owned())
 }
 
 fn check_timeout(source: &Source, problems: &mut Vec<CatalogProblem>) {

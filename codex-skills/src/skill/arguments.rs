@@ -20,7 +20,7 @@ use super::returned::{Closed, Nobody, Standard};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a skill",
     label = "needs `serde::Deserialize` and `schemars::JsonSchema`",
-    note = "if the type is yours, add `#[derive(serde::Deserialize, schemars::JsonSchema)]` to it",
+    note = "if the type is yours, add `#[derive(serde::Deserialize, schemars::JsonSchema)]` to it (of schemars 1: `cargo tree -i schemars` shows which one you have)",
     note = "if the program provides the value and not the model, write `#[state]` before the parameter and take a reference"
 )]
 pub trait Argument<Via>: Sized {
