@@ -60,8 +60,8 @@ use proc_macro::TokenStream;
 /// | `output_description = "…"` | what the answer means; otherwise the section `# Returns` |
 /// | `group = "tickets"` | the group for discovery |
 /// | `timeout = "1m30s"` | the deadline of a call, in `ms`, `s`, `m` and `h`; otherwise the session's |
-/// | `inline` | run a function that is not `async` on the spot: for those that neither block nor compute for long |
-/// | `exclusive` | run calls of this skill one at a time |
+/// | `inline` | run a function that is not `async` on the spot: for those that neither block nor compute for long, since no deadline can interrupt them |
+/// | `exclusive` | run calls of this skill one at a time, in the order of their arrival; waiting counts against the deadline |
 /// | `read_only` | a hint that the skill changes nothing |
 /// | `crate = path` | where the library is, unless at `::codex_skills` |
 ///
@@ -93,7 +93,7 @@ use proc_macro::TokenStream;
 ///
 /// # Methods
 ///
-/// On an `impl` block, `#[skill]` takes the options `group`, which counts for all skills in it, and `crate`. The
+/// On an `impl` block (one a type), `#[skill]` takes the options `group`, which counts for all skills in it, and `crate`. The
 /// methods annotated in the block are skills with the value behind `&self` (or `self: Arc<Self>`) as their
 /// state, and the type itself is their name in lists.
 ///

@@ -95,6 +95,9 @@ pub use codex_skills_macros::skill;
 ///
 /// let list = codex_skills::skills![tickets::close];
 /// ```
+///
+/// A function without `#[skill]` is none, and rustc says ``expected type, found function `close` ``: annotate it.
+/// Methods are listed by their type: `skills![Desk]`.
 #[macro_export]
 macro_rules! skills {
     ($($list:tt)*) => { $crate::__private::skills_list!($crate; $($list)*) };
@@ -104,7 +107,7 @@ macro_rules! skills {
 ///
 /// `lifecycle!(codex, options, |run| { … })` is a future. `codex` is a [`Client`], `run` the open
 /// session. `?` works in the block and has the error type [`Error`], unless the block says otherwise:
-/// `|run| -> Result<T, MyError> { … }`. The block may borrow from its surroundings; the future is `Send` if the block is.
+/// `|run| -> Result<T, MyError> { … }`, where `MyError` needs a `From<Error>`. The block may borrow from its surroundings; the future is `Send` if the block is.
 ///
 /// The options are written `name: value`, in any order:
 ///

@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// Sends a request and returns once it is accepted. Nobody answers the calls of its turn until
-    /// somebody serves.
+    /// somebody serves. While a turn is active, a request steers that turn.
     pub fn send(&self, text: impl Into<String>) -> SendText<'_> {
         SendText {
             inner: self.inner.send(text),
@@ -75,6 +75,9 @@ impl Session {
     }
 
     /// Sends a request, answers the calls of the session, and waits for the end of the turn.
+    ///
+    /// While a turn is active, a request steers that turn: two of these at the same time on one session share one
+    /// turn and one reply. Use a session for each conversation.
     pub fn send_and_handle(&self, text: impl Into<String>) -> SendAndHandle<'_> {
         SendAndHandle {
             inner: self.inner.send_and_handle(text),

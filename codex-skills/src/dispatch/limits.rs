@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// The bounds of dispatching, for a client or a single session.
 ///
+/// Answers are remembered to be sent again, so at worst a session holds `settled_calls` × `output_bytes`
+/// bytes of them. Lower these two for sessions with large answers.
+///
 /// ```
 /// use std::time::Duration;
 /// use codex_skills::Limits;

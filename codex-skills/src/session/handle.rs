@@ -78,12 +78,17 @@ impl Session {
 
     /// Sends a request and returns once it is accepted; await what it returns. Nobody answers the
     /// calls of its turn until somebody serves.
+    ///
+    /// While a turn is active, a request steers that turn instead of starting one, as in codex.
     pub fn send(&self, text: impl Into<String>) -> SendText<'_> {
         SendText::new(self.core(), text.into())
     }
 
     /// Sends a request, answers the calls of the session, and waits for the end of the turn; await what
     /// it returns. Without a [`timeout`](SendAndHandle::timeout) it waits as long as the turn takes.
+    ///
+    /// While a turn is active, a request steers that turn, as in codex: two of these at the same time on one session
+    /// share one turn and one reply. Use a session for each conversation.
     ///
     /// ```
     /// # use codex_skills::{Error, Session};
