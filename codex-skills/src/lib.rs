@@ -40,8 +40,10 @@ pub use dispatch::{
 pub use error::Error;
 #[cfg(feature = "embedded")]
 pub use runtime::embedded::{self, Embedded};
+#[cfg(feature = "manager")]
+pub use runtime::manager::{self, CodexManager};
 pub use runtime::{
-    ApprovalPolicy, Event, FilesystemSandbox, NetworkAccess, Runtime, RuntimeError,
+    ApprovalPolicy, Event, FilesystemSandbox, HttpFailure, NetworkAccess, Runtime, RuntimeError,
     RuntimeErrorKind, TurnStatus,
 };
 pub use session::{

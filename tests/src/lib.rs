@@ -3,4 +3,5 @@
 pub mod faulty;
 pub mod gate;
 pub mod library;
+pub mod manager;
 pub mod skills;

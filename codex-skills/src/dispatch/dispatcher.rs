@@ -206,6 +206,19 @@ impl Dispatcher {
         let record = loop {
             let address = running.address();
             let submission = self.submit(&address, &claimed.record.output).await;
+            if submission.status == SubmissionStatus::TooLarge
+                && claimed.record.outcome != Outcome::TooLarge
+            {
+                let text = format!(
+                    "skill `{}` failed: its answer of {} bytes is more than can be carried; ask for less of it",
+                    shown(&call.tool),
+                    claimed.record.output.content_len()
+                );
+                claimed.record.output = Arc::new(SkillOutput::failure(text.clone()));
+                claimed.record.outcome = Outcome::TooLarge;
+                claimed.record.error = Some(text);
+                continue;
+            }
             let ledger = self.ledger.lock();
             if !running.address().same_address(&address) {
                 // Announced again at another address meanwhile: the answer goes there too.

@@ -238,6 +238,8 @@ pub enum SubmissionStatus {
     NoRequestId,
     /// Far too many calls are open: it was left to wait, to be announced again.
     LeftWaiting,
+    /// The runtime carries no answer of this size, and not even the failure that says so.
+    TooLarge,
     /// The runtime will never take it.
     Refused,
     /// It did not arrive in all attempts.

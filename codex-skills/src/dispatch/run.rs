@@ -46,6 +46,18 @@ impl Finished {
     }
 }
 
+impl Finished {
+    /// The same run with an answer that was too large replaced by one that says so.
+    pub(crate) fn too_large(self, text: String) -> Self {
+        Self {
+            output: SkillOutput::failure(text.clone()),
+            outcome: Outcome::TooLarge,
+            error: Some(text),
+            ..self
+        }
+    }
+}
+
 /// What a handler is run with.
 pub(crate) struct Bounds {
     /// Places for handlers that run at the same time.
@@ -268,18 +280,10 @@ fn conclude(
 /// The same, or a failure that says that the answer is too large.
 pub(super) fn limited(name: &str, finished: Finished, limit: usize) -> Finished {
     match encoded_len(&finished.output, limit) {
-        Some(len) if len > limit => {
-            let text = format!(
-                "skill `{name}` failed: its answer of {len} bytes is over the limit of {limit} bytes; \
+        Some(len) if len > limit => finished.too_large(format!(
+            "skill `{name}` failed: its answer of {len} bytes is over the limit of {limit} bytes; \
                  ask for less of it"
-            );
-            Finished {
-                output: SkillOutput::failure(text.clone()),
-                outcome: Outcome::TooLarge,
-                error: Some(text),
-                ..finished
-            }
-        }
+        )),
         _ => finished,
     }
 }

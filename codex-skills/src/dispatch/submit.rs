@@ -45,6 +45,11 @@ pub(crate) async fn submit(
         let (status, code, error) = match submission {
             Submission::Accepted => (SubmissionStatus::Accepted, None, None),
             Submission::Settled { code } => (SubmissionStatus::Settled, Some(code), None),
+            Submission::TooLarge => (
+                SubmissionStatus::TooLarge,
+                None,
+                Some("the runtime carries no answer of this size".to_owned()),
+            ),
             Submission::Refused { reason } => (SubmissionStatus::Refused, None, Some(reason)),
             Submission::Retry { reason, after } => match delays.next() {
                 Some(delay) => {

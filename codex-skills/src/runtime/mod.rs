@@ -6,6 +6,8 @@
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "manager")]
+pub mod manager;
 
 use std::fmt;
 use std::future::Future;
@@ -256,6 +258,8 @@ pub enum Submission {
         /// When to try, where the runtime said so.
         after: Option<std::time::Duration>,
     },
+    /// The runtime carries no answer of this size.
+    TooLarge,
     /// The runtime will never take it.
     Refused {
         /// Why.
@@ -407,6 +411,57 @@ pub struct RuntimeError {
     operation: &'static str,
     kind: RuntimeErrorKind,
     message: String,
+    http: Option<Arc<HttpFailure>>,
+}
+
+/// An HTTP answer that is none of the 2xx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpFailure {
+    method: String,
+    path: String,
+    status: u16,
+    body: String,
+}
+
+impl HttpFailure {
+    /// An answer of this status to a request.
+    pub fn new(
+        method: impl Into<String>,
+        path: impl Into<String>,
+        status: u16,
+        body: impl Into<String>,
+    ) -> Self {
+        Self {
+            method: method.into(),
+            path: path.into(),
+            status,
+            body: body.into(),
+        }
+    }
+
+    /// The method of the request.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path of the request, without the address of the server.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body, whole.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
 }
 
 /// What a caller can do about a [`RuntimeError`].
@@ -434,7 +489,21 @@ impl RuntimeError {
             operation,
             kind,
             message: message.into(),
+            http: None,
         }
+    }
+
+    /// The same error with the HTTP answer that it comes from.
+    #[must_use]
+    pub fn with_http(mut self, http: Arc<HttpFailure>) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// The HTTP answer that the error comes from, where it comes from one.
+    #[must_use]
+    pub fn http(&self) -> Option<&HttpFailure> {
+        self.http.as_deref()
     }
 
     /// What can be done about it.

@@ -221,7 +221,8 @@ impl SessionCore {
         let waiting = self.inbox().serve();
         let serving = Serving(self);
         for call in waiting {
-            drop(self.dispatch(call, Announced::Event));
+            let announced = announced(&call);
+            drop(self.dispatch(call, announced));
         }
         Ok(serving)
     }
@@ -323,6 +324,15 @@ impl SessionCore {
     }
 }
 
+/// How an event's call became known.
+fn announced(call: &ToolCall) -> Announced {
+    if call.is_listed {
+        Announced::Waiting
+    } else {
+        Announced::Event
+    }
+}
+
 impl EventSink for SessionCore {
     fn deliver(&self, event: Event) {
         let action = self.inbox().on_event(&event);
@@ -338,7 +348,10 @@ impl EventSink for SessionCore {
         match action {
             Action::None => {}
             Action::Dispatch(_) | Action::Refuse(_) if self.leaves_calls() => {}
-            Action::Dispatch(call) => drop(self.dispatch(call, Announced::Event)),
+            Action::Dispatch(call) => {
+                let announced = announced(&call);
+                drop(self.dispatch(call, announced));
+            }
             Action::Refuse(call) => drop(self.dispatch(call, Announced::Surplus)),
             Action::CancelTurn(turn_id) => self.dispatcher.cancel_turn(&turn_id),
             Action::CancelCall(call) => self.dispatcher.cancel_call(&call),

@@ -29,6 +29,9 @@ pub struct ToolCall {
     pub tool: Arc<str>,
     /// The arguments as they came.
     pub arguments: Arc<RawValue>,
+    /// Whether the runtime's list of waiting calls has it: then no answer of it has arrived, while an
+    /// announcement may be a repeat of one that was answered.
+    pub is_listed: bool,
 }
 
 impl ToolCall {
@@ -45,6 +48,7 @@ impl ToolCall {
             namespace: None,
             tool,
             arguments,
+            is_listed: false,
         }
     }
 

@@ -182,7 +182,7 @@ fn a_kept_session_stays() {
             })
             .unwrap(),
     );
-    let mut dropped = codex.lifecycle(register).wait().unwrap();
+    let dropped = codex.lifecycle(register).wait().unwrap();
     dropped.keep_session(true);
     drop(dropped);
     assert_eq!(left(&codex), 3);

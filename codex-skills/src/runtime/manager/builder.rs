@@ -1,0 +1,248 @@
+//! Making a client of codex-manager.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::CodexManager;
+use super::http::Http;
+use super::link::{LinkConfig, LinkState};
+use super::profile::{self, ProfileError, Settings};
+use super::shared::Shared;
+use crate::session::Client;
+
+/// codex-manager's limit of a request's body (contract, More that was measured), less what is around an
+/// answer.
+const ANSWER_BYTES: usize = 1024 * 1024 - 64;
+
+impl CodexManager {
+    /// A client with the settings of a profile in the profile file, overridden by the environment.
+    ///
+    /// The file is `$XDG_CONFIG_HOME/codex-manager/cli/config.json`, by default in `~/.config`; without it
+    /// there is one profile, `local`, at `http://127.0.0.1:3001/api`. The variables are
+    /// `CODEX_MANAGER_API_BASE`, `_API_PREFIX`, `_TIMEOUT_MS`, `_BEARER_TOKEN`, `_RBAC_TOKEN`,
+    /// `_RBAC_ROLE` and `_RBAC_ACTOR`. The `Debug` text of the client shows what came of it.
+    ///
+    /// # Errors
+    /// When the file is malformed, the profile unknown, or a setting no good: naming file and key.
+    pub fn from_profile(name: &str) -> Result<Client<Self>, ProfileError> {
+        Self::builder().profile(name).build()
+    }
+
+    /// A client with the settings of the current profile, overridden by the environment.
+    ///
+    /// # Errors
+    /// As for [`from_profile`](Self::from_profile).
+    pub fn from_env() -> Result<Client<Self>, ProfileError> {
+        Self::builder().build()
+    }
+
+    /// A client with settings of your own, which win over environment and profile.
+    pub fn builder() -> CodexManagerBuilder {
+        CodexManagerBuilder::default()
+    }
+}
+
+/// The settings of a client that was not made yet.
+#[derive(Clone, Debug, Default)]
+#[must_use = "`build` makes the client"]
+pub struct CodexManagerBuilder {
+    profile: Option<String>,
+    profile_path: Option<PathBuf>,
+    base_url: Option<String>,
+    api_prefix: Option<String>,
+    timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    bearer: Option<Secret>,
+    rbac_token: Option<Secret>,
+    rbac_role: Option<String>,
+    rbac_actor: Option<String>,
+    headers: Vec<(String, Secret)>,
+    answer_bytes: Option<usize>,
+    link: LinkConfig,
+    ignore_env: bool,
+}
+
+#[derive(Clone)]
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl CodexManagerBuilder {
+    /// The profile; without one the file's current profile.
+    pub fn profile(mut self, name: impl Into<String>) -> Self {
+        self.profile = Some(name.into());
+        self
+    }
+
+    /// Another profile file.
+    pub fn profile_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.profile_path = Some(path.into());
+        self
+    }
+
+    /// The address, like `http://127.0.0.1:3001`.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// What paths begin with; `/api` unless the server was told otherwise.
+    pub fn api_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.api_prefix = Some(prefix.into());
+        self
+    }
+
+    /// How long a request may take, 30 seconds unless a profile says otherwise.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long connecting may take; 5 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// A bearer token.
+    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+        self.bearer = Some(Secret(token.into()));
+        self
+    }
+
+    /// Token, role and actor for the routes that codex-manager guards by roles.
+    pub fn rbac(
+        mut self,
+        token: impl Into<String>,
+        role: impl Into<String>,
+        actor: impl Into<String>,
+    ) -> Self {
+        self.rbac_token = Some(Secret(token.into()));
+        self.rbac_role = Some(role.into());
+        self.rbac_actor = Some(actor.into());
+        self
+    }
+
+    /// A header for every request and for the stream.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), Secret(value.into())));
+        self
+    }
+
+    /// The server's limit of an answer in bytes, 1 MiB unless it was told otherwise.
+    pub fn answer_limit(mut self, bytes: usize) -> Self {
+        self.answer_bytes = Some(bytes);
+        self
+    }
+
+    /// After how long a silence the stream is asked whether it is there, 15 seconds; after almost three
+    /// times as long it is given up and made anew.
+    pub fn heartbeat(mut self, silence: Duration) -> Self {
+        self.link.heartbeat = silence;
+        self.link.dead_after = silence.saturating_mul(8) / 3;
+        self
+    }
+
+    /// The delays before the stream is made anew: the first one (100 milliseconds), which doubles each
+    /// time, and the longest (10 seconds). They are jittered.
+    pub fn reconnect_delays(mut self, first: Duration, longest: Duration) -> Self {
+        self.link.backoff = first;
+        self.link.max_backoff = longest;
+        self
+    }
+
+    /// How often sessions with an active turn are asked about while the stream is down (1 second), and
+    /// after how long a silence while it is up (10 seconds): a frame may have been lost on the way.
+    pub fn poll_intervals(mut self, down: Duration, silence: Duration) -> Self {
+        self.link.poll = down.max(Duration::from_millis(1));
+        self.link.recheck = silence.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Leaves the environment out.
+    pub fn ignore_env(mut self) -> Self {
+        self.ignore_env = true;
+        self
+    }
+
+    /// Makes the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When a setting is no good: naming file, variable or method.
+    pub fn build(self) -> Result<Client<CodexManager>, ProfileError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let path = self
+            .profile_path
+            .unwrap_or_else(|| profile::default_path(&variable));
+        let mut settings = Settings::of_profile(self.profile.as_deref(), &path)?;
+        if !self.ignore_env {
+            settings = settings.with_env(&variable)?;
+        }
+        if let Some(url) = self.base_url {
+            settings.base_url = profile::base_url(&url, "CodexManagerBuilder::base_url")?;
+        }
+        if let Some(prefix) = self.api_prefix {
+            settings.api_prefix = profile::api_prefix(&prefix);
+        }
+        if let Some(timeout) = self.timeout {
+            settings.timeout = timeout;
+        }
+        let secret = |secret: Option<Secret>| secret.map(|secret| secret.0);
+        settings.bearer = secret(self.bearer).or(settings.bearer);
+        settings.rbac_token = secret(self.rbac_token).or(settings.rbac_token);
+        settings.rbac_role = self.rbac_role.or(settings.rbac_role);
+        settings.rbac_actor = self.rbac_actor.or(settings.rbac_actor);
+        settings.headers.extend(
+            self.headers
+                .into_iter()
+                .map(|(name, value)| (name, value.0)),
+        );
+        warn_off_loopback(&settings);
+        let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(5));
+        let http = Http::new(&settings, connect_timeout)?;
+        Ok(Client::new(CodexManager {
+            shared: Arc::new(Shared {
+                http,
+                settings,
+                link: self.link,
+                connect_timeout,
+                answer_bytes: self.answer_bytes.unwrap_or(ANSWER_BYTES),
+                registry: Mutex::default(),
+                state: watch::Sender::new(LinkState::Connecting),
+                generation: AtomicU64::new(0),
+                unnamed: AtomicU64::new(0),
+                reconnects: AtomicU64::new(0),
+                malformed: AtomicU64::new(0),
+            }),
+            stream: Mutex::default(),
+        }))
+    }
+}
+
+/// Anybody on the way can answer calls, unless something in front of the server asks for a token.
+fn warn_off_loopback(settings: &Settings) {
+    let host = reqwest::Url::parse(&settings.base_url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_default();
+    let host = host.trim_matches(['[', ']']);
+    let loopback = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    if !loopback && settings.bearer.is_none() {
+        tracing::warn!(
+            target: "codex_skills::manager",
+            host,
+            "codex-manager asks nobody who they are: whoever reaches it can answer calls"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! The life of the stream's connection: a pure state machine. Time is passed in, and what is to be done
+//! is handed back.
+
+use std::time::Duration;
+
+/// How the connection is kept.
+#[derive(Clone, Debug)]
+pub(super) struct LinkConfig {
+    /// After so long without a frame, a ping is sent.
+    pub(super) heartbeat: Duration,
+    /// After so long without a frame, the connection is given up: it is half open.
+    pub(super) dead_after: Duration,
+    /// The delay before the first reconnect.
+    pub(super) backoff: Duration,
+    /// The longest delay between two attempts.
+    pub(super) max_backoff: Duration,
+    /// How often sessions with an active turn are asked about while the stream is down.
+    pub(super) poll: Duration,
+    /// After so long without a frame of a session whose turn is active, it is asked about all the same: a
+    /// frame may have been lost.
+    pub(super) recheck: Duration,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(15),
+            dead_after: Duration::from_secs(40),
+            backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(10),
+            poll: Duration::from_secs(1),
+            recheck: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Whether the stream can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkState {
+    /// The first attempt is under way.
+    Connecting,
+    /// Frames come.
+    Up,
+    /// It was lost, or could not be made: polls stand in.
+    Down,
+}
+
+/// What to do when nothing came for a while.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// Look again after this time.
+    Wait(Duration),
+    /// Ask whether the other side is there, and look again after this time.
+    Ping(Duration),
+    /// Nobody is there any more.
+    Dead,
+}
+
+/// The connection as far as time is concerned. Times are since an arbitrary beginning.
+#[derive(Debug)]
+pub(super) struct Link {
+    config: LinkConfig,
+    attempts: u32,
+    heard: Duration,
+    pinged: bool,
+}
+
+impl Link {
+    pub(super) fn new(config: LinkConfig) -> Self {
+        Self {
+            config,
+            attempts: 0,
+            heard: Duration::ZERO,
+            pinged: false,
+        }
+    }
+
+    /// A connection was made.
+    pub(super) fn connected(&mut self, now: Duration) {
+        self.heard = now;
+        self.pinged = false;
+    }
+
+    /// Something came. Only that shows a connection to be good: one that is accepted and dropped again
+    /// keeps backing off.
+    pub(super) fn heard(&mut self, now: Duration) {
+        self.heard = now;
+        self.pinged = false;
+        self.attempts = 0;
+    }
+
+    /// Time passed.
+    pub(super) fn tick(&mut self, now: Duration) -> Idle {
+        let silent = now.saturating_sub(self.heard);
+        if silent >= self.config.dead_after {
+            return Idle::Dead;
+        }
+        let rest = self.config.dead_after - silent;
+        if silent < self.config.heartbeat {
+            return Idle::Wait(self.config.heartbeat - silent);
+        }
+        if self.pinged {
+            return Idle::Wait(rest);
+        }
+        self.pinged = true;
+        Idle::Ping(rest)
+    }
+
+    /// The connection is lost, or was not made: how long to wait before the next attempt. `random` is from
+    /// 0 to 1.
+    pub(super) fn lost(&mut self, random: f64) -> Duration {
+        let doubled = self
+            .config
+            .backoff
+            .saturating_mul(2u32.saturating_pow(self.attempts.min(20)));
+        self.attempts = self.attempts.saturating_add(1);
+        // Half of it fixed, half of it random.
+        doubled
+            .min(self.config.max_backoff)
+            .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn silence_is_asked_about_once_and_then_given_up() {
+        let mut link = Link::new(LinkConfig::default());
+        link.connected(seconds(100));
+        assert_eq!(link.tick(seconds(100)), Idle::Wait(seconds(15)));
+        assert_eq!(link.tick(seconds(115)), Idle::Ping(seconds(25)));
+        assert_eq!(link.tick(seconds(120)), Idle::Wait(seconds(20)));
+        link.heard(seconds(121));
+        assert_eq!(link.tick(seconds(121)), Idle::Wait(seconds(15)));
+        assert_eq!(link.tick(seconds(161)), Idle::Dead);
+    }
+
+    #[test]
+    fn delays_double_to_a_limit_and_begin_anew_once_something_came() {
+        let mut link = Link::new(LinkConfig::default());
+        let delays: Vec<u128> = (0..9).map(|_| link.lost(1.0).as_millis()).collect();
+        assert_eq!(
+            delays,
+            [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]
+        );
+        link.connected(seconds(1));
+        assert_eq!(link.lost(0.0), seconds(5));
+        link.heard(seconds(2));
+        assert_eq!(link.lost(1.0), Duration::from_millis(100));
+    }
+}

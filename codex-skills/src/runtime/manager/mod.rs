@@ -1,0 +1,380 @@
+//! Sessions of a codex-manager: HTTP for what is asked, one WebSocket for what happens.
+
+mod answer;
+mod builder;
+mod catch_up;
+mod http;
+mod link;
+mod profile;
+mod registry;
+mod shared;
+mod stream;
+mod tls;
+mod wire;
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use tokio::task::JoinHandle;
+
+use self::http::{NAME, Request, Response};
+use self::link::LinkState;
+use self::shared::Shared;
+use super::{
+    Accepted, Created, Deletion, EventSink, NewSession, Resumed, Runtime, RuntimeError,
+    RuntimeErrorKind, RuntimeFuture, SendRequest, Submission,
+};
+use crate::skill::{SkillOutput, ToolCall};
+
+pub use self::builder::CodexManagerBuilder;
+pub use self::profile::ProfileError;
+
+/// A codex-manager. Make one with [`from_profile`](Self::from_profile), [`from_env`](Self::from_env) or
+/// [`builder`](Self::builder).
+///
+/// codex-manager asks nobody who they are on its session and tool-call routes: whoever reaches its port
+/// can answer calls. Keep it on loopback, or behind a proxy that asks.
+pub struct CodexManager {
+    shared: Arc<Shared>,
+    stream: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl CodexManager {
+    /// Whether codex-manager and its codex process are there and ready. codex-manager says `ok` also when
+    /// its codex is dead, and never starts it again.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn health(&self) -> Result<Value, RuntimeError> {
+        let response = self
+            .shared
+            .http
+            .call(Request {
+                operation: "ask for its health",
+                method: Method::GET,
+                path: "/health",
+                body: None,
+            })
+            .await?;
+        Ok(response.json())
+    }
+
+    /// A page of the sessions, newest first: `data` and `nextCursor`.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or refuses.
+    pub async fn list_sessions(&self, cursor: Option<&str>) -> Result<Value, RuntimeError> {
+        let path = match cursor {
+            Some(cursor) => {
+                let mut url = reqwest::Url::parse("http://x/sessions").map_err(|error| {
+                    RuntimeError::new(
+                        NAME,
+                        "list the sessions",
+                        RuntimeErrorKind::Refused,
+                        error.to_string(),
+                    )
+                })?;
+                url.query_pairs_mut().append_pair("cursor", cursor);
+                format!("/sessions?{}", url.query().unwrap_or_default())
+            }
+            None => "/sessions".to_owned(),
+        };
+        let response = self
+            .shared
+            .http
+            .call(Request {
+                operation: "list the sessions",
+                method: Method::GET,
+                path: &path,
+                body: None,
+            })
+            .await?;
+        Ok(response.json())
+    }
+
+    /// The address of the API.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        profile::shown(&self.shared.http.url(""))
+    }
+
+    /// How often the stream was lost, or could not be opened.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.shared.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// Sees to it that the stream is kept, on the tokio runtime of the caller.
+    fn keep_stream(&self) {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = stream.as_ref().is_some_and(|task| !task.is_finished());
+        if !runs && let Ok(tokio) = tokio::runtime::Handle::try_current() {
+            *stream = Some(tokio.spawn(stream::keep(self.shared.clone())));
+        }
+    }
+
+    /// Waits until the stream is up, or polls have to do.
+    async fn stream_ready(&self) {
+        self.keep_stream();
+        let mut state = self.shared.state.subscribe();
+        let ready = state.wait_for(|state| *state != LinkState::Connecting);
+        if !matches!(tokio::time::timeout(self.shared.connect_timeout, ready).await, Ok(Ok(state)) if *state == LinkState::Up)
+        {
+            tracing::warn!(target: "codex_skills::manager", "the stream is not up, polling instead");
+        }
+    }
+
+    /// The process that requests go to now, unless that is uncertain.
+    async fn known_generation(&self) -> Option<u64> {
+        if self.shared.state() != LinkState::Up {
+            let process = self.shared.process().await.ok()?;
+            self.shared.now_is(process.id);
+        }
+        Some(self.shared.generation())
+    }
+
+    async fn post(
+        &self,
+        operation: &'static str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Response, RuntimeError> {
+        self.shared
+            .http
+            .call(Request {
+                operation,
+                method: Method::POST,
+                path,
+                body: Some(body.to_string().into_bytes()),
+            })
+            .await
+    }
+
+    async fn create(&self, request: NewSession) -> Result<Created, RuntimeError> {
+        let operation = "create the session";
+        let options = request.options;
+        let mut body = Map::new();
+        let texts = [
+            ("cwd", options.cwd),
+            ("model", options.model),
+            (
+                "approvalPolicy",
+                options.approval_policy.map(|policy| policy.to_string()),
+            ),
+            (
+                "networkAccess",
+                options.network_access.map(|access| access.to_string()),
+            ),
+            (
+                "filesystemSandbox",
+                options
+                    .filesystem_sandbox
+                    .map(|sandbox| sandbox.to_string()),
+            ),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                body.insert(name.to_owned(), text.into());
+            }
+        }
+        if let Some(tools) = request.dynamic_tools {
+            body.insert("dynamicTools".to_owned(), parsed(tools.get(), operation)?);
+        }
+        let response = self.post(operation, "/sessions", &body.into()).await?;
+        let payload = response.json();
+        let session_id = payload
+            .pointer("/session/sessionId")
+            .and_then(Value::as_str)
+            .filter(|id| !id.is_empty());
+        match session_id {
+            Some(id) => Ok(Created::new(id.into(), payload)),
+            None => Err(RuntimeError::new(
+                NAME,
+                operation,
+                RuntimeErrorKind::Unavailable,
+                "the answer has no session.sessionId",
+            )),
+        }
+    }
+
+    async fn send_message(
+        &self,
+        session_id: Arc<str>,
+        request: SendRequest,
+    ) -> Result<Accepted, RuntimeError> {
+        let operation = "send the request";
+        self.stream_ready().await;
+        let before = self.known_generation().await;
+        let mut body = json!({"text": request.text});
+        if let Some(tools) = request.dynamic_tools {
+            body["dynamicTools"] = parsed(tools.get(), operation)?;
+        }
+        let path = format!("/sessions/{session_id}/messages");
+        let payload = self.post(operation, &path, &body).await?.json();
+        let turn_id = payload
+            .get("turnId")
+            .and_then(Value::as_str)
+            .filter(|id| !id.trim().is_empty());
+        let Some(turn_id) = turn_id else {
+            return Err(RuntimeError::new(
+                NAME,
+                operation,
+                RuntimeErrorKind::Unavailable,
+                "the answer has no turnId",
+            ));
+        };
+        let turn_id: Arc<str> = turn_id.into();
+        let after = self.shared.generation();
+        let generation = before.filter(|before| *before == after).unwrap_or(0);
+        self.shared
+            .registry()
+            .began(&session_id, &turn_id, generation);
+        Ok(Accepted::new(turn_id, payload))
+    }
+}
+
+fn parsed(json: &str, operation: &'static str) -> Result<Value, RuntimeError> {
+    serde_json::from_str(json).map_err(|error| {
+        RuntimeError::new(
+            NAME,
+            operation,
+            RuntimeErrorKind::Refused,
+            error.to_string(),
+        )
+    })
+}
+
+impl Runtime for CodexManager {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
+        Box::pin(self.create(request))
+    }
+
+    fn subscribe(&self, session_id: Arc<str>, events: Weak<dyn EventSink>) {
+        self.shared.registry().subscribe(session_id, events);
+        self.keep_stream();
+    }
+
+    fn resume(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Resumed> {
+        Box::pin(async move {
+            let path = format!("/sessions/{session_id}/resume");
+            self.post("resume the session", &path, &json!({})).await?;
+            self.stream_ready().await;
+            self.known_generation().await;
+            self.shared.catch_up_calls(session_id).await;
+            Ok(Resumed::new(None))
+        })
+    }
+
+    fn send(&self, session_id: Arc<str>, request: SendRequest) -> RuntimeFuture<'_, Accepted> {
+        Box::pin(self.send_message(session_id, request))
+    }
+
+    fn interrupt(&self, session_id: Arc<str>, turn_id: Option<Arc<str>>) -> RuntimeFuture<'_, ()> {
+        Box::pin(async move {
+            let path = format!("/sessions/{session_id}/interrupt");
+            let body = match turn_id {
+                Some(turn_id) => json!({"turnId": &*turn_id}),
+                None => json!({}),
+            };
+            self.post("interrupt the turn", &path, &body).await?;
+            Ok(())
+        })
+    }
+
+    fn pending_calls(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>> {
+        Box::pin(async move {
+            let generation = self.shared.generation();
+            let calls = self.shared.waiting(&session_id).await?;
+            Ok(calls
+                .into_iter()
+                .map(|call| {
+                    let mut call =
+                        call.into_call(session_id.clone(), session_id.clone(), generation);
+                    call.is_listed = true;
+                    call
+                })
+                .collect())
+        })
+    }
+
+    fn answer(
+        &self,
+        call: Arc<ToolCall>,
+        output: Arc<SkillOutput>,
+    ) -> RuntimeFuture<'_, Submission> {
+        Box::pin(self.post_answer(call, output))
+    }
+
+    fn detail(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Value> {
+        Box::pin(async move {
+            let path = format!("/sessions/{session_id}");
+            let response = self
+                .shared
+                .http
+                .call(Request {
+                    operation: "read the session",
+                    method: Method::GET,
+                    path: &path,
+                    body: None,
+                })
+                .await?;
+            Ok(response.json())
+        })
+    }
+
+    fn delete_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Deletion> {
+        Box::pin(async move {
+            let path = format!("/sessions/{session_id}");
+            let operation = "delete the session";
+            let response = self
+                .shared
+                .http
+                .send_again(Request {
+                    operation,
+                    method: Method::DELETE,
+                    path: &path,
+                    body: None,
+                })
+                .await?;
+            if !response.status.is_success() && !matches!(response.status.as_u16(), 404 | 410) {
+                return Err(http::failure(operation, &Method::DELETE, &path, &response));
+            }
+            self.shared.registry().forget(&session_id);
+            let payload = response.json();
+            let status = payload.get("status").and_then(Value::as_str).unwrap_or("");
+            Ok(Deletion::new(status, payload.clone()))
+        })
+    }
+
+    fn answer_limit(&self) -> Option<usize> {
+        Some(self.shared.answer_bytes)
+    }
+}
+
+impl Drop for CodexManager {
+    fn drop(&mut self) {
+        let stream = self
+            .stream
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = stream.take() {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for CodexManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodexManager")
+            .field("settings", &self.shared.settings)
+            .field("stream", &self.shared.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,559 @@
+//! Which session a frame belongs to: children to their parents, answers to their calls.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Weak};
+
+use super::wire::{Frame, PendingCall, TurnEnd};
+use crate::runtime::{Event, EventSink};
+use crate::skill::ToolCall;
+
+/// How many ended turns of a session are remembered, so that a late word of one does not revive it.
+const ENDED_TURNS: usize = 64;
+/// How many threads are remembered that were found to be nobody's here.
+const STRANGERS: usize = 4096;
+
+/// Which sessions are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All of them.
+    All,
+    /// Those with an active turn.
+    Active,
+    /// Those with an active turn of which nothing was heard since the last time.
+    Quiet,
+}
+
+/// A turn that has not ended as far as anybody knows, and the codex process that runs it.
+#[derive(Clone, Debug)]
+pub(super) struct ActiveTurn {
+    pub(super) id: Arc<str>,
+    pub(super) generation: u64,
+}
+
+/// Events for one sink, in order.
+pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
+
+/// The sessions that somebody listens to.
+#[derive(Default)]
+pub(super) struct Registry {
+    sessions: HashMap<Arc<str>, Session>,
+    parents: HashMap<Arc<str>, Arc<str>>,
+    strangers: HashSet<Arc<str>>,
+    /// The answers that are under way, by process and request id.
+    answering: HashMap<(u64, String), usize>,
+    /// At how many sessions those are looked for that nobody listens to any more.
+    sweep_at: usize,
+}
+
+struct Session {
+    events: Weak<dyn EventSink>,
+    active: Vec<ActiveTurn>,
+    heard: bool,
+    ended: VecDeque<Arc<str>>,
+    calls: HashMap<String, Arc<ToolCall>>,
+}
+
+impl Registry {
+    pub(super) fn subscribe(&mut self, session_id: Arc<str>, events: Weak<dyn EventSink>) {
+        if self.sessions.len() >= self.sweep_at {
+            self.sessions
+                .retain(|_, session| session.events.strong_count() > 0);
+            let sessions = &self.sessions;
+            self.parents
+                .retain(|_, parent| sessions.contains_key(parent));
+            self.sweep_at = (2 * self.sessions.len()).max(64);
+        }
+        self.strangers.remove(&session_id);
+        self.sessions.insert(
+            session_id,
+            Session {
+                events,
+                heard: true,
+                active: Vec::new(),
+                ended: VecDeque::new(),
+                calls: HashMap::new(),
+            },
+        );
+    }
+
+    pub(super) fn forget(&mut self, session_id: &str) {
+        self.sessions.remove(session_id);
+        self.parents.retain(|_, parent| **parent != *session_id);
+    }
+
+    /// Sessions with their active turns.
+    pub(super) fn live(&mut self, which: Which) -> Vec<(Arc<str>, Vec<ActiveTurn>)> {
+        let mut live: Vec<_> = self
+            .sessions
+            .iter_mut()
+            .filter(|(_, session)| session.events.strong_count() > 0)
+            .filter_map(|(id, session)| {
+                let asked = match which {
+                    Which::All => true,
+                    Which::Active => !session.active.is_empty(),
+                    Which::Quiet => {
+                        !std::mem::take(&mut session.heard) && !session.active.is_empty()
+                    }
+                };
+                asked.then(|| (id.clone(), session.active.clone()))
+            })
+            .collect();
+        // Those that somebody waits for come first.
+        live.sort_by_key(|(_, turns)| turns.is_empty());
+        live
+    }
+
+    /// The children of a session.
+    pub(super) fn children(&self, session_id: &str) -> Vec<Arc<str>> {
+        self.parents
+            .keys()
+            .filter(|child| *self.owner((*child).clone()) == *session_id)
+            .cloned()
+            .collect()
+    }
+
+    /// Whether a thread is a session here, or the child of one.
+    pub(super) fn serves(&self, thread_id: &Arc<str>) -> bool {
+        self.parents.contains_key(thread_id) || self.sessions.contains_key(thread_id)
+    }
+
+    /// A turn began, as the answer to a request says.
+    pub(super) fn began(&mut self, session_id: &str, turn_id: &Arc<str>, generation: u64) {
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            session.begin(turn_id, generation);
+        }
+    }
+
+    /// Whether the turn is known to run.
+    pub(super) fn is_active(&self, session_id: &str, turn_id: &str) -> bool {
+        self.sessions
+            .get(session_id)
+            .is_some_and(|session| session.active.iter().any(|turn| *turn.id == *turn_id))
+    }
+
+    /// Whether a thread's calls may be a session's without anybody knowing yet, because its beginning was
+    /// not heard. Says so once for a thread.
+    pub(super) fn is_unknown(&mut self, thread_id: &Arc<str>) -> bool {
+        if self.serves(thread_id)
+            || self
+                .sessions
+                .values()
+                .all(|session| session.active.is_empty())
+        {
+            return false;
+        }
+        if self.strangers.len() >= STRANGERS {
+            self.strangers.clear();
+        }
+        self.strangers.insert(thread_id.clone())
+    }
+
+    /// Nobody could say whose thread it is.
+    pub(super) fn ask_again(&mut self, thread_id: &Arc<str>) {
+        self.strangers.remove(thread_id);
+    }
+
+    /// An answer is sent.
+    pub(super) fn begin_answer(&mut self, call: &ToolCall) {
+        *self.answering.entry(address(call)).or_default() += 1;
+    }
+
+    /// It arrived or did not.
+    pub(super) fn end_answer(&mut self, call: &ToolCall) {
+        if let Entry::Occupied(mut answers) = self.answering.entry(address(call)) {
+            *answers.get_mut() -= 1;
+            if *answers.get() == 0 {
+                answers.remove();
+            }
+        }
+    }
+
+    /// A call was answered, or needs no answer.
+    pub(super) fn answered(&mut self, call: &ToolCall) {
+        if let (Some(session), Some(request_id)) =
+            (self.sessions.get_mut(&call.session_id), &call.request_id)
+        {
+            let request_id = request_id.to_string();
+            if session
+                .calls
+                .get(&request_id)
+                .is_some_and(|known| known.same_address(call))
+            {
+                session.calls.remove(&request_id);
+            }
+        }
+    }
+
+    /// Another codex process runs: the calls of the ones before are gone.
+    pub(super) fn restarted(&mut self, generation: u64) -> Vec<Delivery> {
+        let sessions = self.sessions.values_mut();
+        sessions
+            .filter_map(|session| {
+                let mut gone = Vec::new();
+                session.calls.retain(|_, call| {
+                    let stays = call.generation == generation;
+                    if !stays {
+                        gone.push(Event::CallExpired(call.clone()));
+                    }
+                    stays
+                });
+                session.tell(gone)
+            })
+            .collect()
+    }
+
+    /// Takes a frame, and says whom to tell what. Frames of sessions that nobody here listens to are
+    /// nobody's business.
+    pub(super) fn take(&mut self, frame: Frame, generation: u64) -> Option<Delivery> {
+        match frame {
+            Frame::Ready | Frame::Pong | Frame::Other => None,
+            Frame::Child {
+                parent_id,
+                thread_id,
+            } => {
+                let owner = self.owner(parent_id);
+                if self.sessions.contains_key(&owner) && owner != thread_id {
+                    self.parents.insert(thread_id, owner);
+                }
+                None
+            }
+            Frame::Call {
+                thread_id,
+                call,
+                is_listed,
+            } => self.call(thread_id, call, generation, is_listed),
+            Frame::Resolved {
+                thread_id,
+                request_id,
+            } => {
+                let session = self.session(&thread_id)?;
+                let call = session.calls.remove(&request_id)?;
+                session.tell(vec![Event::CallExpired(call)])
+            }
+            Frame::TurnStarted { thread_id, turn_id } => {
+                let session = self.sessions.get_mut(&thread_id)?;
+                session.heard = true;
+                session.begin(&turn_id, generation);
+                session.tell(vec![Event::TurnStarted { turn_id }])
+            }
+            Frame::Delta {
+                thread_id,
+                turn_id,
+                text,
+            } => {
+                let session = self.sessions.get_mut(&thread_id)?;
+                session.heard = true;
+                session.tell(vec![Event::TextDelta {
+                    turn_id,
+                    delta: text,
+                }])
+            }
+            Frame::Message {
+                thread_id,
+                turn_id,
+                text,
+            } => {
+                let session = self.sessions.get_mut(&thread_id)?;
+                session.heard = true;
+                session.tell(vec![Event::Message { turn_id, text }])
+            }
+            Frame::TurnCompleted { thread_id, end } => self.ended(&thread_id, end),
+            Frame::Deleted { session_id } => {
+                let session = self.sessions.get(&session_id)?;
+                let delivery = session.tell(vec![Event::SessionClosed {
+                    reason: "it was deleted".to_owned(),
+                }]);
+                self.forget(&session_id);
+                delivery
+            }
+        }
+    }
+
+    /// A turn ended: the stream says so, or a poll.
+    pub(super) fn ended(&mut self, thread_id: &Arc<str>, end: TurnEnd) -> Option<Delivery> {
+        let own = self.sessions.contains_key(thread_id);
+        let session = self.session(thread_id)?;
+        let expired: Vec<String> = session
+            .calls
+            .iter()
+            .filter(|(_, call)| call.turn_id.as_ref() == Some(&end.turn_id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut events: Vec<Event> = expired
+            .iter()
+            .filter_map(|id| session.calls.remove(id))
+            .map(Event::CallExpired)
+            .collect();
+        if !session.ended.contains(&end.turn_id) {
+            session.ended.push_back(end.turn_id.clone());
+            if session.ended.len() > ENDED_TURNS {
+                session.ended.pop_front();
+            }
+        }
+        // A child's turn is nobody's turn here; its calls are.
+        if own {
+            session.active.retain(|turn| turn.id != end.turn_id);
+            if let Some(text) = end.reply {
+                events.push(Event::Message {
+                    turn_id: end.turn_id.clone(),
+                    text,
+                });
+            }
+            events.push(Event::TurnCompleted {
+                turn_id: end.turn_id,
+                status: end.status,
+                error: end.error,
+                detail: end.payload,
+            });
+        }
+        session.tell(events)
+    }
+
+    fn call(
+        &mut self,
+        thread_id: Arc<str>,
+        call: PendingCall,
+        generation: u64,
+        is_listed: bool,
+    ) -> Option<Delivery> {
+        let owner = self.owner(thread_id.clone());
+        let session = self.sessions.get_mut(&owner)?;
+        session.heard |= !is_listed;
+        let request_id = call.request_id.clone();
+        let mut call = call.into_call(owner, thread_id, generation);
+        call.is_listed = is_listed;
+        let call = Arc::new(call);
+        if let Some(turn_id) = &call.turn_id {
+            // A late word: nobody waits for the answer any more.
+            if session.ended.contains(turn_id) {
+                return None;
+            }
+            if call.thread_id.is_none() {
+                session.begin(turn_id, generation);
+            }
+        }
+        let is_answered = self
+            .answering
+            .contains_key(&(generation, request_id.clone()));
+        session.calls.insert(request_id, call.clone());
+        if is_listed && is_answered {
+            return None;
+        }
+        session.tell(vec![Event::ToolCall(call)])
+    }
+
+    /// The session that serves a thread: its own, or the one whose child it is.
+    fn owner(&self, thread_id: Arc<str>) -> Arc<str> {
+        self.parents.get(&thread_id).cloned().unwrap_or(thread_id)
+    }
+
+    fn session(&mut self, thread_id: &Arc<str>) -> Option<&mut Session> {
+        let owner = self.owner(thread_id.clone());
+        self.sessions.get_mut(&owner)
+    }
+}
+
+fn address(call: &ToolCall) -> (u64, String) {
+    let request_id = call.request_id.as_ref().map(ToString::to_string);
+    (call.generation, request_id.unwrap_or_default())
+}
+
+impl Session {
+    fn begin(&mut self, turn_id: &Arc<str>, generation: u64) {
+        if !self.ended.contains(turn_id) && self.active.iter().all(|turn| turn.id != *turn_id) {
+            self.active.push(ActiveTurn {
+                id: turn_id.clone(),
+                generation,
+            });
+        }
+    }
+
+    fn tell(&self, events: Vec<Event>) -> Option<Delivery> {
+        let sink = self.events.upgrade()?;
+        (!events.is_empty()).then_some((sink, events))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::runtime::TurnStatus;
+
+    #[derive(Default)]
+    struct Sink(Mutex<Vec<Event>>);
+
+    impl EventSink for Sink {
+        fn deliver(&self, event: Event) {
+            if let Ok(mut events) = self.0.lock() {
+                events.push(event);
+            }
+        }
+    }
+
+    /// A registry with one session, and whoever listens to it.
+    fn registry() -> (Registry, Arc<Sink>) {
+        let sink = Arc::new(Sink::default());
+        let events: Arc<dyn EventSink> = sink.clone();
+        let mut registry = Registry::default();
+        registry.subscribe("s".into(), Arc::downgrade(&events));
+        (registry, sink)
+    }
+
+    fn call(thread_id: &str, request_id: &str, is_listed: bool) -> Frame {
+        Frame::Call {
+            thread_id: thread_id.into(),
+            call: PendingCall {
+                request_id: request_id.to_owned(),
+                turn_id: Some("t".into()),
+                call_id: Some(format!("call {request_id}").into()),
+                namespace: None,
+                tool: "tool".into(),
+                arguments: RawValue::NULL.to_owned().into(),
+            },
+            is_listed,
+        }
+    }
+
+    fn end(status: TurnStatus) -> TurnEnd {
+        TurnEnd {
+            turn_id: "t".into(),
+            status,
+            error: None,
+            reply: None,
+            payload: Value::Null,
+        }
+    }
+
+    fn told(delivery: Option<Delivery>) -> Vec<Event> {
+        delivery.map(|(_, events)| events).unwrap_or_default()
+    }
+
+    #[test]
+    fn calls_of_threads_that_nobody_here_has_are_nobodys_business() {
+        let (mut registry, _sink) = registry();
+        assert!(told(registry.take(call("other", "0", false), 1)).is_empty());
+    }
+
+    #[test]
+    fn a_thread_is_asked_about_once_and_only_while_a_turn_may_have_begun_it() {
+        let (mut registry, _sink) = registry();
+        let stranger: Arc<str> = "other".into();
+        assert!(!registry.is_unknown(&stranger), "nothing runs");
+        registry.began("s", &"t".into(), 1);
+        assert!(registry.is_unknown(&stranger));
+        assert!(!registry.is_unknown(&stranger), "it was asked about");
+        assert!(!registry.is_unknown(&"s".into()));
+    }
+
+    #[test]
+    fn calls_of_children_and_their_children_go_to_the_session() {
+        let (mut registry, _sink) = registry();
+        for (parent, child) in [("s", "child"), ("child", "grandchild")] {
+            registry.take(
+                Frame::Child {
+                    parent_id: parent.into(),
+                    thread_id: child.into(),
+                },
+                1,
+            );
+        }
+        let events = told(registry.take(call("grandchild", "0", false), 1));
+        let [Event::ToolCall(call)] = &events[..] else {
+            unreachable!("{events:?}")
+        };
+        assert_eq!(&*call.session_id, "s");
+        assert_eq!(call.thread_id.as_deref(), Some("grandchild"));
+        assert_eq!(registry.children("s").len(), 2);
+    }
+
+    #[test]
+    fn a_late_call_of_an_ended_turn_is_left_out_and_revives_nothing() {
+        let (mut registry, _sink) = registry();
+        registry.began("s", &"t".into(), 1);
+        assert!(!told(registry.ended(&"s".into(), end(TurnStatus::Completed))).is_empty());
+        assert!(told(registry.take(call("s", "0", true), 1)).is_empty());
+        registry.began("s", &"t".into(), 1);
+        assert!(!registry.is_active("s", "t"));
+    }
+
+    #[test]
+    fn the_end_of_a_turn_takes_its_calls_away() {
+        let (mut registry, _sink) = registry();
+        registry.take(call("s", "0", false), 1);
+        let events = told(registry.ended(&"s".into(), end(TurnStatus::Interrupted)));
+        assert!(matches!(
+            events[..],
+            [Event::CallExpired(_), Event::TurnCompleted { .. }]
+        ));
+    }
+
+    #[test]
+    fn a_new_process_takes_away_the_calls_of_the_old_one_and_no_others() {
+        let (mut registry, _sink) = registry();
+        registry.take(call("s", "0", false), 1);
+        registry.take(call("s", "1", false), 2);
+        let deliveries = registry.restarted(2);
+        let events: Vec<Event> = deliveries
+            .into_iter()
+            .flat_map(|(_, events)| events)
+            .collect();
+        let [Event::CallExpired(call)] = &events[..] else {
+            unreachable!("{events:?}")
+        };
+        assert_eq!(call.call_id.as_deref(), Some("call 0"));
+    }
+
+    #[test]
+    fn a_list_says_nothing_of_a_call_whose_answer_is_under_way() {
+        let (mut registry, _sink) = registry();
+        let events = told(registry.take(call("s", "0", false), 1));
+        let [Event::ToolCall(answered)] = &events[..] else {
+            unreachable!("{events:?}")
+        };
+        registry.begin_answer(answered);
+        assert!(told(registry.take(call("s", "0", true), 1)).is_empty());
+        assert!(
+            !told(registry.take(call("s", "0", true), 2)).is_empty(),
+            "another process"
+        );
+        registry.end_answer(answered);
+        assert!(!told(registry.take(call("s", "0", true), 1)).is_empty());
+        assert!(registry.answering.is_empty());
+    }
+
+    #[test]
+    fn only_sessions_of_which_nothing_was_heard_are_quiet() {
+        let (mut registry, _sink) = registry();
+        registry.began("s", &"t".into(), 1);
+        assert!(registry.live(Which::Quiet).is_empty(), "it has just begun");
+        assert_eq!(registry.live(Which::Quiet).len(), 1);
+        registry.take(
+            Frame::TurnStarted {
+                thread_id: "s".into(),
+                turn_id: "t".into(),
+            },
+            1,
+        );
+        assert!(registry.live(Which::Quiet).is_empty());
+        assert_eq!(registry.live(Which::Active).len(), 1);
+    }
+
+    #[test]
+    fn sessions_that_nobody_listens_to_are_forgotten() {
+        let (mut registry, sink) = registry();
+        drop(sink);
+        assert!(registry.live(Which::All).is_empty());
+        let other: Arc<dyn EventSink> = Arc::new(Sink::default());
+        for id in 0..200 {
+            registry.subscribe(format!("{id}").into(), Arc::downgrade(&other));
+        }
+        assert!(!registry.sessions.contains_key("s"));
+        assert_eq!(registry.live(Which::All).len(), 200);
+    }
+}

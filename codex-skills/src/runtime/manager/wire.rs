@@ -1,0 +1,468 @@
+//! What codex-manager writes: frames of its stream and rows of its lists, read in two steps so that one
+//! odd payload costs itself and nothing else.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::runtime::TurnStatus;
+use crate::skill::{RequestId, ToolCall};
+
+/// One frame of the stream, as far as it concerns anybody.
+#[derive(Debug)]
+pub(super) enum Frame {
+    Ready,
+    Pong,
+    Call {
+        thread_id: Arc<str>,
+        call: PendingCall,
+        /// Whether the list of waiting calls has it, rather than the stream.
+        is_listed: bool,
+    },
+    Resolved {
+        thread_id: Arc<str>,
+        request_id: String,
+    },
+    TurnStarted {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+    },
+    Delta {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        text: String,
+    },
+    Message {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        text: String,
+    },
+    TurnCompleted {
+        thread_id: Arc<str>,
+        end: TurnEnd,
+    },
+    Child {
+        parent_id: Arc<str>,
+        thread_id: Arc<str>,
+    },
+    Deleted {
+        session_id: Arc<str>,
+    },
+    /// Nothing that anybody waits for.
+    Other,
+}
+
+/// A call that waits for its answer.
+#[derive(Debug, Clone)]
+pub(super) struct PendingCall {
+    pub(super) request_id: String,
+    pub(super) turn_id: Option<Arc<str>>,
+    pub(super) call_id: Option<Arc<str>>,
+    pub(super) namespace: Option<Arc<str>>,
+    pub(super) tool: Arc<str>,
+    pub(super) arguments: Arc<RawValue>,
+}
+
+impl PendingCall {
+    pub(super) fn into_call(
+        self,
+        session_id: Arc<str>,
+        thread_id: Arc<str>,
+        generation: u64,
+    ) -> ToolCall {
+        let mut call = ToolCall::new(session_id.clone(), self.tool, self.arguments);
+        call.thread_id = (thread_id != session_id).then_some(thread_id);
+        call.turn_id = self.turn_id;
+        call.call_id = self.call_id;
+        call.namespace = self.namespace;
+        call.request_id = Some(RequestId::from(self.request_id.as_str()));
+        call.generation = generation;
+        call
+    }
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone)]
+pub(super) struct TurnEnd {
+    pub(super) turn_id: Arc<str>,
+    pub(super) status: TurnStatus,
+    pub(super) error: Option<String>,
+    pub(super) reply: Option<String>,
+    pub(super) payload: Value,
+}
+
+impl TurnEnd {
+    /// The end of a turn whose process is gone.
+    pub(super) fn lost(turn_id: &Arc<str>, status: TurnStatus, why: &str) -> Self {
+        Self {
+            turn_id: turn_id.clone(),
+            status,
+            error: Some(why.to_owned()),
+            reply: None,
+            payload: Value::Null,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: std::borrow::Cow<'a, str>,
+    #[serde(rename = "threadId", default)]
+    thread_id: Option<Arc<str>>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Payload<T> {
+    params: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow)]
+    request_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    params: CallParams<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CallParams<'a> {
+    turn_id: Option<Arc<str>>,
+    call_id: Option<Arc<str>>,
+    namespace: Option<Arc<str>>,
+    tool: String,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    #[serde(borrow)]
+    request_id: &'a RawValue,
+    turn_id: Option<Arc<str>>,
+    call_id: Option<Arc<str>>,
+    tool: String,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+    #[serde(default)]
+    details: Option<Details>,
+}
+
+#[derive(Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    namespace: Option<Arc<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TurnParams {
+    turn: Turn,
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    id: Arc<str>,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    error: Value,
+    #[serde(default)]
+    items: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemParams {
+    turn_id: Arc<str>,
+    item: Item,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DeltaParams {
+    turn_id: Arc<str>,
+    delta: String,
+}
+
+#[derive(Deserialize)]
+struct ThreadParams {
+    thread: Thread,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Thread {
+    id: Arc<str>,
+    #[serde(default)]
+    parent_thread_id: Option<Arc<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resolved<'a> {
+    #[serde(borrow)]
+    request_id: &'a RawValue,
+}
+
+/// Reads one frame.
+pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
+    let envelope: Envelope<'_> = serde_json::from_str(text)?;
+    let payload = envelope.payload.map_or("null", RawValue::get);
+    let Some(thread_id) = envelope.thread_id else {
+        return Ok(match &*envelope.kind {
+            "ready" => Frame::Ready,
+            "pong" => Frame::Pong,
+            _ => Frame::Other,
+        });
+    };
+    Ok(match &*envelope.kind {
+        "ready" => Frame::Ready,
+        "app_server.request.item.tool.call" => {
+            let request: Request<'_> = serde_json::from_str(payload)?;
+            let params = request.params;
+            match call(
+                request.request_id,
+                params.turn_id,
+                params.call_id,
+                params.namespace,
+                &params.tool,
+                params.arguments,
+            ) {
+                Some(call) => Frame::Call {
+                    thread_id,
+                    call,
+                    is_listed: false,
+                },
+                None => Frame::Other,
+            }
+        }
+        "tool_call_requested" => match row(payload)? {
+            Some(call) => Frame::Call {
+                thread_id,
+                call,
+                is_listed: false,
+            },
+            None => Frame::Other,
+        },
+        "tool_call_resolved" => {
+            let resolved: Resolved<'_> = serde_json::from_str(payload)?;
+            Frame::Resolved {
+                thread_id,
+                request_id: bare(resolved.request_id),
+            }
+        }
+        "app_server.turn.started" => {
+            let payload: Payload<TurnParams> = serde_json::from_str(payload)?;
+            Frame::TurnStarted {
+                thread_id,
+                turn_id: payload.params.turn.id,
+            }
+        }
+        "app_server.item.agent_message.delta" => {
+            let payload: Payload<DeltaParams> = serde_json::from_str(payload)?;
+            Frame::Delta {
+                thread_id,
+                turn_id: payload.params.turn_id,
+                text: payload.params.delta,
+            }
+        }
+        "app_server.item.completed" => {
+            let payload: Payload<ItemParams> = serde_json::from_str(payload)?;
+            match (payload.params.item.kind.as_str(), payload.params.item.text) {
+                ("agentMessage", Some(text)) => Frame::Message {
+                    thread_id,
+                    turn_id: payload.params.turn_id,
+                    text,
+                },
+                _ => Frame::Other,
+            }
+        }
+        "app_server.turn.completed" => {
+            let whole: Value = serde_json::from_str(payload)?;
+            let payload: Payload<TurnParams> = serde_json::from_str(payload)?;
+            Frame::TurnCompleted {
+                thread_id,
+                end: turn_end(payload.params.turn, whole),
+            }
+        }
+        "app_server.thread.started" => {
+            let payload: Payload<ThreadParams> = serde_json::from_str(payload)?;
+            let thread = payload.params.thread;
+            match thread.parent_thread_id {
+                Some(parent_id) => Frame::Child {
+                    parent_id,
+                    thread_id: thread.id,
+                },
+                None => Frame::Other,
+            }
+        }
+        "session_deleted" => Frame::Deleted {
+            session_id: thread_id,
+        },
+        _ => Frame::Other,
+    })
+}
+
+/// The calls of a list; rows that cannot be read are left out and counted.
+pub(super) fn pending_calls(body: &str) -> Result<(Vec<PendingCall>, usize), String> {
+    #[derive(Deserialize)]
+    struct List<'a> {
+        #[serde(borrow, default)]
+        data: Option<Vec<&'a RawValue>>,
+        #[serde(default)]
+        status: Option<String>,
+        #[serde(default)]
+        code: Option<String>,
+    }
+    let list: List<'_> = serde_json::from_str(body)
+        .map_err(|error| format!("the list of tool calls is not what was expected: {error}"))?;
+    let Some(rows) = list.data else {
+        return match (list.status.as_deref(), list.code.as_deref()) {
+            (Some("deleted"), _) | (Some("error"), Some("system_session")) => Ok((Vec::new(), 0)),
+            _ => Err("the list of tool calls has no `data`".to_owned()),
+        };
+    };
+    let mut unread = 0;
+    let mut calls = Vec::with_capacity(rows.len());
+    for raw in rows {
+        match row(raw.get()) {
+            Ok(Some(call)) => calls.push(call),
+            Ok(None) => {}
+            Err(_) => unread += 1,
+        }
+    }
+    Ok((calls, unread))
+}
+
+/// A turn of a session's detail, and the last reply in it.
+pub(super) fn turn_of_detail(detail: &Value, turn_id: &str) -> Option<TurnEnd> {
+    let turn = detail
+        .pointer("/thread/turns")?
+        .as_array()?
+        .iter()
+        .find(|turn| turn.get("id").and_then(Value::as_str) == Some(turn_id))?;
+    let reply = detail
+        .get("transcript")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .rev()
+        .filter(|entry| {
+            let is = |key: &str, text: &str| entry.get(key).and_then(Value::as_str) == Some(text);
+            is("turnId", turn_id) && is("role", "assistant") && is("status", "complete")
+        })
+        .filter_map(|entry| entry.get("content").and_then(Value::as_str))
+        .find(|text| !text.trim().is_empty())
+        .map(str::to_owned);
+    Some(TurnEnd {
+        turn_id: turn_id.into(),
+        status: turn
+            .get("status")
+            .and_then(Value::as_str)
+            .unwrap_or("inProgress")
+            .into(),
+        error: error_text(turn.get("error").unwrap_or(&Value::Null)),
+        reply,
+        payload: detail.clone(),
+    })
+}
+
+/// The threads that the turns of a session began: its sub-agents.
+pub(super) fn children_of_detail(detail: &Value) -> Vec<Arc<str>> {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let turns = list(detail.pointer("/thread/turns"));
+    let items = turns.iter().flat_map(|turn| list(turn.get("items")));
+    let ids = items.flat_map(|item| {
+        let mut ids = list(item.get("receiverThreadIds"));
+        ids.extend(item.get("agentThreadId").cloned());
+        ids
+    });
+    ids.filter_map(|id| id.as_str().map(Arc::from)).collect()
+}
+
+fn turn_end(turn: Turn, payload: Value) -> TurnEnd {
+    let reply = turn
+        .items
+        .iter()
+        .rev()
+        .filter(|item| item.get("type").and_then(Value::as_str) == Some("agentMessage"))
+        .filter_map(|item| item.get("text").and_then(Value::as_str))
+        .find(|text| !text.trim().is_empty())
+        .map(str::to_owned);
+    TurnEnd {
+        turn_id: turn.id,
+        status: turn.status.as_str().into(),
+        error: error_text(&turn.error),
+        reply,
+        payload,
+    }
+}
+
+fn error_text(error: &Value) -> Option<String> {
+    match error {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(
+            other
+                .get("message")
+                .and_then(Value::as_str)
+                .map_or_else(|| other.to_string(), str::to_owned),
+        ),
+    }
+}
+
+fn row(text: &str) -> Result<Option<PendingCall>, serde_json::Error> {
+    let row: Row<'_> = serde_json::from_str(text)?;
+    Ok(call(
+        Some(row.request_id),
+        row.turn_id,
+        row.call_id,
+        row.details.unwrap_or_default().namespace,
+        &row.tool,
+        row.arguments,
+    ))
+}
+
+fn call(
+    request_id: Option<&RawValue>,
+    turn_id: Option<Arc<str>>,
+    call_id: Option<Arc<str>>,
+    namespace: Option<Arc<str>>,
+    tool: &str,
+    arguments: Option<&RawValue>,
+) -> Option<PendingCall> {
+    let present = |id: Option<Arc<str>>| id.filter(|id| !id.trim().is_empty());
+    let tool = tool.trim();
+    if tool.is_empty() {
+        return None;
+    }
+    Some(PendingCall {
+        request_id: bare(request_id?),
+        turn_id: present(turn_id),
+        call_id: present(call_id),
+        namespace: present(namespace),
+        tool: tool.into(),
+        arguments: arguments.unwrap_or(RawValue::NULL).to_owned().into(),
+    })
+}
+
+/// An id as text, whether it came as a number or as a string.
+fn bare(raw: &RawValue) -> String {
+    serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
+}

@@ -1,0 +1,270 @@
+//! A codex-manager of our own, on loopback, that follows the contract and breaks where a test wants it to.
+//!
+//! A scripted codex is behind it: a request's lines `CALL name {json}` are the calls of its turn, those of
+//! one round at the same time, `THEN` begins another round, and `CHILD name {json}` has a sub-agent call.
+
+mod codex;
+mod faults;
+mod hindrance;
+mod routes;
+mod shapes;
+mod stream;
+mod wire;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use self::codex::State;
+pub use self::codex::{CallLog, Seen};
+pub use self::faults::Fault;
+
+/// How long a test waits for what must happen before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running codex-manager. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Manager {
+    state: Arc<State>,
+    server: SocketAddr,
+    relay: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Manager {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When there is no port for it.
+    pub async fn start() -> io::Result<Self> {
+        let state = Arc::new(State::default());
+        state.lock().pid = 4242;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let server = listener.local_addr()?;
+        let service =
+            routes::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let serve = async move {
+            use axum::serve::ListenerExt as _;
+            let listener = listener.tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
+            let _ = axum::serve(listener, service).await;
+        };
+        let front = TcpListener::bind("127.0.0.1:0").await?;
+        let relay = front.local_addr()?;
+        let wires = state.wires.clone();
+        Ok(Self {
+            tasks: vec![
+                tokio::spawn(serve),
+                tokio::spawn(wire::relay(front, server, wires)),
+            ],
+            state,
+            server,
+            relay,
+        })
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.relay)
+    }
+
+    /// Its address past the relay that cuts connections: for measurements.
+    #[must_use]
+    pub fn direct_url(&self) -> String {
+        format!("http://{}", self.server)
+    }
+
+    /// Switches faults on, drawn from a seed.
+    pub fn set_faults(&self, faults: &[Fault], seed: u64) {
+        self.state.lock().faults.set(faults, seed);
+    }
+
+    /// Has a fault happen for certain, the next so many times.
+    pub fn force(&self, fault: Fault, times: u32) {
+        self.state.lock().faults.force(fault, times);
+    }
+
+    /// How often a fault happened.
+    #[must_use]
+    pub fn happened(&self, fault: Fault) -> u32 {
+        let inner = self.state.lock();
+        inner.faults.happened.get(&fault).copied().unwrap_or(0)
+    }
+
+    /// What `Retry-After` says, in seconds.
+    pub fn set_retry_after(&self, seconds: u64) {
+        self.state.lock().retry_after = Some(seconds);
+    }
+
+    /// For how long before each turn's end reads of its session show `interrupted`.
+    pub fn set_false_interrupted(&self, during: Duration) {
+        self.state.lock().false_interrupted = Some(during);
+    }
+
+    /// Says nothing of this codex method on the stream any more.
+    pub fn silence(&self, method: &'static str) {
+        self.state.lock().quiet.insert(method);
+    }
+
+    /// Starts it anew: connections are reset, calls are gone, request ids begin at 0.
+    pub fn restart(&self) {
+        self.state.restart();
+    }
+
+    /// Its codex dies, and it does not care.
+    pub fn kill_codex(&self) {
+        self.state.kill_codex();
+    }
+
+    /// Resets all connections.
+    pub fn cut_connections(&self) {
+        self.state.wires.cut_all();
+    }
+
+    /// Nothing comes through the connections that are open, and nobody is told.
+    pub fn silence_connections(&self) {
+        self.state.wires.silence_all();
+    }
+
+    /// Whether new connections are reset at once.
+    pub fn refuse_connections(&self, refuse: bool) {
+        self.state.wires.refuse(refuse);
+    }
+
+    /// How many connections were made so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.wires.accepted()
+    }
+
+    /// Makes a session that the manager owns itself.
+    #[must_use]
+    pub fn system_session(&self) -> String {
+        let mut inner = self.state.lock();
+        let id = inner.create(Value::Null, None);
+        if let Some(session) = inner.sessions.get_mut(&id) {
+            session.system = true;
+            session.title = "New chat supervisor".to_owned();
+        }
+        id
+    }
+
+    /// Makes a session as another client would.
+    #[must_use]
+    pub fn foreign_session(&self) -> String {
+        self.state.lock().create(Value::Null, None)
+    }
+
+    /// Starts a turn as another client would; its id.
+    #[must_use]
+    pub fn foreign_turn(&self, session_id: &str, text: &str) -> Option<String> {
+        self.state.send(session_id, text)
+    }
+
+    /// Loses a session, and tells nobody.
+    pub fn forget(&self, session_id: &str) {
+        self.state.lock().sessions.remove(session_id);
+    }
+
+    /// Sends a frame to everybody.
+    pub fn emit(&self, frame: &Value) {
+        self.state.lock().emit(None, frame);
+    }
+
+    /// The calls so far.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallLog> {
+        self.state.lock().calls.clone()
+    }
+
+    /// How many calls wait for an answer.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.state.lock().pending.len()
+    }
+
+    /// The sessions that were not deleted.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<String> {
+        self.state.lock().sessions.keys().cloned().collect()
+    }
+
+    /// Whether no turn of a session is active.
+    #[must_use]
+    pub fn is_idle(&self, session_id: &str) -> bool {
+        let inner = self.state.lock();
+        let session = inner.sessions.get(session_id);
+        session.is_none_or(|session| session.turns.iter().all(|turn| turn.status != "inProgress"))
+    }
+
+    /// The request ids of the calls that wait.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<u64> {
+        self.state.lock().pending.keys().copied().collect()
+    }
+
+    /// What a session was created with.
+    #[must_use]
+    pub fn options(&self, session_id: &str) -> Option<Value> {
+        let inner = self.state.lock();
+        Some(inner.sessions.get(session_id)?.options.clone())
+    }
+
+    /// How many streams are open.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.state.lock().sockets.len()
+    }
+
+    /// The requests that came.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.lock().seen.clone()
+    }
+
+    /// How many requests of a method came for paths with this in them.
+    #[must_use]
+    pub fn count(&self, method: &str, path: &str) -> usize {
+        let inner = self.state.lock();
+        let wanted = |seen: &&Seen| seen.method == method && seen.path.contains(path);
+        inner.seen.iter().filter(wanted).count()
+    }
+
+    /// Waits until something is so.
+    ///
+    /// # Panics
+    /// When it is not so after half a minute.
+    #[allow(clippy::panic, reason = "a test that waits in vain has failed")]
+    pub async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
+        let wait = async {
+            loop {
+                let changed = self.state.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if so(self) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            panic!("waited in vain until {what}: {:?}", self.calls());
+        }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.state.wires.cut_all();
+    }
+}

@@ -1,0 +1,24 @@
+//! Sessions of a codex-manager, over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "manager/support.rs"]
+mod support;
+
+#[path = "manager/answers.rs"]
+mod answers;
+#[path = "manager/contract.rs"]
+mod contract;
+#[path = "manager/errors.rs"]
+mod errors;
+#[path = "manager/restarts.rs"]
+mod restarts;
+#[path = "manager/settings.rs"]
+mod settings;
+#[path = "manager/turns.rs"]
+mod turns;
