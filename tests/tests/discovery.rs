@@ -110,3 +110,13 @@ fn skills_of_another_crate_are_located_there() {
     let location = catalog.get("shout").unwrap().location();
     assert!(location.file.ends_with("library.rs"), "{location}");
 }
+
+#[test]
+fn a_group_that_nobody_is_in_is_a_warning_with_the_groups_there_are() {
+    let catalog = Draft::new().discover_group("libary").seal().unwrap();
+    let [warning] = catalog.warnings() else {
+        panic!("{:?}", catalog.warnings());
+    };
+    assert!(warning.contains("`libary`"), "{warning}");
+    assert!(warning.contains("library"), "{warning}");
+}

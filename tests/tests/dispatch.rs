@@ -1677,8 +1677,11 @@ mod own_loop {
             .await
             .unwrap();
         for tool in ["count", "sync"] {
-            let output = session.dispatch_tool_call(tool, &json!({})).await.unwrap();
-            assert!(!output.is_success());
+            let dispatched = session.dispatch_tool_call(tool, &json!({})).await;
+            assert!(matches!(
+                dispatched,
+                Err(codex_skills::Error::SessionClosed { .. })
+            ));
         }
         assert_eq!(runs.get(), 0);
     }

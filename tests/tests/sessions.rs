@@ -872,3 +872,29 @@ mod closed {
         }
     }
 }
+
+#[tokio::test]
+async fn a_closed_session_says_so_to_whoever_dispatches() {
+    let codex = Embedded::demo();
+    let (_, session) = codex.create_session(|draft| draft).await.unwrap();
+    codex
+        .close_session(session.session_id(), true)
+        .await
+        .unwrap();
+    let dispatched = session.dispatch_tool_call("any", &()).await;
+    assert!(
+        matches!(dispatched, Err(Error::SessionClosed { .. })),
+        "{dispatched:?}"
+    );
+}
+
+#[test]
+fn without_tokio_a_session_is_an_error_and_no_panic() {
+    let codex = Embedded::demo();
+    let opened =
+        futures_util::FutureExt::now_or_never(codex.create_session(|draft| draft).into_future());
+    let Some(Err(error)) = opened else {
+        panic!("nothing is waited for, and nothing created");
+    };
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+}

@@ -54,6 +54,8 @@ pub struct DraftInner {
     pub(super) state: StateMap,
     pub(super) expected: Vec<String>,
     pub(super) documentation_required: bool,
+    /// What is odd already.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The skills of a draft, in the order of registration.
@@ -229,10 +231,20 @@ impl Draft {
         self
     }
 
-    /// Adds the linked skills of one group. The remark on [`discover`](Self::discover) holds.
+    /// Adds the linked skills of one group. An empty group is a [warning](Catalog::warnings) of the catalog. The remark on [`discover`](Self::discover) holds.
     #[must_use = "a draft is returned"]
     pub fn discover_group(mut self, group: &str) -> Self {
-        self.inner.skills.add(linked(|d| d.group == Some(group)));
+        let found = linked(|d| d.group == Some(group));
+        if found.is_empty() {
+            let mut groups: Vec<&str> = linked(|_| true).iter().filter_map(|d| d.group).collect();
+            groups.sort_unstable();
+            groups.dedup();
+            self.inner.warnings.push(format!(
+                "no skill that is linked into the program is in the group `{group}`; the groups are: {}",
+                groups.join(", ")
+            ));
+        }
+        self.inner.skills.add(found);
         self
     }
 

@@ -30,7 +30,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     sources.sort_by(|a, b| (a.name(), location(a)).cmp(&(b.name(), location(b))));
 
     let mut problems = Vec::new();
-    let mut warnings = Vec::new();
+    let mut warnings = draft.warnings;
     let mut skills = Vec::with_capacity(sources.len());
     for source in &sources {
         check_name(source, &mut problems);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::cleanup::Ownership;
@@ -283,6 +284,15 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         return Err(Error::ShuttingDown);
     }
     check(&config.limits)?;
+    let name = shared.runtime.name();
+    let tokio = Handle::try_current().map_err(|_| {
+        RuntimeError::new(
+            name,
+            "create the session",
+            RuntimeErrorKind::Refused,
+            "there is no tokio runtime here: use `#[tokio::main]`, or `codex_skills::blocking`",
+        )
+    })?;
     let (done, opened) = oneshot::channel();
     let token = shared.tasks.token();
     let creating = async move {
@@ -296,12 +306,11 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         // Whoever waited may be gone: then the result is dropped here, which deletes the session.
         let _ = done.send(opened);
     };
-    tokio::spawn(Creating::new(creating));
+    tokio.spawn(Creating::new(creating));
     opened.await.unwrap_or_else(|_| {
         Err(if shared.is_shutting_down() {
             Error::ShuttingDown
         } else {
-            let name = shared.runtime.name();
             let kind = RuntimeErrorKind::Unavailable;
             RuntimeError::new(name, "create the session", kind, "the creation broke down").into()
         })

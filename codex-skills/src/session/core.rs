@@ -254,6 +254,20 @@ impl SessionCore {
         }
     }
 
+    /// Refuses what only an open session can do.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        let closed = self.inbox().closed().map(str::to_owned);
+        closed.map_or(Ok(()), |reason| Err(self.closed_error(reason)))
+    }
+
+    fn closed_error(&self, reason: String) -> Error {
+        Error::SessionClosed {
+            session_id: self.id.to_string(),
+            reason,
+            turn: None,
+        }
+    }
+
     /// Waits until a turn is over, or the session closed. Cancel safe.
     pub(crate) async fn turn_ended(&self, turn_id: &str) -> Result<(), Error> {
         self.until(|inbox| {
@@ -261,13 +275,9 @@ impl SessionCore {
             if over {
                 return Some(Ok(()));
             }
-            inbox.closed().map(|reason| {
-                Err(Error::SessionClosed {
-                    session_id: self.id.to_string(),
-                    reason: reason.to_owned(),
-                    turn: None,
-                })
-            })
+            inbox
+                .closed()
+                .map(|reason| Err(self.closed_error(reason.to_owned())))
         })
         .await
     }

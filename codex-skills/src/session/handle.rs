@@ -203,7 +203,8 @@ impl Session {
     /// Answers all calls that wait, at the same time, and returns their records in order.
     ///
     /// # Errors
-    /// When the session is closed or was opened without its catalog, or the runtime cannot be asked.
+    /// When calls wait and the session is closed or was opened without its catalog, or when the runtime cannot
+    /// be asked. Nothing waits in a session that is gone.
     ///
     /// # Cancel safety
     /// Calls whose handlers run are answered even if the future is dropped.
@@ -222,13 +223,15 @@ impl Session {
     /// ledger and submission.
     ///
     /// # Errors
-    /// When the arguments do not serialize. An unknown skill is an answer, as for the model.
+    /// When the session is closed, or the arguments do not serialize. An unknown skill is an answer, as for
+    /// the model.
     pub async fn dispatch_tool_call(
         &self,
         tool: &str,
         arguments: &(impl serde::Serialize + Sync),
     ) -> Result<SkillOutput, Error> {
         let core = self.core();
+        core.check_open()?;
         let arguments = to_raw_value(arguments)?;
         let call = ToolCall::new(core.id.clone(), tool.into(), arguments.into());
         let cancellation = core.dispatcher().cancellation();
@@ -270,14 +273,7 @@ impl Session {
     ) -> Result<Arc<DispatchRecord>, Error> {
         let core = self.core();
         core.check_catalog()?;
-        let closed = core.inbox().closed().map(str::to_owned);
-        match closed {
-            Some(reason) => Err(Error::SessionClosed {
-                session_id: core.id.to_string(),
-                reason,
-                turn: None,
-            }),
-            None => Ok(core.respond(call, announced).await),
-        }
+        core.check_open()?;
+        Ok(core.respond(call, announced).await)
     }
 }

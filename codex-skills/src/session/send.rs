@@ -43,14 +43,7 @@ impl Request<'_> {
                 "the request is empty: say what to do",
             ));
         }
-        let closed = self.core.inbox().closed().map(str::to_owned);
-        if let Some(reason) = closed {
-            return Err(Error::SessionClosed {
-                session_id: self.core.id.to_string(),
-                reason,
-                turn: None,
-            });
-        }
+        self.core.check_open()?;
         let catalog = self.core.catalog();
         let mut request = SendRequest::new(if self.inject_skills {
             catalog.inject_request(&self.text)
