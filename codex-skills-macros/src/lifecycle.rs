@@ -324,6 +324,11 @@ fn read_block(input: ParseStream<'_>) -> syn::Result<Block> {
     } else {
         None
     };
+    if input.peek(Token![async]) {
+        return Err(input.error(
+            "the block is asynchronous as it is\nhelp: remove `async`: write `|run| { … }`, and end with `Ok(..)`",
+        ));
+    }
     // A body in braces is left to the compiler, whose messages are better.
     let body = if input.peek(syn::token::Brace) {
         input.parse::<TokenTree>()?.into_token_stream()

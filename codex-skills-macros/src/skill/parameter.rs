@@ -286,19 +286,7 @@ fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pas
     {
         return Some((owned, Pass::Borrowed));
     }
-    let elem = [
-        (" :: ", "::"),
-        (":: ", "::"),
-        (" <", "<"),
-        ("< ", "<"),
-        (" >", ">"),
-        (" ,", ","),
-    ]
-    .iter()
-    .fold(
-        reference.elem.to_token_stream().to_string(),
-        |text, (from, to)| text.replace(from, to),
-    );
+    let elem = written(&reference.elem);
     let is_context = elem.rsplit("::").next() == Some("SkillContext");
     let message = match owned(reference) {
         None if is_context => {
@@ -365,7 +353,7 @@ fn state(ty: &Type, diagnostics: &mut Diagnostics) -> Option<Source> {
             shared: true,
         });
     }
-    let elem = ty.to_token_stream();
+    let elem = written(ty);
     match ty {
         Type::Reference(reference) if reference.mutability.is_some() => {
             diagnostics.at(
@@ -419,4 +407,20 @@ pub(crate) fn strip(argument: &mut FnArg) {
         FnArg::Receiver(receiver) => &mut receiver.attrs,
     };
     take_marks(attributes, &mut Diagnostics::default());
+}
+
+/// A type as somebody would write it: tokens alone are printed with a blank between any two.
+fn written(tokens: &impl quote::ToTokens) -> String {
+    [
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+    ]
+    .iter()
+    .fold(tokens.to_token_stream().to_string(), |text, (from, to)| {
+        text.replace(from, to)
+    })
 }

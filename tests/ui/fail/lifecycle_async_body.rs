@@ -1,0 +1,6 @@
+use codex_skills::{Embedded, lifecycle};
+
+fn main() {
+    let codex = Embedded::demo();
+    let _ = lifecycle!(codex, |run| async move { Ok(()) });
+}
