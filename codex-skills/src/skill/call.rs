@@ -103,6 +103,9 @@ pub(crate) enum CallIdentity {
 }
 
 /// The id of a request, kept as the JSON that came so that it is echoed exactly.
+///
+/// `7` and `"7"` are two ids. A runtime whose wire writes one id in both ways announces a call with the same
+/// one each time: else its answer goes to both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(Arc<str>);
 
