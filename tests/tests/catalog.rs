@@ -598,7 +598,7 @@ fn a_catalog_as_codex_takes_it_has_no_warnings() {
 // What codex is told.
 
 #[test]
-fn dynamic_tools_have_exactly_three_members_and_are_sorted_by_name() {
+fn dynamic_tools_have_exactly_four_members_and_are_sorted_by_name() {
     let catalog = Draft::new()
         .register(echo("zebra"))
         .register(skills![lookup])
@@ -608,11 +608,11 @@ fn dynamic_tools_have_exactly_three_members_and_are_sorted_by_name() {
     assert_eq!(
         catalog.dynamic_tools().get(),
         concat!(
-            r#"[{"name":"lookup","description":"Look up a ticket.\n\nBy its id.","inputSchema":{"#,
+            r#"[{"type":"function","name":"lookup","description":"Look up a ticket.\n\nBy its id.","inputSchema":{"#,
             r#""additionalProperties":false,"#,
             r#""properties":{"id":{"description":"Its id.","type":"string"}},"#,
             r#""required":["id"],"type":"object"}},"#,
-            r#"{"name":"zebra","description":"Send a text back.","inputSchema":{"#,
+            r#"{"type":"function","name":"zebra","description":"Send a text back.","inputSchema":{"#,
             r#""additionalProperties":false,"#,
             r#""properties":{"text":{"description":"What to send back.","type":"string"}},"#,
             r#""required":["text"],"type":"object"}}]"#,
@@ -621,9 +621,23 @@ fn dynamic_tools_have_exactly_three_members_and_are_sorted_by_name() {
 }
 
 #[test]
+fn flat_tools_are_the_dynamic_tools_without_their_type() {
+    let catalog = catalog_of(skills![lookup, close]);
+
+    let flat = catalog.flat_tools().unwrap().get();
+    let dynamic = catalog.dynamic_tools().get();
+    assert_eq!(flat, dynamic.replace(r#""type":"function","#, ""));
+    assert_eq!(Catalog::empty().flat_tools().unwrap().get(), "[]");
+}
+
+#[test]
 fn dynamic_tools_are_rendered_once() {
     let catalog = catalog_of(skills![lookup]);
     let again = catalog.clone();
+    assert_eq!(
+        catalog.flat_tools().unwrap().get().as_ptr(),
+        again.flat_tools().unwrap().get().as_ptr()
+    );
 
     let first = catalog.dynamic_tools().get().as_ptr();
     assert_eq!(catalog.dynamic_tools().get().as_ptr(), first);

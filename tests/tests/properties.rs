@@ -118,7 +118,8 @@ proptest! {
         let tools = tools.as_array().unwrap();
         prop_assert_eq!(tools.len(), expected.len());
         for (tool, made) in tools.iter().zip(expected) {
-            prop_assert_eq!(tool.as_object().unwrap().len(), 3);
+            prop_assert_eq!(tool.as_object().unwrap().len(), 4);
+            prop_assert_eq!(&tool["type"], "function");
             prop_assert_eq!(&tool["name"], &made.name);
             prop_assert_eq!(&tool["description"], &made.description);
             prop_assert_eq!(&tool["inputSchema"]["properties"], &json!(made.properties));

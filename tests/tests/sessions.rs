@@ -15,6 +15,7 @@ use codex_skills::{
 use codex_skills_tests::faulty::{Fault, Faulty, Operation};
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::skills::{Counter, asynchronous};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// Say hello.
@@ -62,7 +63,10 @@ mod created {
         assert_eq!(session.list(), ["greet", "part"]);
         let asked = &codex.runtime().created()[0];
         let tools = asked.dynamic_tools.as_ref().unwrap().get();
-        assert_eq!(tools, session.catalog().dynamic_tools().get());
+        let flat = session.catalog().flat_tools();
+        assert_eq!(flat.map(RawValue::get), Some(tools));
+        let fingerprint = session.catalog().fingerprint();
+        assert_eq!(asked.fingerprint.as_deref(), Some(fingerprint));
         let tools: Value = serde_json::from_str(tools).unwrap();
         assert_eq!(tools[0]["name"], "greet");
         assert_eq!(tools[1]["name"], "part");
@@ -499,8 +503,9 @@ mod sent {
         let sent = &codex.runtime().sent()[0];
         assert_eq!(sent.text, session.catalog().inject_request("go"));
         assert!(sent.text.ends_with("\n\nUser request:\ngo"));
-        let tools = sent.dynamic_tools.as_ref().unwrap();
-        assert_eq!(tools.get(), session.catalog().dynamic_tools().get());
+        let tools = sent.dynamic_tools.as_deref().map(RawValue::get);
+        let flat = session.catalog().flat_tools().map(RawValue::get);
+        assert!(tools.is_some() && tools == flat, "{tools:?}");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -114,9 +114,10 @@ pub(super) fn render(
                 .enumerate()
                 .map(|(at, skill)| (skill.name.clone(), at))
                 .collect::<HashMap<_, _>>(),
-            fingerprint: fingerprint(tools.get()),
+            fingerprint: fingerprint(tools.get()).into(),
             instructions: instructions(&skills),
             tools,
+            flat_tools: OnceLock::new(),
             skills,
             warnings,
             state: Arc::new(state),
@@ -299,26 +300,43 @@ fn turnstile(descriptor: &'static SkillDescriptor) -> Arc<Turnstile<()>> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DynamicTool<'a> {
+    /// None in the flat form.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     name: &'a str,
     description: &'a str,
     input_schema: &'a Value,
 }
 
-fn tools(skills: &[Arc<CatalogSkill>]) -> Arc<RawValue> {
-    let tools: Vec<DynamicTool<'_>> = skills
-        .iter()
-        .map(|skill| DynamicTool {
+impl<'a> DynamicTool<'a> {
+    fn of(skill: &'a CatalogSkill, kind: Option<&'static str>) -> Self {
+        Self {
+            kind,
             name: &skill.name,
             description: &skill.description,
             input_schema: &skill.input_schema,
-        })
-        .collect();
+        }
+    }
+}
+
+fn tools(skills: &[Arc<CatalogSkill>]) -> Arc<RawValue> {
+    let function = |skill| DynamicTool::of(skill, Some("function"));
+    raw(skills.iter().map(AsRef::as_ref).map(function).collect())
+}
+
+/// The tools in the older form.
+pub(super) fn flat_tools(skills: &[Arc<CatalogSkill>]) -> Arc<RawValue> {
+    let flat = |skill| DynamicTool::of(skill, None);
+    raw(skills.iter().map(AsRef::as_ref).map(flat).collect())
+}
+
+fn raw(tools: Vec<DynamicTool<'_>>) -> Arc<RawValue> {
     // Strings and JSON values always serialize.
     to_raw_value(&tools).map_or_else(|_| RawValue::NULL.to_owned().into(), Arc::from)
 }
 
-/// A digest of dynamic tools as they are on the wire.
-pub(crate) fn fingerprint(tools: &str) -> String {
+/// A digest of canonical dynamic tools.
+fn fingerprint(tools: &str) -> String {
     let mut text = String::from("sha256:");
     for byte in Sha256::digest(tools) {
         // Writing to a string does not fail.

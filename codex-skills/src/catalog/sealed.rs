@@ -31,8 +31,10 @@ pub(super) struct CatalogInner {
     pub(super) skills: Vec<Arc<CatalogSkill>>,
     pub(super) index: HashMap<Arc<str>, usize>,
     pub(super) tools: Arc<RawValue>,
+    /// Rendered when somebody asks.
+    pub(super) flat_tools: OnceLock<Arc<RawValue>>,
     pub(super) instructions: String,
-    pub(super) fingerprint: String,
+    pub(super) fingerprint: Arc<str>,
     pub(super) warnings: Vec<String>,
     pub(super) state: Arc<StateMap>,
 }
@@ -83,16 +85,34 @@ impl Catalog {
         self.iter().map(CatalogSkill::name).collect()
     }
 
-    /// The dynamic tools that the session is created with: a JSON array of objects with exactly
-    /// `name`, `description` and `inputSchema`, sorted by name. Rendered once, when sealing.
+    /// The dynamic tools that the session is created with, in codex's canonical form: a JSON array of objects
+    /// with exactly `type`, `name`, `description` and `inputSchema`, sorted by name. Rendered once, when
+    /// sealing.
     #[must_use]
     pub fn dynamic_tools(&self) -> &RawValue {
         &self.inner.tools
     }
 
-    /// The tools as a session takes them: none at all for an empty catalog.
+    /// The dynamic tools in the older form, which codex-manager takes: the same without `type`. Rendered once,
+    /// when first asked for.
+    #[must_use]
+    pub fn flat_tools(&self) -> Option<&RawValue> {
+        Some(self.flat())
+    }
+
+    fn flat(&self) -> &Arc<RawValue> {
+        let flat = || super::seal::flat_tools(&self.inner.skills);
+        self.inner.flat_tools.get_or_init(flat)
+    }
+
+    /// The canonical tools as a session takes them: none at all for an empty catalog.
     pub(crate) fn shared_tools(&self) -> Option<Arc<RawValue>> {
         (!self.is_empty()).then(|| self.inner.tools.clone())
+    }
+
+    /// The flat tools as a session takes them: none at all for an empty catalog.
+    pub(crate) fn shared_flat_tools(&self) -> Option<Arc<RawValue>> {
+        (!self.is_empty()).then(|| self.flat().clone())
     }
 
     /// The catalog as text for a prompt. It holds what dynamic tools have no place for: the schema
@@ -115,6 +135,10 @@ impl Catalog {
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.inner.fingerprint
+    }
+
+    pub(crate) fn shared_fingerprint(&self) -> Arc<str> {
+        self.inner.fingerprint.clone()
     }
 
     /// What codex would take but not as it was meant. Also logged when the catalog is sealed.

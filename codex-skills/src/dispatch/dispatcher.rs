@@ -249,7 +249,7 @@ impl Dispatcher {
     }
 
     fn find(&self, call: &ToolCall) -> Option<&Arc<CatalogSkill>> {
-        let top_level = call.namespace.as_deref().is_none_or(str::is_empty);
+        let top_level = call.namespace().is_none();
         top_level.then(|| self.catalog.find(&call.tool)).flatten()
     }
 
@@ -288,9 +288,9 @@ impl Dispatcher {
 
     fn unknown(&self, call: &ToolCall) -> String {
         let tool = shown(&call.tool);
-        let tool = match call.namespace.as_deref() {
-            Some(namespace) if !namespace.is_empty() => format!("{}.{tool}", shown(namespace)),
-            _ => tool,
+        let tool = match call.namespace() {
+            Some(namespace) => format!("{}.{tool}", shown(namespace)),
+            None => tool,
         };
         let names: Vec<&str> = self.catalog.list().into_iter().take(50).collect();
         if names.is_empty() {

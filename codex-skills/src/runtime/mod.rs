@@ -39,6 +39,12 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// What the runtime is called in messages.
     fn name(&self) -> &'static str;
 
+    /// The form in which the runtime takes dynamic tools. With [`ToolFormat::Flat`], the default, a catalog
+    /// with namespaces is refused before the runtime is asked.
+    fn tool_format(&self) -> ToolFormat {
+        ToolFormat::Flat
+    }
+
     /// Creates a session. Nothing happens in it before the first [`send`](Self::send), so its events
     /// may be subscribed to afterwards.
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created>;
@@ -79,12 +85,28 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// How dynamic tools are written (contract §1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ToolFormat {
+    /// `{name, description, inputSchema}` for each tool: what codex-manager takes, and each codex. It has no
+    /// place for namespaces.
+    Flat,
+    /// `{type: "function", ..}` for a tool and `{type: "namespace", name, description, tools: [..]}` around
+    /// those of a namespace: what codex takes since 0.141.
+    Canonical,
+}
+
 /// What a session is created with.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct NewSession {
-    /// The dynamic tools as a JSON array; `None` when the catalog is empty.
+    /// The dynamic tools as a JSON array, in the runtime's [format](Runtime::tool_format); `None` when the
+    /// catalog is empty.
     pub dynamic_tools: Option<Arc<RawValue>>,
+    /// The [fingerprint](crate::Catalog::fingerprint) of the catalog. A runtime that keeps it with the session
+    /// hands it back as [`Resumed::fingerprint`].
+    pub fingerprint: Option<Arc<str>>,
     /// Everything else.
     pub options: SessionOptions,
 }
@@ -189,15 +211,16 @@ impl Created {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Resumed {
-    /// The dynamic tools that the session was created with, where the runtime knows.
-    pub dynamic_tools: Option<Arc<RawValue>>,
+    /// The fingerprint of the catalog that the session was created with, as it was in
+    /// [`NewSession::fingerprint`], where the runtime knows.
+    pub fingerprint: Option<Arc<str>>,
 }
 
 impl Resumed {
     /// What is known about the session's tools.
     #[must_use]
-    pub fn new(dynamic_tools: Option<Arc<RawValue>>) -> Self {
-        Self { dynamic_tools }
+    pub fn new(fingerprint: Option<Arc<str>>) -> Self {
+        Self { fingerprint }
     }
 }
 
@@ -207,7 +230,8 @@ impl Resumed {
 pub struct SendRequest {
     /// The text, with whatever was put before it.
     pub text: String,
-    /// The dynamic tools, to be repeated where the wire has a place for them.
+    /// The dynamic tools, in the runtime's [format](Runtime::tool_format), to be repeated where the wire has a
+    /// place for them.
     pub dynamic_tools: Option<Arc<RawValue>>,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -16,12 +17,12 @@ use super::core::{SendDefaults, SessionCore};
 use super::creating::Creating;
 use super::handle::Session;
 use super::lifecycle::Lifecycle;
-use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft, fingerprint_of};
+use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft};
 use crate::dispatch::Limits;
 use crate::error::Error;
 use crate::runtime::{
-    ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, RuntimeError, RuntimeErrorKind,
-    SessionOptions,
+    ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, Runtime, RuntimeError,
+    RuntimeErrorKind, SessionOptions, ToolFormat,
 };
 
 /// Where the catalog of a new session comes from.
@@ -327,6 +328,14 @@ fn check(limits: &Limits) -> Result<(), Error> {
     Ok(())
 }
 
+/// The tools of a catalog as the runtime takes them.
+pub(super) fn declared(catalog: &Catalog, runtime: &dyn Runtime) -> Option<Arc<RawValue>> {
+    match runtime.tool_format() {
+        ToolFormat::Flat => catalog.shared_flat_tools(),
+        ToolFormat::Canonical => catalog.shared_tools(),
+    }
+}
+
 async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     let Config {
         shared,
@@ -335,7 +344,8 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         send,
     } = config;
     let request = NewSession {
-        dynamic_tools: catalog.shared_tools(),
+        dynamic_tools: declared(&catalog, &*shared.runtime),
+        fingerprint: Some(catalog.shared_fingerprint()),
         options,
     };
     let created = shared.runtime.create_session(request).await?;
@@ -443,10 +453,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         config.send,
     );
     let resumed = config.shared.runtime.resume(session_id.clone()).await?;
-    let created = resumed
-        .dynamic_tools
-        .map(|tools| fingerprint_of(tools.get()).into())
-        .or(created);
+    let created = resumed.fingerprint.or(created);
     if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
         && catalog.fingerprint() != created
     {

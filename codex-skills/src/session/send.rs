@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::builder::declared;
 use super::core::SessionCore;
 use crate::dispatch::DispatchRecord;
 use crate::error::Error;
@@ -51,7 +52,7 @@ impl Request<'_> {
             self.text.clone()
         });
         if self.repeat_tools {
-            request.dynamic_tools = catalog.shared_tools();
+            request.dynamic_tools = declared(catalog, &**self.core.runtime());
         }
         Ok(request)
     }

@@ -23,7 +23,7 @@ pub struct ToolCall {
     pub request_id: Option<RequestId>,
     /// Which connection or process the request id belongs to.
     pub generation: u64,
-    /// The namespace of the tool.
+    /// The namespace of the tool, as it came: an empty one is none, see [`namespace`](Self::namespace).
     pub namespace: Option<Arc<str>>,
     /// The name of the tool.
     pub tool: Arc<str>,
@@ -50,6 +50,19 @@ impl ToolCall {
             arguments,
             is_listed: false,
         }
+    }
+
+    /// The same call of a tool in a namespace.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: Option<Arc<str>>) -> Self {
+        self.namespace = namespace;
+        self
+    }
+
+    /// The namespace of the tool; an empty one is none (contract §1.3).
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref().filter(|name| !name.is_empty())
     }
 
     /// The key that the call has where the wire leaves its turn out.

@@ -270,7 +270,8 @@ async fn the_tools_that_are_declared_are_those_of_the_catalog() -> Result<(), Er
     let (manager, client) = start().await;
     let sealed = catalog(vec![echo(&Counter::default())]);
     let run = client.lifecycle_with(sealed.clone()).await?;
-    let declared: serde_json::Value = serde_json::from_str(sealed.dynamic_tools().get())?;
+    let declared: serde_json::Value =
+        serde_json::from_str(sealed.flat_tools().expect("flat").get())?;
     assert_eq!(
         manager.options(run.session_id()).expect("a session")["dynamicTools"],
         declared

@@ -21,7 +21,7 @@ use self::script::Script;
 use self::session::EmbeddedSession;
 use super::{
     Accepted, Created, Deletion, Event, EventSink, NewSession, Resumed, Runtime, RuntimeError,
-    RuntimeErrorKind, RuntimeFuture, SendRequest, Submission,
+    RuntimeErrorKind, RuntimeFuture, SendRequest, Submission, ToolFormat,
 };
 use crate::skill::{SkillOutput, ToolCall};
 
@@ -132,6 +132,10 @@ impl Runtime for Embedded {
         NAME
     }
 
+    fn tool_format(&self) -> ToolFormat {
+        ToolFormat::Canonical
+    }
+
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
         Box::pin(async move { self.create(&request) })
     }
@@ -149,7 +153,7 @@ impl Runtime for Embedded {
             for call in session.pending_calls() {
                 session.deliver(Event::ToolCall(call));
             }
-            Ok(Resumed::new(session.raw_tools()))
+            Ok(Resumed::new(session.fingerprint()))
         })
     }
 

@@ -32,7 +32,7 @@ pub(super) struct EmbeddedSession {
     model: Arc<dyn AnyModel>,
     request_ids: Arc<AtomicU64>,
     tools: Arc<[ModelTool]>,
-    raw_tools: Option<Arc<RawValue>>,
+    fingerprint: Option<Arc<str>>,
     summary: Value,
     state: Mutex<State>,
 }
@@ -128,7 +128,7 @@ impl EmbeddedSession {
                     input_schema: tool.input_schema,
                 })
                 .collect(),
-            raw_tools: request.dynamic_tools.clone(),
+            fingerprint: request.fingerprint.clone(),
             summary,
             state: Mutex::default(),
         }
@@ -138,10 +138,9 @@ impl EmbeddedSession {
         json!({"session": self.summary, "thread": {"id": &*self.id, "turns": []}})
     }
 
-    pub(super) fn raw_tools(&self) -> Option<Arc<RawValue>> {
-        self.raw_tools
-            .clone()
-            .or_else(|| RawValue::from_string("[]".to_owned()).ok().map(Arc::from))
+    /// The fingerprint of the catalog that it was created with.
+    pub(super) fn fingerprint(&self) -> Option<Arc<str>> {
+        self.fingerprint.clone()
     }
 
     pub(super) fn subscribe(&self, events: Weak<dyn EventSink>) {
