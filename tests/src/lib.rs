@@ -4,4 +4,5 @@ pub mod faulty;
 pub mod gate;
 pub mod library;
 pub mod manager;
+pub mod provider;
 pub mod skills;
