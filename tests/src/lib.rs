@@ -1,5 +1,6 @@
 //! Support for the tests of codex-skills.
 
+pub mod codex;
 pub mod faulty;
 pub mod gate;
 pub mod library;

@@ -1,0 +1,16 @@
+//! The real codex: where it is installed, a home of its own for each test, and the smallest client that there can be.
+
+mod home;
+mod installed;
+mod process;
+mod raw;
+
+use std::time::Duration;
+
+pub use self::home::Home;
+pub use self::installed::{CURRENT, Codex, OLD};
+pub use self::process::{Process, Server};
+pub use self::raw::{RawClient, Refusal, Turn};
+
+/// How long a test waits for what must happen before it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
