@@ -9,6 +9,11 @@ use super::Object;
 /// the request around a schema takes some.
 pub(crate) const MAX_DEPTH: usize = 64;
 
+/// The types of JSON Schema.
+pub(super) const TYPES: [&str; 7] = [
+    "array", "boolean", "integer", "null", "number", "object", "string",
+];
+
 /// Why codex refuses a schema.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("codex refuses its input schema at {path} ({reason}): {remedy}")]
@@ -67,7 +72,6 @@ pub(crate) fn check_depth(schema: &Value) -> Result<(), String> {
 pub(crate) fn check(schema: &Value) -> Result<(), Refusal> {
     let root = Path::default();
     match schema {
-        Value::Null => Ok(()),
         Value::Object(members) if is_null_type(members) => Err(Refusal {
             path: root,
             reason: "tool input schema must not be a singleton null type".to_owned(),
@@ -99,6 +103,16 @@ fn check_node(schema: &Value, path: &Path) -> Result<(), Refusal> {
         }
         let here = path.join(keyword);
         match keyword.as_str() {
+            "type" if is_composed(members) => check_type(value, &here)?,
+            "$ref" if !value.is_string() => {
+                return Err(wrong(value, "a string", &here, "write a reference"));
+            }
+            "minItems" if !value.is_u64() => {
+                return Err(wrong(value, "usize", &here, "write a number"));
+            }
+            "encrypted" if !value.is_boolean() => {
+                return Err(wrong(value, "a boolean", &here, "write `true` or `false`"));
+            }
             "description" if !value.is_string() => {
                 return Err(wrong(value, "a string", &here, "write text"));
             }
@@ -137,6 +151,30 @@ fn check_node(schema: &Value, path: &Path) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Whether a schema is made of others. Only there codex reads the type as it is written.
+fn is_composed(members: &Object) -> bool {
+    ["$ref", "allOf", "anyOf", "oneOf"]
+        .iter()
+        .any(|keyword| members.get(*keyword).is_some_and(|value| !value.is_null()))
+}
+
+/// Codex drops unknown names from a list of types, as long as one is left.
+fn check_type(value: &Value, path: &Path) -> Result<(), Refusal> {
+    let is_known = |name: &Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
+    let known = match value {
+        Value::Array(names) => names.is_empty() || names.iter().any(is_known),
+        name => is_known(name),
+    };
+    if known {
+        return Ok(());
+    }
+    Err(Refusal {
+        path: path.clone(),
+        reason: "data did not match any variant of untagged enum JsonSchemaType".to_owned(),
+        remedy: "name a type of JSON Schema",
+    })
 }
 
 fn check_members(members: &Object, path: &Path) -> Result<(), Refusal> {
@@ -188,6 +226,7 @@ mod tests {
         for (schema, path, reason) in [
             (json!({"type": "null"}), "the root", "singleton null type"),
             (json!({"type": ["null"]}), "the root", "singleton null type"),
+            (json!(null), "the root", "invalid type: null"),
             (json!([]), "the root", "invalid type: sequence"),
             (json!(5), "the root", "invalid type: integer `5`"),
             (json!(1.5), "the root", "invalid type: floating point `1.5`"),
@@ -208,6 +247,24 @@ mod tests {
                 json!({"description": 1}),
                 "`description`",
                 "expected a string",
+            ),
+            (json!({"$ref": 1}), "`$ref`", "expected a string"),
+            (json!({"minItems": -1}), "`minItems`", "expected usize"),
+            (json!({"minItems": 1.0}), "`minItems`", "expected usize"),
+            (
+                json!({"encrypted": "true"}),
+                "`encrypted`",
+                "expected a boolean",
+            ),
+            (
+                json!({"type": "odd", "anyOf": [{}]}),
+                "`type`",
+                "enum JsonSchemaType",
+            ),
+            (
+                json!({"type": ["odd"], "$ref": "#"}),
+                "`type`",
+                "enum JsonSchemaType",
             ),
             (json!({"enum": "a"}), "`enum`", "expected a sequence"),
             (json!({"items": [{}]}), "`items`", "invalid type: sequence"),
@@ -239,13 +296,15 @@ mod tests {
     #[test]
     fn what_codex_rewrites_passes() {
         for schema in [
-            json!(null),
             json!(true),
             json!(false),
             json!({}),
             json!({"type": "string"}),
             json!({"type": "nonsense"}),
             json!({"type": ["object", "null"]}),
+            json!({"type": ["nonsense", "string"], "anyOf": [{}]}),
+            json!({"type": [], "allOf": [{}]}),
+            json!({"minItems": 0, "encrypted": false, "$ref": null}),
             json!({"anyOf": [{"type": "null"}, true]}),
             json!({"properties": {"a": true, "description": {"type": "null"}}}),
             json!({"prefixItems": [{"type": "string"}]}),

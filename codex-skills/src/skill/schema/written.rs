@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::refused::{self, Path};
-use super::{Object, accepts_anything, variants, words};
+use super::refused::{self, Path, TYPES};
+use super::{Object, accepts_anything, variants};
 use crate::skill::descriptor::ParameterDescriptor;
 
 /// The most places that one warning names, and the most warnings about one schema.
@@ -125,7 +125,7 @@ enum Loss {
     UnknownType(String),
     Boolean,
     DanglingReference(String),
-    LoneDescription,
+    Lone(&'static str),
 }
 
 impl Loss {
@@ -161,8 +161,8 @@ impl Loss {
             Self::DanglingReference(reference) => {
                 format!("`{reference}` (at {at}) leads nowhere: put its target under `$defs`")
             }
-            Self::LoneDescription => format!(
-                "codex drops a `description` that stands alone (at {at}): write the type beside it"
+            Self::Lone(keyword) => format!(
+                "codex drops a `{keyword}` that stands alone (at {at}): write the type beside it"
             ),
         }
     }
@@ -200,8 +200,25 @@ const DROPPED: [&str; 28] = [
     "uniqueItems",
 ];
 
-const TYPES: [&str; 7] = [
-    "array", "boolean", "integer", "null", "number", "object", "string",
+/// Keywords that tell codex a type. Without one and without a type it drops all that a schema says.
+const TELLING: [&str; 17] = [
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "items",
+    "maximum",
+    "minimum",
+    "multipleOf",
+    "oneOf",
+    "prefixItems",
+    "properties",
+    "required",
 ];
 
 struct Losses<'a> {
@@ -284,9 +301,12 @@ impl Losses<'_> {
             let reference = reference.chars().take(64).collect();
             self.note(Loss::DanglingReference(reference), path);
         }
-        let only_words = members.keys().all(|keyword| words::is_annotation(keyword));
-        if only_words && members.contains_key("description") {
-            self.note(Loss::LoneDescription, path);
+        let is_told = types.iter().any(|name| TYPES.contains(name))
+            || TELLING.iter().any(|keyword| members.contains_key(*keyword));
+        for keyword in ["description", "encrypted", "minItems"] {
+            if !is_told && members.contains_key(keyword) {
+                self.note(Loss::Lone(keyword), path);
+            }
         }
     }
 

@@ -123,7 +123,6 @@ fn what_codex_refuses_is_an_error_with_place_and_remedy() {
 #[test]
 fn only_objects_can_be_arguments() {
     for schema in [
-        json!(null),
         json!(true),
         json!({"type": "string"}),
         json!({"type": ["string", "null"]}),
@@ -221,6 +220,10 @@ fn what_codex_drops_or_rewrites_is_a_warning_with_its_place() {
             json!({"description": "Alone."}),
             "codex drops a `description` that stands alone (at `properties.p`): write the type \
              beside it",
+        ),
+        (
+            json!({"minItems": 1, "type": []}),
+            "codex drops a `minItems` that stands alone (at `properties.p`): write the type beside it",
         ),
     ] {
         assert_eq!(warnings(property), [warning]);
