@@ -12,7 +12,7 @@ use crate::options::literal;
 
 mod expand;
 
-const OPTIONS: [&str; 21] = [
+const OPTIONS: [&str; 24] = [
     "skills",
     "catalog",
     "discover",
@@ -24,6 +24,9 @@ const OPTIONS: [&str; 21] = [
     "approval_policy",
     "network_access",
     "filesystem_sandbox",
+    "ephemeral",
+    "config",
+    "on_request",
     "keep_session",
     "inject_skills",
     "repeat_tools",

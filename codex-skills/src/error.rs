@@ -71,6 +71,16 @@ pub enum Error {
         /// What had happened until then.
         turn: Box<TurnIncomplete>,
     },
+    /// The runtime went away while the turn ran: what became of it is not known.
+    #[error("turn {} was lost{}; {}", .turn.turn_id, because(.turn.error.as_deref()), .turn.summary())]
+    TurnLost {
+        /// What had happened until then.
+        turn: Box<TurnIncomplete>,
+    },
+    /// A codex app-server could not be started, or not be reached.
+    #[cfg(feature = "app-server")]
+    #[error(transparent)]
+    AppServer(#[from] crate::runtime::app_server::AppServerError),
     /// The session was closed meanwhile.
     #[error("session {session_id} is closed: {reason}")]
     SessionClosed {
@@ -124,7 +134,8 @@ impl Error {
         match self {
             Self::TurnTimeout { turn, .. }
             | Self::TurnEnded { turn, .. }
-            | Self::NoReply { turn } => Some(turn),
+            | Self::NoReply { turn }
+            | Self::TurnLost { turn } => Some(turn),
             Self::SessionClosed { turn, .. } => turn.as_deref(),
             _ => None,
         }

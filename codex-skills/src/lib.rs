@@ -38,13 +38,16 @@ pub use dispatch::{
     CallError, DispatchRecord, Limits, Outcome, RetryPolicy, SubmissionRecord, SubmissionStatus,
 };
 pub use error::Error;
+#[cfg(feature = "app-server")]
+pub use runtime::app_server::{self, AppServer};
 #[cfg(feature = "embedded")]
 pub use runtime::embedded::{self, Embedded};
 #[cfg(feature = "manager")]
 pub use runtime::manager::{self, CodexManager};
 pub use runtime::{
-    ApprovalPolicy, Event, FilesystemSandbox, HttpFailure, NetworkAccess, Runtime, RuntimeError,
-    RuntimeErrorKind, TurnStatus,
+    ApprovalPolicy, CodexReply, CodexRequest, CodexRequestKind, Event, FilesystemSandbox,
+    HttpFailure, NetworkAccess, RequestHandler, Runtime, RuntimeError, RuntimeErrorKind,
+    TokenUsage, Tokens, TurnStatus,
 };
 pub use session::{
     Bound, CleanupReport, Client, CloseSession, CreateSession, IntoStatuses, Lifecycle,
@@ -117,8 +120,8 @@ macro_rules! skills {
 ///   `register: |draft| …` say which skills the session has; `catalog: sealed` takes a sealed catalog
 ///   instead. `state: value`, `state: [a, b]` and `shared_state: arc` give the state that they need, and
 ///   `require_documentation: true` refuses skills without it.
-/// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `keep_session`,
-///   `inject_skills`, `repeat_tools`, `limits`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
+/// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `ephemeral`, `config`, `on_request`,
+///   `keep_session`, `inject_skills`, `repeat_tools`, `limits`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
 ///   `sync_runtime_on_cleanup` are those of the session's builder.
 /// - `on_close: |report| …` is given the [`CleanupReport`].
 ///

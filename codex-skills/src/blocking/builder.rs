@@ -11,7 +11,7 @@ use super::wait::wait;
 use crate::catalog::Catalog;
 use crate::dispatch::Limits;
 use crate::error::Error;
-use crate::runtime::{ApprovalPolicy, FilesystemSandbox, NetworkAccess};
+use crate::runtime::{ApprovalPolicy, FilesystemSandbox, NetworkAccess, RequestHandler};
 use crate::session::{CleanupReport, ShutdownReport};
 
 /// Options that are those of the builder within.
@@ -39,6 +39,11 @@ macro_rules! session_options {
             network_access(access: NetworkAccess);
             /// What commands of codex may touch. No sandbox covers skills.
             filesystem_sandbox(sandbox: FilesystemSandbox);
+            /// Whether the session is never written to disk. For codex app-server only.
+            ephemeral(ephemeral: bool);
+            /// Settings of codex in the place of those in its `config.toml`, by dotted path. For codex app-server
+            /// only.
+            config(settings: impl IntoIterator<Item = (impl Into<String>, impl Into<Value>)>);
         }
     };
 }
@@ -52,6 +57,9 @@ macro_rules! dispatch_options {
             call_timeout(timeout: Duration);
             /// How many handlers run at the same time; see [`Limits::concurrent_calls`].
             max_concurrent_calls(calls: usize);
+            /// Who answers what codex asks in the session and is no tool call, like approvals. Default: it is
+            /// refused.
+            on_request(handler: RequestHandler);
             /// Whether requests begin with the catalog's instruction text (default: they do).
             inject_skills(inject: bool);
             /// Whether requests repeat the dynamic tools (default: they do).

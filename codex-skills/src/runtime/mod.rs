@@ -4,11 +4,14 @@
 //! It knows nothing of catalogs, handlers or ledgers: a call is announced as often as the wire
 //! announces it, and whoever receives the events makes sure that it runs once.
 
+#[cfg(feature = "app-server")]
+pub mod app_server;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 #[cfg(feature = "manager")]
 pub mod manager;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +21,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::skill::{SkillOutput, ToolCall};
+
+mod requests;
+
+pub use requests::{CodexReply, CodexRequest, CodexRequestKind, ReplyFuture, RequestHandler};
 
 /// A boxed future, as the methods of [`Runtime`] return it.
 pub type RuntimeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeError>> + Send + 'a>>;
@@ -79,6 +86,29 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Deletes a session, its active turn included. A session that is already gone is not an error.
     fn delete_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Deletion>;
 
+    /// Makes a session with the tools and the history of another one. Refused unless the runtime can.
+    fn fork_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Created> {
+        drop(session_id);
+        let refused = RuntimeError::new(
+            self.name(),
+            "fork the session",
+            RuntimeErrorKind::Refused,
+            "it has no forks",
+        );
+        Box::pin(std::future::ready(Err(refused)))
+    }
+
+    /// Has what is asked in a session, and is no tool call, answered by `handler`. Local: asks nobody. Runtimes
+    /// that ask nothing do nothing.
+    fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {
+        let _ = (session_id, handler);
+    }
+
+    /// Ends what the runtime keeps alive: connections and processes. Nothing is asked of it afterwards.
+    fn shutdown(&self) -> RuntimeFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// The largest answer in bytes that the runtime carries, where it has a limit.
     fn answer_limit(&self) -> Option<usize> {
         None
@@ -125,6 +155,10 @@ pub struct SessionOptions {
     pub network_access: Option<NetworkAccess>,
     /// What commands of codex may touch.
     pub filesystem_sandbox: Option<FilesystemSandbox>,
+    /// Whether the session is never written to disk. For codex app-server only.
+    pub ephemeral: Option<bool>,
+    /// Settings of codex in the place of those in its `config.toml`, by dotted path. For codex app-server only.
+    pub config: BTreeMap<String, Value>,
 }
 
 macro_rules! wire_enum {
@@ -329,6 +363,8 @@ pub enum TurnStatus {
     Failed,
     /// Somebody ended it.
     Interrupted,
+    /// The runtime went away while it ran: what became of it is not known.
+    Lost,
     /// A status that this version does not know.
     Other(String),
 }
@@ -342,6 +378,7 @@ impl TurnStatus {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Lost => "lost",
             Self::Other(text) => text,
         }
     }
@@ -362,6 +399,7 @@ impl From<&str> for TurnStatus {
             "completed" | "complete" => Self::Completed,
             "failed" | "error" => Self::Failed,
             "interrupted" | "canceled" | "cancelled" => Self::Interrupted,
+            "lost" => Self::Lost,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -394,6 +432,38 @@ pub enum Event {
         /// The text.
         text: String,
     },
+    /// The model's call of a skill began, as the runtime sees it; also those of sub-agents.
+    ToolStarted {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The model's id of the call.
+        call_id: Arc<str>,
+        /// The namespace of the tool.
+        namespace: Option<Arc<str>>,
+        /// The name of the tool.
+        tool: Arc<str>,
+    },
+    /// The model's call of a skill is complete, as the runtime sees it. That of a call that was cancelled may come
+    /// after the end of its turn.
+    ToolCompleted {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The model's id of the call.
+        call_id: Arc<str>,
+        /// The namespace of the tool.
+        namespace: Option<Arc<str>>,
+        /// The name of the tool.
+        tool: Arc<str>,
+        /// Whether it was answered with a success.
+        success: bool,
+    },
+    /// How many tokens were used, told after each of the model's answers.
+    TokenUsage {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The numbers.
+        usage: TokenUsage,
+    },
     /// A turn ended.
     TurnCompleted {
         /// The turn.
@@ -421,9 +491,50 @@ impl Event {
             Self::TurnStarted { turn_id }
             | Self::TextDelta { turn_id, .. }
             | Self::Message { turn_id, .. }
+            | Self::ToolStarted { turn_id, .. }
+            | Self::ToolCompleted { turn_id, .. }
+            | Self::TokenUsage { turn_id, .. }
             | Self::TurnCompleted { turn_id, .. } => Some(turn_id),
             Self::SessionClosed { .. } => None,
         }
+    }
+}
+
+/// How many tokens were used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenUsage {
+    /// By the whole session.
+    pub session: Tokens,
+    /// By the model's last answer.
+    pub last: Tokens,
+    /// How many tokens the model can have before it.
+    pub context_window: Option<u64>,
+}
+
+/// Numbers of tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// All of them.
+    pub total: u64,
+    /// Those that the model read.
+    pub input: u64,
+    /// Those of `input` that came from a cache.
+    pub cached_input: u64,
+    /// Those that the model wrote.
+    pub output: u64,
+    /// Those of `output` that were thoughts.
+    pub reasoning_output: u64,
+}
+
+impl std::ops::AddAssign for Tokens {
+    fn add_assign(&mut self, more: Self) {
+        self.total = self.total.saturating_add(more.total);
+        self.input = self.input.saturating_add(more.input);
+        self.cached_input = self.cached_input.saturating_add(more.cached_input);
+        self.output = self.output.saturating_add(more.output);
+        self.reasoning_output = self.reasoning_output.saturating_add(more.reasoning_output);
     }
 }
 

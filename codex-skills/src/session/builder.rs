@@ -21,8 +21,8 @@ use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft};
 use crate::dispatch::Limits;
 use crate::error::Error;
 use crate::runtime::{
-    ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, Runtime, RuntimeError,
-    RuntimeErrorKind, SessionOptions, ToolFormat,
+    ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, RequestHandler, Runtime,
+    RuntimeError, RuntimeErrorKind, SessionOptions, ToolFormat,
 };
 
 /// Where the catalog of a new session comes from.
@@ -54,6 +54,7 @@ struct Config {
     options: SessionOptions,
     limits: Limits,
     send: SendDefaults,
+    requests: Option<RequestHandler>,
 }
 
 impl Config {
@@ -63,6 +64,7 @@ impl Config {
             options: SessionOptions::default(),
             limits,
             send: SendDefaults::default(),
+            requests: None,
         }
     }
 }
@@ -98,6 +100,26 @@ macro_rules! session_options {
             self.config.options.filesystem_sandbox = Some(sandbox);
             self
         }
+
+        /// Whether the session is never written to disk: it ends with its codex, and can neither be resumed nor
+        /// deleted. For codex app-server only.
+        pub fn ephemeral(mut self, ephemeral: bool) -> Self {
+            self.config.options.ephemeral = Some(ephemeral);
+            self
+        }
+
+        /// Settings of codex in the place of those in its `config.toml`, by dotted path. For codex app-server
+        /// only.
+        pub fn config(
+            mut self,
+            settings: impl IntoIterator<Item = (impl Into<String>, impl Into<Value>)>,
+        ) -> Self {
+            let settings = settings
+                .into_iter()
+                .map(|(path, value)| (path.into(), value.into()));
+            self.config.options.config.extend(settings);
+            self
+        }
     };
 }
 
@@ -118,6 +140,13 @@ macro_rules! dispatch_options {
         /// How many handlers run at the same time; see [`Limits::concurrent_calls`].
         pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
             self.config.limits.concurrent_calls = calls;
+            self
+        }
+
+        /// Who answers what codex asks in the session and is no tool call, like approvals. Default: it is
+        /// refused.
+        pub fn on_request(mut self, handler: RequestHandler) -> Self {
+            self.config.requests = Some(handler);
             self
         }
 
@@ -342,6 +371,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         options,
         limits,
         send,
+        requests,
     } = config;
     let request = NewSession {
         dynamic_tools: declared(&catalog, &*shared.runtime),
@@ -356,6 +386,9 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         limits,
         send,
     );
+    if let Some(handler) = requests {
+        shared.runtime.set_request_handler(&core.id, handler);
+    }
     shared.set_fingerprint(&core.id, core.catalog().fingerprint());
     Ok(Opened {
         created: created.payload,
@@ -371,6 +404,7 @@ pub struct OpenSession {
     config: Config,
     session_id: Arc<str>,
     catalog: Option<Catalog>,
+    created_with: Option<Arc<str>>,
 }
 
 impl OpenSession {
@@ -379,7 +413,15 @@ impl OpenSession {
             config: Config::new(shared, limits),
             session_id,
             catalog: None,
+            created_with: None,
         }
+    }
+
+    /// The [fingerprint](Catalog::fingerprint) of the catalog that the session was created with, where the
+    /// program knows it better than the runtime. Another catalog is refused.
+    pub fn created_with(mut self, fingerprint: impl AsRef<str>) -> Self {
+        self.created_with = Some(fingerprint.as_ref().into());
+        self
     }
 
     /// The catalog that the session was created with. Another one is refused.
@@ -404,11 +446,33 @@ impl IntoFuture for OpenSession {
     }
 }
 
+/// Makes a session with the tools and the history of another one.
+pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
+    core.check_open()?;
+    let (client, send) = (core.client.clone(), core.send_defaults);
+    let catalog = core.has_catalog().then(|| core.catalog().clone());
+    let limits = core.dispatcher().limits().clone();
+    if client.is_shutting_down() {
+        return Err(Error::ShuttingDown);
+    }
+    let forked = client.runtime.fork_session(core.id.clone()).await?;
+    let fork = SessionCore::subscribe(client.clone(), forked.session_id, catalog, limits, send);
+    match core.created_with() {
+        Some(fingerprint) => {
+            client.set_fingerprint(&fork.id, fingerprint);
+            fork.set_created_with(Some(fingerprint.into()));
+        }
+        None => fork.set_created_with(None),
+    }
+    Ok(Session::of(fork))
+}
+
 async fn attach(open: OpenSession) -> Result<Session, Error> {
     let OpenSession {
         config,
         session_id,
         catalog,
+        created_with,
     } = open;
     let other_catalog = |created: &str, catalog: &Catalog| Error::OtherCatalog {
         session_id: session_id.to_string(),
@@ -438,7 +502,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
     if config.shared.is_shutting_down() {
         return Err(Error::ShuttingDown);
     }
-    let created = config.shared.fingerprint(&session_id);
+    let created = created_with.or_else(|| config.shared.fingerprint(&session_id));
     if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
         && catalog.fingerprint() != created
     {
@@ -452,8 +516,12 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         config.limits,
         config.send,
     );
+    if let Some(handler) = config.requests {
+        let runtime = &config.shared.runtime;
+        runtime.set_request_handler(&session_id, handler);
+    }
     let resumed = config.shared.runtime.resume(session_id.clone()).await?;
-    let created = resumed.fingerprint.or(created);
+    let created = created.or(resumed.fingerprint);
     if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
         && catalog.fingerprint() != created
     {

@@ -18,7 +18,7 @@ use super::core::SessionCore;
 use super::past::Past;
 use crate::catalog::{Catalog, Draft, IntoDraft};
 use crate::dispatch::{Limits, SharedLedger};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, RuntimeError};
 
 /// Opens sessions on a runtime `R`, and closes them. Runtimes make their client themselves
 /// ([`Embedded::demo`](crate::Embedded::demo)). Cheap to clone; clones share the runtime and the sessions,
@@ -174,7 +174,7 @@ impl<R: Runtime> Client<R> {
     /// Ends everything that this client began: no new sessions, no new calls; running handlers get a
     /// grace time (5 seconds unless set) and their answers are submitted; calls that wait in sessions that
     /// stay are answered as cancelled; sessions owned by guards are deleted; what goes on in the background
-    /// is waited for. Await what it returns.
+    /// is waited for; then the runtime is ended, with what it started. Await what it returns.
     ///
     /// A runtime that does not react delays it by some 75 seconds at most, beside the grace time.
     ///
@@ -379,6 +379,8 @@ pub struct ShutdownReport {
     pub kept: usize,
     /// How many handlers were cancelled because they did not finish in time.
     pub cancelled_calls: usize,
+    /// Why the runtime could not be ended in good order, where it could not.
+    pub runtime_error: Option<RuntimeError>,
 }
 
 impl IntoFuture for Shutdown {
@@ -442,5 +444,9 @@ async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport
         tracing::warn!(target: "codex_skills::session", "a shutdown goes on while sessions are still being created or deleted");
     }
     shared.tasks.reopen();
+    report.runtime_error = shared.runtime.shutdown().await.err();
+    if let Some(error) = &report.runtime_error {
+        tracing::warn!(target: "codex_skills::session", %error, "the runtime was not ended in good order");
+    }
     report
 }

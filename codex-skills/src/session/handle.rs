@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
+use super::builder;
 use super::core::SessionCore;
 use super::send::{SendAndHandle, SendText};
 use super::signals::Signals;
@@ -121,6 +122,33 @@ impl Session {
             Ok(_serving) => self.core().closed().await,
             Err(error) => error.to_string(),
         }
+    }
+
+    /// The events of the session from now on, for those who want to watch it while calls are answered by
+    /// somebody else: pieces of text, calls that begin and end, tokens. The same as [`signals`](Self::signals).
+    ///
+    /// ```
+    /// # use codex_skills::{Error, Event, Session};
+    /// async fn show(session: &Session, request: &str) -> Result<(), Error> {
+    ///     let mut events = session.events();
+    ///     let watch = async {
+    ///         while let Some(event) = events.next().await {
+    ///             match event {
+    ///                 Event::TextDelta { delta, .. } => print!("{delta}"),
+    ///                 Event::ToolStarted { tool, .. } => println!("[{tool} …]"),
+    ///                 Event::TurnCompleted { .. } => break,
+    ///                 _ => {}
+    ///             }
+    ///         }
+    ///     };
+    ///     let (turn, ()) = tokio::join!(session.send_and_handle(request), watch);
+    ///     turn?;
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Signals {
+        self.signals()
     }
 
     /// The events of the session from now on, for programs with a loop of their own. Take them before
@@ -252,6 +280,18 @@ impl Session {
             .interrupt(self.core().id.clone(), None)
             .await
             .map_err(Error::from)
+    }
+
+    /// Makes another session with the catalog and the history of this one. It stays until somebody deletes it, by
+    /// [`close_session`](crate::Client::close_session). Codex app-server can do that.
+    ///
+    /// # Errors
+    /// When the session is closed, or the runtime refuses: a session without a turn has no history to fork.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, a fork that was made already stays, and nobody knows of it.
+    pub async fn fork(&self) -> Result<Session, Error> {
+        builder::fork(self.core()).await
     }
 
     /// The session as the runtime sees it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::dispatch::{DispatchRecord, SubmissionStatus};
-use crate::runtime::{Event, TurnStatus};
+use crate::runtime::{Event, TokenUsage, Tokens, TurnStatus};
 use crate::skill::ToolCall;
 
 /// How many turns may be under way, as far as the events tell, before the oldest is given up.
@@ -37,6 +37,7 @@ pub(crate) struct Turn {
     pub(crate) reply: Option<String>,
     pub(crate) records: Vec<Arc<DispatchRecord>>,
     pub(crate) detail: Value,
+    pub(crate) usage: Option<Tokens>,
     /// The how manieth end it was.
     ended: Option<u64>,
 }
@@ -56,6 +57,7 @@ impl Default for Turn {
             reply: None,
             records: Vec::new(),
             detail: Value::Null,
+            usage: None,
             ended: None,
         }
     }
@@ -80,6 +82,8 @@ pub(crate) struct Inbox {
     closed: Option<String>,
     remembered_turns: usize,
     open_calls: usize,
+    /// How many tokens the session had used when that was last told.
+    used: u64,
 }
 
 impl Inbox {
@@ -94,6 +98,7 @@ impl Inbox {
             closed: None,
             remembered_turns: remembered_turns.max(1),
             open_calls: open_calls.max(1),
+            used: 0,
         }
     }
 
@@ -137,8 +142,24 @@ impl Inbox {
                 self.close(reason.clone());
                 Action::CancelAll
             }
-            Event::TextDelta { .. } => Action::None,
+            Event::TokenUsage { turn_id, usage } => {
+                self.on_usage(turn_id, usage);
+                Action::None
+            }
+            Event::TextDelta { .. } | Event::ToolStarted { .. } | Event::ToolCompleted { .. } => {
+                Action::None
+            }
         }
+    }
+
+    /// Adds what the model's last answer used to its turn. The same numbers are told again when a session is
+    /// taken up.
+    fn on_usage(&mut self, turn_id: &Arc<str>, usage: &TokenUsage) {
+        if usage.session.total <= self.used {
+            return;
+        }
+        self.used = usage.session.total;
+        *self.turn(turn_id).usage.get_or_insert_default() += usage.last;
     }
 
     fn on_call(&mut self, call: &Arc<ToolCall>) -> Action {

@@ -1,5 +1,7 @@
 //! Sessions: created with a catalog, sent requests, served, and cleaned up however they end.
 
+#[cfg(feature = "app-server")]
+mod app_server;
 mod block;
 mod builder;
 mod cleanup;

@@ -14,7 +14,7 @@ use super::builder::declared;
 use super::core::SessionCore;
 use crate::dispatch::DispatchRecord;
 use crate::error::Error;
-use crate::runtime::{Accepted, Runtime, SendRequest, TurnStatus};
+use crate::runtime::{Accepted, Runtime, SendRequest, Tokens, TurnStatus};
 
 /// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
 /// calls, before the caller is told all the same.
@@ -285,6 +285,10 @@ pub struct TurnResult<R = Option<String>> {
     pub accepted: Value,
     /// What the runtime told about the turn's end.
     pub detail: Value,
+    /// What went wrong, where the turn failed and the runtime said so.
+    pub error: Option<String>,
+    /// How many tokens the turn used, where the runtime tells.
+    pub usage: Option<Tokens>,
 }
 
 /// What was known of a turn when waiting for it failed.
@@ -341,6 +345,8 @@ impl<'a> IntoFuture for SendAndHandle<'a, ReplyRequired> {
                     dispatches: result.dispatches,
                     accepted: result.accepted,
                     detail: result.detail,
+                    error: result.error,
+                    usage: result.usage,
                 }),
                 None => Err(Error::NoReply {
                     turn: incomplete(core, &result.turn_id),
@@ -382,6 +388,11 @@ impl<R> SendAndHandle<'_, R> {
         .map_err(|error| with_turn(error, core, turn_id))?;
         core.dispatcher().settled(Some(turn_id)).await;
         let turn = core.turn(turn_id);
+        if turn.status == TurnStatus::Lost && self.terminal.is_none() {
+            return Err(Error::TurnLost {
+                turn: incomplete(core, turn_id),
+            });
+        }
         if let Some(expected) = self.terminal
             && !expected.contains(&turn.status)
         {
@@ -398,6 +409,8 @@ impl<R> SendAndHandle<'_, R> {
             dispatches: turn.records,
             accepted: accepted.payload,
             detail: turn.detail,
+            error: turn.error,
+            usage: turn.usage,
         })
     }
 

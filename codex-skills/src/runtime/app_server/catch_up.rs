@@ -1,0 +1,181 @@
+//! Going on with the sessions on a new connection: resuming them, and finding out what became of their turns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::connection::{Connection, RequestError};
+use super::fingerprints::Fingerprints;
+use super::registry::{Fate, Live};
+use super::shared::{Server, Shared, State, tell};
+use super::wire;
+use crate::runtime::TurnStatus;
+
+/// How many threads are resumed at the same time.
+const RESUMED_AT_ONCE: usize = 8;
+
+impl Shared {
+    /// Goes on with the sessions on a new connection.
+    pub(super) async fn serve(self: &Arc<Self>, connection: &Arc<Connection>, server: Server) {
+        let fingerprints = Fingerprints::of_home(server.home.clone()).await;
+        self.set_server(server, fingerprints);
+        self.set_state(State::Resuming(connection.clone()));
+        let live = self.registry().live();
+        let resumed = live.into_iter().map(|live| async move {
+            // Codex may hold a thread for its old connection still, and lets go of it.
+            self.resume_live(connection, live).await;
+        });
+        let mut resumed = stream::iter(resumed).buffer_unordered(RESUMED_AT_ONCE);
+        while resumed.next().await.is_some() {}
+        self.set_state(State::Up(connection.clone()));
+    }
+
+    async fn resume_live(self: &Arc<Self>, connection: &Arc<Connection>, live: Live) {
+        let timeout = self.settings.request_timeout;
+        let params = json!({
+            "threadId": &*live.thread_id,
+            "excludeTurns": live.active.is_none(),
+        });
+        match connection.request("thread/resume", &params, timeout).await {
+            Ok(resumed) => {
+                self.registry().set_subscribed(&live.thread_id, true);
+                if let Some(turn_id) = live.active {
+                    self.look_after(connection, live.thread_id, turn_id, &resumed);
+                }
+            }
+            Err(error) if live.fate == Fate::Unwritten && error.says("no rollout found") => {
+                // Codex has it, and nothing to resume it from: after the first request it has.
+                self.registry().set_subscribed(&live.thread_id, false);
+            }
+            Err(RequestError::Lost) => {}
+            Err(error) => {
+                let error = error.into_runtime("resume the session");
+                self.close_thread(&live.thread_id, &error.to_string());
+            }
+        }
+    }
+
+    /// Finds out what became of a turn while nobody listened.
+    fn look_after(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        resumed: &RawValue,
+    ) {
+        #[derive(Deserialize)]
+        struct Resumed {
+            thread: Thread,
+        }
+        #[derive(Deserialize)]
+        struct Thread {
+            #[serde(default)]
+            turns: Vec<Value>,
+        }
+        let turns = serde_json::from_str::<Resumed>(resumed.get())
+            .map(|resumed| resumed.thread.turns)
+            .unwrap_or_default();
+        if !self.ends_as(&thread_id, &turn_id, turns, false) {
+            let (shared, connection) = (self.clone(), connection.clone());
+            tokio::spawn(async move { shared.confirm(&connection, thread_id, turn_id).await });
+        }
+    }
+
+    /// Tells about the end of a turn as codex's list of turns has it; says whether nothing is left to find
+    /// out. A turn that reads `interrupted` may be about to read `completed` (contract §7).
+    fn ends_as(
+        &self,
+        thread_id: &Arc<str>,
+        turn_id: &str,
+        turns: Vec<Value>,
+        is_confirmed: bool,
+    ) -> bool {
+        let turn = turns.into_iter().find(|turn| turn["id"] == *turn_id);
+        let reply = turn.as_ref().and_then(wire::reply_in);
+        let Some(end) = turn.and_then(wire::turn_end) else {
+            return false;
+        };
+        match end.status {
+            TurnStatus::InProgress => true,
+            TurnStatus::Interrupted if !is_confirmed => false,
+            _ => {
+                let delivery = self.registry().ended(thread_id, end, reply);
+                tell(delivery);
+                true
+            }
+        }
+    }
+
+    /// Asks again about a turn that read `interrupted`, until the end of it is told or believed.
+    async fn confirm(&self, connection: &Arc<Connection>, thread_id: Arc<str>, turn_id: Arc<str>) {
+        let until = Instant::now() + Duration::from_secs(2);
+        while !self.registry().has_ended(&thread_id, &turn_id) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let turns = match self.turns(connection, &thread_id).await {
+                Err(RequestError::Lost) => return,
+                turns => turns.unwrap_or_default(),
+            };
+            let is_confirmed = Instant::now() >= until;
+            if self.ends_as(&thread_id, &turn_id, turns, is_confirmed) {
+                return;
+            }
+            if is_confirmed {
+                let end = wire::TurnEnd {
+                    turn_id: turn_id.clone(),
+                    status: TurnStatus::Lost,
+                    error: Some("its end was not heard, and codex does not list it".to_owned()),
+                    detail: Value::Null,
+                };
+                let delivery = self.registry().ended(&thread_id, end, None);
+                tell(delivery);
+                return;
+            }
+        }
+    }
+
+    /// The newest turns of a thread.
+    pub(super) async fn turns(
+        &self,
+        connection: &Connection,
+        thread_id: &str,
+    ) -> Result<Vec<Value>, RequestError> {
+        #[derive(Deserialize)]
+        struct Listed {
+            data: Vec<Value>,
+        }
+        #[derive(Deserialize)]
+        struct ReadThread {
+            thread: Turns,
+        }
+        #[derive(Deserialize)]
+        struct Turns {
+            #[serde(default)]
+            turns: Vec<Value>,
+        }
+        let timeout = self.settings.request_timeout;
+        let unreadable = |error: serde_json::Error| RequestError::Unwritable(error.to_string());
+        let params = json!({"threadId": thread_id, "limit": 5, "sortDirection": "desc", "itemsView": "full"});
+        match connection
+            .request("thread/turns/list", &params, timeout)
+            .await
+        {
+            Ok(listed) => serde_json::from_str::<Listed>(listed.get())
+                .map(|listed| listed.data)
+                .map_err(unreadable),
+            Err(RequestError::Refused(_)) => {
+                // A codex that has no such list.
+                let params = json!({"threadId": thread_id, "includeTurns": true});
+                let read = connection.request("thread/read", &params, timeout).await?;
+                serde_json::from_str::<ReadThread>(read.get())
+                    .map(|read| read.thread.turns)
+                    .map_err(unreadable)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

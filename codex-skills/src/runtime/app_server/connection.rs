@@ -1,0 +1,255 @@
+//! One connection to codex: requests and their answers.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::pipe::{self, Frame, Outgoing, Writer};
+use super::wire::{self, RpcError};
+use crate::runtime::{RuntimeError, RuntimeErrorKind};
+
+/// What the runtime is called in messages.
+pub(super) const NAME: &str = "codex app-server";
+
+/// How many messages wait to be written.
+const QUEUE: usize = 256;
+
+/// The code of a request that was refused because codex has too much to do (contract §4).
+const OVERLOADED: i64 = -32001;
+/// How often a request is sent that codex has no time for.
+const OVERLOADED_ATTEMPTS: usize = 10;
+
+type Answer = Result<Box<RawValue>, RpcError>;
+
+/// A connection, or a process and its pipes.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Which of the client's connections it is: request ids mean nothing beyond it.
+    pub(super) generation: u64,
+    /// The largest message that it carries, where there is a limit.
+    pub(super) message_limit: Option<usize>,
+    outgoing: mpsc::Sender<Outgoing>,
+    requests: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
+    next: AtomicU64,
+    closing: CancellationToken,
+    lost: CancellationToken,
+}
+
+/// Why a request has no result.
+#[derive(Clone, Debug)]
+pub(super) enum RequestError {
+    /// Codex refused it.
+    Refused(RpcError),
+    /// Codex went away; what became of the request is not known.
+    Lost,
+    /// Codex did not answer in time.
+    Silent(Duration),
+    /// It is larger than the connection carries.
+    TooLarge { bytes: usize, limit: usize },
+    /// It cannot be written as JSON.
+    Unwritable(String),
+}
+
+impl RequestError {
+    /// Whether codex said so in these words.
+    pub(super) fn says(&self, words: &str) -> bool {
+        matches!(self, Self::Refused(error) if error.message.contains(words))
+    }
+
+    pub(super) fn into_runtime(self, operation: &'static str) -> RuntimeError {
+        let (kind, message) = match self {
+            Self::Refused(error) => {
+                let kind = if ["not found", "no rollout found", "not loaded"]
+                    .iter()
+                    .any(|words| error.message.contains(words))
+                {
+                    RuntimeErrorKind::NotFound
+                } else if error.code == OVERLOADED {
+                    RuntimeErrorKind::Unavailable
+                } else {
+                    RuntimeErrorKind::Refused
+                };
+                // Codex lists all of its methods where it does not know one.
+                let message = match error.message.split_once(", expected one of") {
+                    Some((said, _)) => said.to_owned(),
+                    None => error.message,
+                };
+                (kind, message)
+            }
+            Self::Lost => (
+                RuntimeErrorKind::Unavailable,
+                "codex went away before it answered; whether it took the request is not known"
+                    .to_owned(),
+            ),
+            Self::Silent(after) => (
+                RuntimeErrorKind::Unavailable,
+                format!("no answer within {after:?}"),
+            ),
+            Self::TooLarge { bytes, limit } => (
+                RuntimeErrorKind::Refused,
+                format!("the request has {bytes} bytes, and the connection carries {limit}"),
+            ),
+            Self::Unwritable(error) => (RuntimeErrorKind::Refused, error),
+        };
+        RuntimeError::new(NAME, operation, kind, message)
+    }
+}
+
+impl Connection {
+    /// Writes to `writer` from now on. Within a tokio runtime only.
+    pub(super) fn new(generation: u64, message_limit: Option<usize>, writer: Writer) -> Self {
+        let (outgoing, queue) = mpsc::channel(QUEUE);
+        let closing = CancellationToken::new();
+        let lost = CancellationToken::new();
+        let (close, over) = (closing.clone(), lost.clone());
+        tokio::spawn(async move {
+            pipe::write(writer, queue, close).await;
+            over.cancel();
+        });
+        Self {
+            generation,
+            message_limit,
+            outgoing,
+            requests: Mutex::default(),
+            next: AtomicU64::new(1),
+            closing,
+            lost,
+        }
+    }
+
+    /// Sends a request and waits for its answer. One that codex has no time for is sent again, since it was
+    /// not begun.
+    pub(super) async fn request(
+        &self,
+        method: &str,
+        params: &(impl Serialize + Sync),
+        timeout: Duration,
+    ) -> Result<Box<RawValue>, RequestError> {
+        let mut delays = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_secs(2))
+            .with_max_times(OVERLOADED_ATTEMPTS - 1)
+            .build();
+        loop {
+            match self.request_once(method, params, timeout).await {
+                Err(RequestError::Refused(error)) if error.code == OVERLOADED => {
+                    let Some(delay) = delays.next() else {
+                        return Err(RequestError::Refused(error));
+                    };
+                    tracing::debug!(target: "codex_skills::app_server", method, ?delay, "codex has too much to do");
+                    tokio::time::sleep(delay).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn request_once(
+        &self,
+        method: &str,
+        params: &(impl Serialize + Sync),
+        timeout: Duration,
+    ) -> Result<Box<RawValue>, RequestError> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let bytes = wire::request(id, method, params)
+            .map_err(|error| RequestError::Unwritable(error.to_string()))?;
+        if let Some(limit) = self.message_limit
+            && bytes.len() > limit
+        {
+            return Err(RequestError::TooLarge {
+                bytes: bytes.len(),
+                limit,
+            });
+        }
+        let (sender, answer) = oneshot::channel();
+        self.requests().insert(id, sender);
+        let _waiting = Waiting {
+            connection: self,
+            id,
+        };
+        let answered = async {
+            if !self.write(bytes).await {
+                return Err(RequestError::Lost);
+            }
+            tokio::select! {
+                biased;
+                answer = answer => match answer {
+                    Ok(answer) => answer.map_err(RequestError::Refused),
+                    Err(_) => Err(RequestError::Lost),
+                },
+                () = self.lost.cancelled() => Err(RequestError::Lost),
+            }
+        };
+        tokio::time::timeout(timeout, answered)
+            .await
+            .unwrap_or(Err(RequestError::Silent(timeout)))
+    }
+
+    /// Writes a message, and tells whether it was written.
+    pub(super) async fn write(&self, message: Vec<u8>) -> bool {
+        let (written, wrote) = oneshot::channel();
+        let outgoing = Outgoing {
+            frame: Frame::Message(message),
+            written: Some(written),
+        };
+        self.outgoing.send(outgoing).await.is_ok() && wrote.await.is_ok()
+    }
+
+    /// Asks whether anybody is there. Never waits: a full queue is a sign that nobody reads.
+    pub(super) fn ping(&self) {
+        // A queue that is full or closed is found out by the silence.
+        let _ = self.outgoing.try_send(Outgoing {
+            frame: Frame::Ping,
+            written: None,
+        });
+    }
+
+    /// An answer came. Nobody may wait for it any more.
+    pub(super) fn answered(&self, id: u64, outcome: Result<&RawValue, RpcError>) {
+        let Some(waiting) = self.requests().remove(&id) else {
+            return;
+        };
+        // Whoever asked may be gone.
+        let _ = waiting.send(outcome.map(ToOwned::to_owned));
+    }
+
+    /// Nothing comes any more.
+    pub(super) fn set_lost(&self) {
+        self.lost.cancel();
+        self.requests().clear();
+    }
+
+    /// Ends it: what is queued is written, then the other side is told.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Waits until everything was written after [`close`](Self::close), or nothing can be.
+    pub(super) async fn closed(&self) {
+        self.lost.cancelled().await;
+    }
+
+    fn requests(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody waits for an answer, until it is dropped.
+struct Waiting<'a> {
+    connection: &'a Connection,
+    id: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.connection.requests().remove(&self.id);
+    }
+}

@@ -1,0 +1,349 @@
+//! The driver: one connection to codex at a time, kept, lost, and made anew.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::connection::{Connection, RequestError};
+use super::error::AppServerError;
+use super::pipe::{Read, Reader, Writer};
+use super::process::Process;
+use super::settings::{RestartPolicy, Target};
+use super::shared::{Server, Shared, State};
+use super::version::Version;
+use super::{socket, wire};
+
+/// A connection that is ready, with what reads it.
+pub(super) struct Opened {
+    pub(super) connection: Arc<Connection>,
+    pub(super) server: Server,
+    /// Ends when nothing comes any more, and says why.
+    reading: JoinHandle<String>,
+    process: Option<Process>,
+}
+
+/// Starts or reaches codex, and shakes hands.
+pub(super) async fn open(shared: &Arc<Shared>) -> Result<Opened, AppServerError> {
+    let settings = &shared.settings;
+    let limit = settings.start_timeout;
+    let (reader, writer, process, message_limit) = match &settings.target {
+        Target::Program(program) => {
+            let program = program.clone();
+            let found =
+                tokio::task::spawn_blocking(move || program.find().map(|path| (program, path)));
+            let (program, path) = found.await.map_err(|error| AppServerError::Refused {
+                message: error.to_string(),
+            })??;
+            let (process, stdin, stdout) = program.start(&path)?;
+            (
+                Reader::lines(stdout),
+                Writer::Lines(stdin),
+                Some(process),
+                None,
+            )
+        }
+        Target::Socket(address) => {
+            let opened = tokio::time::timeout(limit, address.open()).await;
+            let (reader, writer) = opened.map_err(|_| AppServerError::Silent {
+                waiting_for: "take the connection",
+                after: limit,
+            })??;
+            (reader, writer, None, Some(socket::SENT_BYTES))
+        }
+    };
+    let connection = Arc::new(Connection::new(
+        shared.next_generation(),
+        message_limit,
+        writer,
+    ));
+    let reading = tokio::spawn(read(shared.clone(), connection.clone(), reader));
+    let mut opened = Opened {
+        connection,
+        server: Server::default(),
+        reading,
+        process,
+    };
+    match handshake(shared, &opened.connection).await {
+        Ok(server) => {
+            opened.server = server;
+            Ok(opened)
+        }
+        Err(error) => Err(opened.fail(shared, error).await),
+    }
+}
+
+impl Opened {
+    /// Ends what could not be used, and says what was wrong with it.
+    async fn fail(self, shared: &Shared, error: Handshake) -> AppServerError {
+        self.connection.close();
+        let settings = &shared.settings;
+        let Some(mut process) = self.process else {
+            return match error {
+                Handshake::Error(error) => error,
+                Handshake::Lost => AppServerError::Unreachable {
+                    address: settings.target.shown(),
+                    why: self.reading.await.unwrap_or_default(),
+                },
+            };
+        };
+        match error {
+            Handshake::Error(error) => {
+                process.end(settings.grace).await;
+                error
+            }
+            Handshake::Lost => {
+                let status = tokio::time::timeout(settings.grace, process.ended()).await;
+                // What it said on its stderr arrives on a task of its own.
+                let stderr = process.last_words(settings.grace).await;
+                process.end(settings.grace).await;
+                AppServerError::Ended {
+                    status: status.unwrap_or_else(|_| "it closed its output".to_owned()),
+                    stderr,
+                }
+            }
+        }
+    }
+}
+
+enum Handshake {
+    Error(AppServerError),
+    Lost,
+}
+
+async fn handshake(shared: &Shared, connection: &Connection) -> Result<Server, Handshake> {
+    let limit = shared.settings.start_timeout;
+    let params = json!({
+        "clientInfo": {
+            "name": "codex-skills",
+            "title": "codex-skills",
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "capabilities": {"experimentalApi": true},
+    });
+    let answer = connection.request("initialize", &params, limit).await;
+    let answer = answer.map_err(|error| match error {
+        RequestError::Refused(error) => Handshake::Error(AppServerError::Refused {
+            message: error.message,
+        }),
+        RequestError::Silent(after) => Handshake::Error(AppServerError::Silent {
+            waiting_for: "answer the handshake",
+            after,
+        }),
+        _ => Handshake::Lost,
+    })?;
+    let server = server(answer.get());
+    if let Some(version) = &server.version
+        && *version < Version::OLDEST
+    {
+        return Err(Handshake::Error(AppServerError::TooOld {
+            version: version.to_string(),
+            minimum: Version::OLDEST_TEXT,
+        }));
+    }
+    if !connection.write(wire::INITIALIZED.to_vec()).await {
+        return Err(Handshake::Lost);
+    }
+    Ok(server)
+}
+
+fn server(answer: &str) -> Server {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    #[derive(Default)]
+    struct Initialized {
+        user_agent: String,
+        codex_home: Option<std::path::PathBuf>,
+    }
+    let initialized: Initialized = serde_json::from_str(answer).unwrap_or_default();
+    let version = Version::in_user_agent(&initialized.user_agent);
+    if version.is_none() {
+        tracing::warn!(
+            target: "codex_skills::app_server",
+            user_agent = initialized.user_agent,
+            "codex does not say its version: it is taken for a new one"
+        );
+    }
+    Server {
+        version,
+        home: initialized.codex_home,
+    }
+}
+
+/// Reads until nothing comes any more, and says why.
+async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Reader) -> String {
+    let heartbeat = reader.is_socket().then_some(shared.settings.heartbeat);
+    let mut silent = 0;
+    let why = loop {
+        let next = match heartbeat {
+            None => reader.next().await,
+            Some(heartbeat) => match tokio::time::timeout(heartbeat, reader.next()).await {
+                Ok(read) => {
+                    silent = 0;
+                    read
+                }
+                Err(_) if silent == 2 => break "nothing was heard for too long".to_owned(),
+                Err(_) => {
+                    silent += 1;
+                    connection.ping();
+                    continue;
+                }
+            },
+        };
+        match next {
+            Read::Message(bytes) => shared.take(&connection, bytes),
+            Read::Nothing => {}
+            Read::TooLarge => {
+                shared.count_malformed();
+                tracing::warn!(target: "codex_skills::app_server", "a message of codex is too large and is left out");
+            }
+            Read::End(why) => break why,
+        }
+    };
+    connection.set_lost();
+    why
+}
+
+/// Keeps the connection until the client is stopped, or nothing is left to try.
+pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
+    loop {
+        shared
+            .serve(&opened.connection, opened.server.clone())
+            .await;
+        let why = tokio::select! {
+            why = &mut opened.reading => Some(why.unwrap_or_else(|error| error.to_string())),
+            () = shared.stop.cancelled() => None,
+            () = shared.again.notified() => Some("it is started again".to_owned()),
+        };
+        let is_over = why.is_none();
+        let why = why.unwrap_or_else(|| "the client was shut down".to_owned());
+        let why = end(&shared, opened, why, is_over).await;
+        if is_over {
+            shared.close_all(&why);
+            shared.set_state(State::Gone(why.as_str().into()));
+            break;
+        }
+        shared.count_reconnect();
+        tracing::warn!(target: "codex_skills::app_server", why, "codex is gone");
+        match again(&shared, &why).await {
+            Some(new) => opened = new,
+            None => break,
+        }
+    }
+    shared.ended.cancel();
+}
+
+/// Ends a connection that was lost or is not wanted any more, and says why in full.
+async fn end(shared: &Arc<Shared>, opened: Opened, mut why: String, is_over: bool) -> String {
+    let settings = &shared.settings;
+    shared.set_state(State::Down(why.as_str().into()));
+    opened.connection.close();
+    if tokio::time::timeout(settings.grace, opened.connection.closed())
+        .await
+        .is_err()
+    {
+        tracing::debug!(target: "codex_skills::app_server", "not everything was written before the end");
+    }
+    if let Some(mut process) = opened.process {
+        if !is_over && let Ok(status) = tokio::time::timeout(settings.grace, process.ended()).await
+        {
+            why = format!("codex app-server ended ({status})");
+        }
+        process.end(settings.grace).await;
+        // Its calls and turns went with it.
+        shared.process_lost(&why);
+    }
+    opened.reading.abort();
+    why
+}
+
+/// Tries to have codex back, as the policy says or when asked to.
+async fn again(shared: &Arc<Shared>, why: &str) -> Option<Opened> {
+    let policy = &shared.settings.restart;
+    let mut attempts = 0;
+    let mut last = why.to_owned();
+    loop {
+        if attempts >= policy.attempts {
+            if attempts > 0 {
+                last = format!("{last}, after {attempts} attempts to have it back");
+            }
+            shared.close_all(&last);
+            shared.set_state(State::Gone(last.as_str().into()));
+            tokio::select! {
+                () = shared.again.notified() => {}
+                () = shared.stop.cancelled() => return None,
+            }
+            attempts = 0;
+        } else {
+            tokio::select! {
+                () = tokio::time::sleep(delay(policy, attempts)) => {}
+                () = shared.again.notified() => {}
+                () = shared.stop.cancelled() => {
+                    shared.close_all("the client was shut down");
+                    return None;
+                }
+            }
+        }
+        attempts += 1;
+        match open(shared).await {
+            Ok(opened) => return Some(opened),
+            Err(error) => {
+                last = error.to_string();
+                tracing::warn!(target: "codex_skills::app_server", %error, "codex cannot be had back yet");
+            }
+        }
+    }
+}
+
+/// The delay before an attempt: none before the first, then doubling, each between half of it and all.
+fn delay(policy: &RestartPolicy, attempts: usize) -> Duration {
+    let Some(doublings) = attempts.checked_sub(1) else {
+        return Duration::ZERO;
+    };
+    let factor = 1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX));
+    let delay = policy
+        .delay
+        .saturating_mul(factor.unwrap_or(u32::MAX))
+        .min(policy.max_delay);
+    delay.mul_f64(0.5 + random() / 2.0)
+}
+
+/// A number from 0 to 1.
+fn random() -> f64 {
+    let bits = RandomState::new().build_hasher().finish() >> 32;
+    // 32 bits fit.
+    f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_begin_at_nothing_double_and_end_somewhere() {
+        let policy = RestartPolicy {
+            attempts: 100,
+            delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(1),
+        };
+        assert_eq!(delay(&policy, 0), Duration::ZERO);
+        for (attempts, longest) in [
+            (1, 100),
+            (2, 200),
+            (3, 400),
+            (4, 800),
+            (5, 1000),
+            (99, 1000),
+        ] {
+            let longest = Duration::from_millis(longest);
+            let delay = delay(&policy, attempts);
+            assert!(
+                delay >= longest / 2 && delay <= longest,
+                "{attempts}: {delay:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Sessions of a codex app-server: threads of a codex that was started, or that a socket leads to.
+
+mod catch_up;
+mod connection;
+mod error;
+mod fingerprints;
+mod link;
+mod options;
+mod pipe;
+mod process;
+mod registry;
+mod settings;
+mod shared;
+mod socket;
+mod threads;
+mod version;
+mod wire;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use self::connection::NAME;
+use self::shared::{Shared, State};
+use self::version::Version;
+use super::{
+    Accepted, Created, Deletion, EventSink, NewSession, RequestHandler, Resumed, Runtime,
+    RuntimeError, RuntimeErrorKind, RuntimeFuture, SendRequest, Submission, ToolFormat,
+};
+use crate::skill::{SkillOutput, ToolCall};
+
+pub use self::error::AppServerError;
+pub use self::options::{ConnectAppServer, SpawnAppServer};
+pub use self::settings::RestartPolicy;
+
+/// A codex app-server. Make a client with [`spawn`](Self::spawn), [`connect`](Self::connect) or
+/// [`connect_unix`](Self::connect_unix).
+///
+/// Sessions are codex's threads. Over a socket others may have the same threads: whoever answers a call first has
+/// answered it, and without a token anybody on the machine can.
+pub struct AppServer {
+    shared: Arc<Shared>,
+}
+
+impl AppServer {
+    /// Starts or reaches codex, and keeps it.
+    async fn open(settings: settings::Settings) -> Result<Self, AppServerError> {
+        let shared = Arc::new(Shared::new(settings));
+        let opened = link::open(&shared).await?;
+        shared.set_server(opened.server.clone(), Default::default());
+        tokio::spawn(link::keep(shared.clone(), opened));
+        Ok(Self { shared })
+    }
+
+    /// The version of codex, where it says so.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        self.shared
+            .server()
+            .0
+            .version
+            .map(|version| version.to_string())
+    }
+
+    /// Codex's home, as codex calls it: on another machine, where codex is there.
+    #[must_use]
+    pub fn codex_home(&self) -> Option<PathBuf> {
+        self.shared.server().0.home
+    }
+
+    /// How often codex was lost.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.shared.reconnects()
+    }
+
+    /// Starts codex again, or connects again: now, whatever the [policy](RestartPolicy) says. Turns that run in a
+    /// process that was started end as [lost](crate::TurnStatus::Lost). Returns at once; requests wait until it is
+    /// there.
+    pub fn restart(&self) {
+        self.shared.again.notify_one();
+    }
+
+    /// How dynamic tools are to be written for the codex that is there.
+    fn format(&self) -> ToolFormat {
+        match self.shared.server().0.version {
+            Some(version) if version < Version::CANONICAL => ToolFormat::Flat,
+            _ => ToolFormat::Canonical,
+        }
+    }
+
+    async fn submit(&self, call: Arc<ToolCall>, output: Arc<SkillOutput>) -> Submission {
+        let Some(id) = &call.request_id else {
+            return Submission::Refused {
+                reason: "the call has no request id".to_owned(),
+            };
+        };
+        let connection = self.shared.state.borrow().connection().cloned();
+        let Some(connection) = connection else {
+            return Submission::Retry {
+                reason: "codex is gone".to_owned(),
+                after: None,
+            };
+        };
+        if connection.generation != call.generation {
+            // The id may be another call's by now. Should the call wait still, it is announced again.
+            return Submission::Settled {
+                code: "connection_lost".to_owned(),
+            };
+        }
+        let answer = match wire::answer(id, &output) {
+            Ok(answer) => answer,
+            Err(error) => {
+                return Submission::Refused {
+                    reason: error.to_string(),
+                };
+            }
+        };
+        if connection
+            .message_limit
+            .is_some_and(|limit| answer.len() > limit)
+        {
+            return Submission::TooLarge;
+        }
+        // Before it is written: codex may say that the call is complete before this task goes on.
+        let since = self.shared.registry().answered(&call);
+        if connection.write(answer).await {
+            self.warn(&call, &output, since);
+            Submission::Accepted
+        } else {
+            Submission::Retry {
+                reason: "codex went away before the answer was written".to_owned(),
+                after: None,
+            }
+        }
+    }
+
+    /// Says once for a tool what codex does with its answers.
+    fn warn(&self, call: &ToolCall, output: &SkillOutput, since: Option<Instant>) {
+        let shown = threads::shown_bytes(self.shared.settings.token_limit);
+        let bytes = threads::text_bytes(output);
+        if bytes > shown && self.shared.warns(format!("output of {}", call.tool)) {
+            tracing::warn!(
+                target: "codex_skills::app_server",
+                tool = &*call.tool,
+                bytes,
+                shown,
+                "codex cuts the middle out of answers of this size before the model reads them: answer less, or \
+                 raise `tool_output_token_limit`"
+            );
+        }
+        if since.is_some_and(|since| since.elapsed() > threads::CODE_MODE_PATIENCE)
+            && self.shared.warns(format!("slowness of {}", call.tool))
+        {
+            tracing::warn!(
+                target: "codex_skills::app_server",
+                tool = &*call.tool,
+                "calls that take longer than 30 seconds may be given up in code mode, which newer models use: answer at \
+                 once with a job's id, and let the model ask for the result"
+            );
+        }
+    }
+}
+
+impl Runtime for AppServer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn tool_format(&self) -> ToolFormat {
+        self.format()
+    }
+
+    fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
+        Box::pin(self.start_thread(request))
+    }
+
+    fn subscribe(&self, session_id: Arc<str>, events: Weak<dyn EventSink>) {
+        self.shared.registry().subscribe(session_id, events);
+    }
+
+    fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {
+        self.shared.registry().set_requests(session_id, handler);
+    }
+
+    fn resume(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Resumed> {
+        Box::pin(self.resume_thread(session_id))
+    }
+
+    fn fork_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Created> {
+        Box::pin(self.fork_thread(session_id))
+    }
+
+    fn send(&self, session_id: Arc<str>, request: SendRequest) -> RuntimeFuture<'_, Accepted> {
+        Box::pin(self.start_turn(session_id, request))
+    }
+
+    fn interrupt(&self, session_id: Arc<str>, turn_id: Option<Arc<str>>) -> RuntimeFuture<'_, ()> {
+        Box::pin(self.interrupt_turn(session_id, turn_id))
+    }
+
+    fn pending_calls(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>> {
+        let waiting = self.shared.registry().waiting(&session_id);
+        Box::pin(std::future::ready(Ok(waiting)))
+    }
+
+    fn answer(
+        &self,
+        call: Arc<ToolCall>,
+        output: Arc<SkillOutput>,
+    ) -> RuntimeFuture<'_, Submission> {
+        Box::pin(async move { Ok(self.submit(call, output).await) })
+    }
+
+    fn detail(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Value> {
+        Box::pin(self.read_thread(session_id))
+    }
+
+    fn delete_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Deletion> {
+        Box::pin(self.delete_thread(session_id))
+    }
+
+    fn answer_limit(&self) -> Option<usize> {
+        let socket = self.shared.settings.target.is_shared();
+        socket.then_some(socket::SENT_BYTES - 1024)
+    }
+
+    fn shutdown(&self) -> RuntimeFuture<'_, ()> {
+        Box::pin(async move {
+            if !self.shared.settings.target.is_shared() {
+                self.interrupt_all(Duration::from_secs(2)).await;
+            }
+            self.shared.stop.cancel();
+            // Three steps of ending a process, and some for the pipes.
+            let patience = self.shared.settings.grace.saturating_mul(5);
+            let ended = tokio::time::timeout(patience, self.shared.ended.cancelled()).await;
+            ended.map_err(|_| {
+                RuntimeError::new(
+                    NAME,
+                    "end codex",
+                    RuntimeErrorKind::Unavailable,
+                    format!("it did not end within {patience:?}"),
+                )
+            })
+        })
+    }
+}
+
+impl Drop for AppServer {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}
+
+impl fmt::Debug for AppServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &*self.shared.state.borrow() {
+            State::Up(_) => "up",
+            State::Resuming(_) => "resuming",
+            State::Down(_) => "down",
+            State::Gone(_) => "gone",
+        };
+        f.debug_struct("AppServer")
+            .field("target", &self.shared.settings.target.shown())
+            .field("version", &self.version())
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}

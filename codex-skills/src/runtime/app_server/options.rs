@@ -1,0 +1,227 @@
+//! Making a client: what codex is told when it is started or reached.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::AppServer;
+use super::error::AppServerError;
+use super::process::Program;
+use super::settings::{RestartPolicy, Settings, Target};
+use super::socket::{Address, Place, Token};
+use crate::runtime::{ApprovalPolicy, FilesystemSandbox};
+
+impl AppServer {
+    /// A client of a codex that is started now, and ended with the client; await what it returns.
+    ///
+    /// `codex` is looked for on `PATH`, and its native program is used where npm installed it.
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::AppServer;
+    ///
+    /// let codex = AppServer::spawn().model("gpt-5.5").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn() -> SpawnAppServer {
+        SpawnAppServer {
+            settings: Settings::new(Target::Program(Program::default())),
+            program: Program::default(),
+        }
+    }
+
+    /// A client of a codex that listens on a WebSocket (`codex app-server --listen ws://127.0.0.1:4500`); await
+    /// what it returns.
+    ///
+    /// Without a token, whoever reaches the address can answer calls.
+    pub fn connect(url: impl Into<String>) -> ConnectAppServer {
+        ConnectAppServer::new(Place::Tcp(url.into()))
+    }
+
+    /// A client of a codex that listens on a Unix socket (`codex app-server --listen unix://PATH`); await what
+    /// it returns. Whoever may open the socket can answer calls: codex makes it for its user only.
+    #[cfg(unix)]
+    pub fn connect_unix(path: impl Into<PathBuf>) -> ConnectAppServer {
+        ConnectAppServer::new(Place::Unix(path.into()))
+    }
+}
+
+macro_rules! shared_options {
+    () => {
+        /// The model of sessions that name none.
+        pub fn model(mut self, model: impl Into<String>) -> Self {
+            self.settings.model = Some(model.into());
+            self
+        }
+
+        /// What codex's commands may touch, in sessions that do not say so. No sandbox covers skills.
+        pub fn filesystem_sandbox(mut self, sandbox: FilesystemSandbox) -> Self {
+            self.settings.sandbox = Some(sandbox);
+            self
+        }
+
+        /// When codex asks before it runs a command, in sessions that do not say so. Skills are called without
+        /// asking anybody.
+        pub fn approval_policy(mut self, policy: ApprovalPolicy) -> Self {
+            self.settings.approval_policy = Some(policy);
+            self
+        }
+
+        /// Whether sessions are never written to disk (default: they are). Such a session ends with its codex,
+        /// and can neither be resumed nor deleted.
+        pub fn ephemeral(mut self, ephemeral: bool) -> Self {
+            self.settings.ephemeral = ephemeral;
+            self
+        }
+
+        /// How many tokens of an answer the model reads; codex cuts the middle out of longer ones. Codex's own
+        /// default comes to some 12,000 bytes.
+        pub fn tool_output_token_limit(mut self, tokens: u64) -> Self {
+            self.settings.token_limit = Some(tokens);
+            self
+        }
+
+        /// How long a request may take, 60 seconds. Codex leaves some requests without an answer.
+        pub fn request_timeout(mut self, timeout: Duration) -> Self {
+            self.settings.request_timeout = timeout;
+            self
+        }
+
+        /// How long codex may take until it is ready, 20 seconds.
+        pub fn start_timeout(mut self, timeout: Duration) -> Self {
+            self.settings.start_timeout = timeout;
+            self
+        }
+
+        /// What to do when codex goes away.
+        pub fn restart(mut self, policy: RestartPolicy) -> Self {
+            self.settings.restart = policy;
+            self
+        }
+    };
+}
+
+/// An [`AppServer::spawn`] that was not awaited yet.
+///
+/// # Cancel safety
+/// Dropping the future ends the process that it started.
+#[derive(Clone, Debug)]
+#[must_use = "await it to start codex"]
+pub struct SpawnAppServer {
+    settings: Settings,
+    program: Program,
+}
+
+impl SpawnAppServer {
+    /// The program, or the name that it has on `PATH`. Default: `codex`.
+    pub fn codex(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program.codex = Some(path.into());
+        self
+    }
+
+    /// Codex's home, with its settings, its login and its threads. Default: `CODEX_HOME`, or `~/.codex`.
+    pub fn codex_home(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program.home = Some(path.into());
+        self
+    }
+
+    /// A setting in the place of one in `config.toml`, as codex's `-c` has them: the value is TOML, or a text
+    /// where it is none.
+    pub fn config(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let setting = format!("{}={}", key.as_ref(), value.as_ref());
+        self.program.overrides.push(setting);
+        self
+    }
+
+    /// A variable of codex's environment, beside those of this program.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.program.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Another argument of `codex app-server`.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.program.arguments.push(argument.into());
+        self
+    }
+
+    /// Where codex runs. Default: where this program does.
+    pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.program.directory = Some(directory.into());
+        self
+    }
+
+    /// How long codex may take to end by itself, then to end when it is told to; 2 seconds each. Then it is
+    /// killed.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    shared_options!();
+
+    /// Starts it.
+    pub(crate) async fn open(mut self) -> Result<AppServer, AppServerError> {
+        self.settings.check()?;
+        self.settings.target = Target::Program(self.program);
+        AppServer::open(self.settings).await
+    }
+}
+
+/// An [`AppServer::connect`] that was not awaited yet.
+#[derive(Clone, Debug)]
+#[must_use = "await it to connect"]
+pub struct ConnectAppServer {
+    settings: Settings,
+    address: Address,
+}
+
+impl ConnectAppServer {
+    fn new(place: Place) -> Self {
+        let address = Address { place, token: None };
+        Self {
+            settings: Settings::new(Target::Socket(address.clone())),
+            address,
+        }
+    }
+
+    /// The token of a codex that was started with `--ws-auth capability-token`.
+    pub fn capability_token(mut self, token: impl Into<String>) -> Self {
+        self.address.token = Some(Token::Capability(token.into()));
+        self
+    }
+
+    /// The secret, issuer and audience of a codex that was started with `--ws-auth signed-bearer-token`: each
+    /// connection is made with a token of its own, good for five minutes. What codex was not told is `None`.
+    pub fn signed_bearer(
+        mut self,
+        secret: impl Into<String>,
+        issuer: Option<&str>,
+        audience: Option<&str>,
+    ) -> Self {
+        self.address.token = Some(Token::Signed {
+            secret: secret.into(),
+            issuer: issuer.map(str::to_owned),
+            audience: audience.map(str::to_owned),
+        });
+        self
+    }
+
+    /// After how long a silence codex is asked whether it is there, 15 seconds; after three times as long the
+    /// connection is given up and made anew.
+    pub fn heartbeat(mut self, silence: Duration) -> Self {
+        self.settings.heartbeat = silence;
+        self
+    }
+
+    shared_options!();
+
+    /// Connects.
+    pub(crate) async fn open(mut self) -> Result<AppServer, AppServerError> {
+        self.settings.check()?;
+        self.address.check()?;
+        self.settings.target = Target::Socket(self.address);
+        AppServer::open(self.settings).await
+    }
+}

@@ -1,0 +1,203 @@
+//! What carries messages: the pipes of a process, or a WebSocket.
+
+use std::pin::Pin;
+
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::tungstenite;
+use tokio_util::sync::CancellationToken;
+
+/// The largest message that is read, in bytes. A larger line is skipped; a larger message of a WebSocket
+/// costs the connection, which is made anew.
+pub(super) const MESSAGE_BYTES: usize = 256 * 1024 * 1024;
+
+/// What a buffer keeps after a large message.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+type Frames = Pin<Box<dyn Stream<Item = Result<tungstenite::Message, tungstenite::Error>> + Send>>;
+type Outlet = Pin<Box<dyn Sink<tungstenite::Message, Error = tungstenite::Error> + Send>>;
+
+/// Where messages come from.
+pub(super) enum Reader {
+    Lines {
+        stdout: BufReader<ChildStdout>,
+        line: Vec<u8>,
+    },
+    Socket {
+        frames: Frames,
+        frame: tungstenite::Bytes,
+    },
+}
+
+/// Where messages go.
+pub(super) enum Writer {
+    Lines(ChildStdin),
+    Socket(Outlet),
+}
+
+/// What was read.
+pub(super) enum Read<'a> {
+    Message(&'a [u8]),
+    /// A message that is too large, and was skipped.
+    TooLarge,
+    /// Something of the transport's own.
+    Nothing,
+    /// The end, and why.
+    End(String),
+}
+
+impl Reader {
+    pub(super) fn lines(stdout: ChildStdout) -> Self {
+        Self::Lines {
+            stdout: BufReader::with_capacity(BUFFER_BYTES, stdout),
+            line: Vec::new(),
+        }
+    }
+
+    pub(super) fn socket(
+        frames: impl Stream<Item = Result<tungstenite::Message, tungstenite::Error>> + Send + 'static,
+    ) -> Self {
+        Self::Socket {
+            frames: Box::pin(frames),
+            frame: tungstenite::Bytes::new(),
+        }
+    }
+
+    /// Whether silence may mean that nobody is there.
+    pub(super) fn is_socket(&self) -> bool {
+        matches!(self, Self::Socket { .. })
+    }
+
+    /// Waits for the next message.
+    pub(super) async fn next(&mut self) -> Read<'_> {
+        match self {
+            Self::Lines { stdout, line } => {
+                line.clear();
+                line.shrink_to(BUFFER_BYTES);
+                match read_line(stdout, line).await {
+                    Ok(Line::Whole) => Read::Message(line),
+                    Ok(Line::TooLarge) => Read::TooLarge,
+                    Ok(Line::End) => Read::End("it closed its output".to_owned()),
+                    Err(error) => Read::End(error.to_string()),
+                }
+            }
+            Self::Socket { frames, frame } => match frames.next().await {
+                None => Read::End("the connection was closed".to_owned()),
+                Some(Err(error)) => Read::End(error.to_string()),
+                Some(Ok(tungstenite::Message::Text(text))) => {
+                    *frame = text.into();
+                    Read::Message(frame)
+                }
+                Some(Ok(tungstenite::Message::Close(_))) => {
+                    Read::End("codex closed the connection".to_owned())
+                }
+                Some(Ok(_)) => Read::Nothing,
+            },
+        }
+    }
+}
+
+enum Line {
+    Whole,
+    TooLarge,
+    End,
+}
+
+async fn read_line(
+    stdout: &mut BufReader<ChildStdout>,
+    line: &mut Vec<u8>,
+) -> std::io::Result<Line> {
+    let mut too_large = false;
+    loop {
+        let limit = u64::try_from(MESSAGE_BYTES).unwrap_or(u64::MAX);
+        let read = stdout.take(limit).read_until(b'\n', line).await?;
+        if line.last() == Some(&b'\n') {
+            return Ok(if too_large {
+                Line::TooLarge
+            } else {
+                Line::Whole
+            });
+        }
+        if read < MESSAGE_BYTES {
+            return Ok(Line::End);
+        }
+        too_large = true;
+        line.clear();
+    }
+}
+
+/// A message on its way out.
+pub(super) struct Outgoing {
+    pub(super) frame: Frame,
+    /// Told when it was written.
+    pub(super) written: Option<oneshot::Sender<()>>,
+}
+
+pub(super) enum Frame {
+    Message(Vec<u8>),
+    /// Is anybody there? Only for sockets.
+    Ping,
+}
+
+/// Writes messages as they come, until `closing`, a failure, or the end of the queue; then closes what it
+/// writes to.
+pub(super) async fn write(
+    mut writer: Writer,
+    mut queue: mpsc::Receiver<Outgoing>,
+    closing: CancellationToken,
+) {
+    loop {
+        let outgoing = tokio::select! {
+            // What was queued before goes out first.
+            biased;
+            outgoing = queue.recv() => outgoing,
+            () = closing.cancelled() => None,
+        };
+        let Some(Outgoing { frame, written }) = outgoing else {
+            break;
+        };
+        if let Err(error) = writer.write(frame).await {
+            tracing::debug!(target: "codex_skills::app_server", error, "codex cannot be written to");
+            break;
+        }
+        if let Some(written) = written {
+            // Whoever waited may be gone.
+            let _ = written.send(());
+        }
+    }
+    // What is still queued was not written, and its senders are told so by their channels.
+    drop(queue);
+    if let Writer::Socket(mut outlet) = writer {
+        // A peer that is gone needs no goodbye.
+        let _ = outlet.close().await;
+    }
+}
+
+impl Writer {
+    async fn write(&mut self, frame: Frame) -> Result<(), String> {
+        match (self, frame) {
+            (Self::Lines(stdin), Frame::Message(mut message)) => {
+                message.push(b'\n');
+                stdin
+                    .write_all(&message)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+            (Self::Lines(_), Frame::Ping) => Ok(()),
+            (Self::Socket(outlet), frame) => {
+                let message = match frame {
+                    Frame::Ping => tungstenite::Message::Ping(tungstenite::Bytes::new()),
+                    Frame::Message(message) => tungstenite::Message::text(
+                        String::from_utf8(message).map_err(|error| error.to_string())?,
+                    ),
+                };
+                outlet
+                    .send(message)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+        }
+    }
+}

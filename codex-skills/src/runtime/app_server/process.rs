@@ -1,0 +1,281 @@
+//! The codex process: finding it, starting it, ending it.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use super::error::AppServerError;
+
+/// How many lines of stderr are kept for the message about a process that does not start.
+const STDERR_LINES: usize = 10;
+/// How many bytes of a line of stderr are kept.
+const STDERR_BYTES: u64 = 4096;
+
+/// How codex is started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Program {
+    pub(super) codex: Option<PathBuf>,
+    pub(super) home: Option<PathBuf>,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) overrides: Vec<String>,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+}
+
+/// A running codex, with what reads and writes it taken out.
+pub(super) struct Process {
+    child: Child,
+    stderr: Arc<Mutex<VecDeque<String>>>,
+    logging: JoinHandle<()>,
+}
+
+impl Program {
+    /// The program itself. It looks at files, and so blocks.
+    pub(super) fn find(&self) -> Result<PathBuf, AppServerError> {
+        find(self.codex.as_deref())
+    }
+
+    /// Starts `codex app-server`. Within a tokio runtime only.
+    pub(super) fn start(
+        &self,
+        path: &Path,
+    ) -> Result<(Process, ChildStdin, ChildStdout), AppServerError> {
+        let mut command = Command::new(path);
+        for setting in &self.overrides {
+            command.arg("-c").arg(setting);
+        }
+        command
+            .arg("app-server")
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(home) = &self.home {
+            command.env("CODEX_HOME", home);
+        }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        // A group of its own: Ctrl-C in a terminal is for this program, which ends codex in good order.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn().map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound && self.directory.is_none() {
+                AppServerError::NotFound {
+                    looked_for: self.codex.clone(),
+                }
+            } else {
+                AppServerError::CannotStart {
+                    path: path.to_owned(),
+                    error,
+                }
+            }
+        })?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(AppServerError::CannotStart {
+                path: path.to_owned(),
+                error: std::io::Error::other("its pipes are missing"),
+            });
+        };
+        let lines = Arc::default();
+        let logging = tokio::spawn(log(stderr, Arc::clone(&lines)));
+        let process = Process {
+            child,
+            stderr: lines,
+            logging,
+        };
+        Ok((process, stdin, stdout))
+    }
+}
+
+impl Process {
+    /// Waits for its end, and says how it ended.
+    pub(super) async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// The end of what it wrote to its stderr, once it has ended.
+    pub(super) async fn last_words(&mut self, grace: Duration) -> String {
+        // A child of its own may hold the pipe open.
+        let _ = tokio::time::timeout(grace, &mut self.logging).await;
+        let lines = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        Vec::from_iter(lines.iter().map(String::as_str)).join("\n")
+    }
+
+    /// Ends it: its stdin is closed already, which a codex in good health follows; then it is told to, then
+    /// made to. Each step has `grace`.
+    pub(super) async fn end(mut self, grace: Duration) {
+        for step in [Step::Wait, Step::Tell, Step::Make] {
+            match step {
+                Step::Wait => {}
+                Step::Tell => {
+                    tracing::debug!(target: "codex_skills::app_server", "codex does not end, and is told to");
+                    self.tell();
+                }
+                Step::Make => {
+                    tracing::warn!(target: "codex_skills::app_server", "codex does not end, and is killed");
+                    self.make().await;
+                }
+            }
+            if tokio::time::timeout(grace, self.child.wait()).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    fn group(&self) -> Option<rustix::process::Pid> {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok())?;
+        rustix::process::Pid::from_raw(id)
+    }
+
+    fn tell(&self) {
+        #[cfg(unix)]
+        if let Some(group) = self.group() {
+            // It may have ended meanwhile.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
+        }
+    }
+
+    async fn make(&mut self) {
+        #[cfg(unix)]
+        if let Some(group) = self.group() {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(target: "codex_skills::app_server", %error, "codex cannot be killed");
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Wait,
+    Tell,
+    Make,
+}
+
+/// Writes stderr to the log, line by line.
+async fn log(stderr: ChildStderr, kept: Arc<Mutex<VecDeque<String>>>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut stderr)
+            .take(STDERR_BYTES)
+            .read_until(b'\n', &mut line)
+            .await
+        {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = plain(&String::from_utf8_lossy(&line));
+        tracing::debug!(target: "codex_skills::app_server::stderr", "{text}");
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == STDERR_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(text);
+    }
+}
+
+/// A line without the escapes that colour it.
+fn plain(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line.trim_end().chars();
+    while let Some(char) = rest.next() {
+        if char == '\u{1b}' {
+            // Up to the letter that ends the escape.
+            rest.by_ref().find(char::is_ascii_alphabetic);
+        } else if !char.is_control() {
+            text.push(char);
+        }
+    }
+    text
+}
+
+/// The native program: where it was said to be, or on `PATH`, and behind npm's shim, which would be ended
+/// in its stead.
+fn find(codex: Option<&Path>) -> Result<PathBuf, AppServerError> {
+    let found = match codex {
+        Some(path) if path.components().count() > 1 => path.exists().then(|| path.to_owned()),
+        Some(name) => on_path(name),
+        None => on_path(Path::new("codex")),
+    };
+    let found = found.ok_or_else(|| AppServerError::NotFound {
+        looked_for: codex.map(Path::to_owned),
+    })?;
+    let real = found.canonicalize().unwrap_or_else(|_| found.clone());
+    if real.extension().is_some_and(|extension| extension == "js")
+        && let Some(native) = behind_shim(&real)
+    {
+        return Ok(native);
+    }
+    Ok(found)
+}
+
+fn on_path(name: &Path) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = if cfg!(windows) {
+        vec![name.with_extension("exe"), name.with_extension("cmd")]
+    } else {
+        vec![name.to_owned()]
+    };
+    std::env::split_paths(&path)
+        .flat_map(|directory| names.iter().map(move |name| directory.join(name)))
+        .find(|candidate| candidate.is_file())
+}
+
+/// The native program of an npm installation: `…/@openai/codex/bin/codex.js` starts
+/// `…/@openai/codex-<platform>/vendor/<target>/bin/codex`.
+fn behind_shim(shim: &Path) -> Option<PathBuf> {
+    let package = shim.parent()?.parent()?;
+    let scope = package.parent()?;
+    let name = if cfg!(windows) { "codex.exe" } else { "codex" };
+    let platform = format!("codex-{}-{}", platform(), architecture());
+    let packages = [
+        package.join("node_modules").join("@openai").join(&platform),
+        scope.join(&platform),
+        package.to_owned(),
+    ];
+    packages
+        .iter()
+        .filter_map(|package| std::fs::read_dir(package.join("vendor")).ok())
+        .flat_map(|targets| targets.flatten().map(|target| target.path()))
+        .flat_map(|target| {
+            [
+                target.join("bin").join(name),
+                target.join("codex").join(name),
+            ]
+        })
+        .find(|candidate| candidate.is_file())
+}
+
+fn platform() -> &'static str {
+    match std::env::consts::OS {
+        "macos" => "darwin",
+        "windows" => "win32",
+        other => other,
+    }
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

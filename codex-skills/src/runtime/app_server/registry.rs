@@ -1,0 +1,476 @@
+//! Which session a message belongs to: children to their parents, answers to their calls. A pure state
+//! machine: messages in, events out.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+
+use tokio::time::Instant;
+
+use super::wire::{Notice, TurnEnd};
+use crate::runtime::{Event, EventSink, RequestHandler, TurnStatus};
+use crate::skill::ToolCall;
+
+/// How many ended turns of a session are remembered, so that a late word of one does not revive it.
+const ENDED_TURNS: usize = 64;
+
+/// Events for one sink, in order.
+pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
+
+/// The sessions that somebody listens to.
+#[derive(Default)]
+pub(super) struct Registry {
+    threads: HashMap<Arc<str>, Thread>,
+    parents: HashMap<Arc<str>, Arc<str>>,
+    /// At how many threads those are looked for that nobody listens to any more.
+    sweep_at: usize,
+}
+
+struct Thread {
+    events: Weak<dyn EventSink>,
+    requests: Option<RequestHandler>,
+    active: Option<Arc<str>>,
+    ended: VecDeque<Arc<str>>,
+    calls: Vec<Waiting>,
+    fate: Fate,
+    is_subscribed: bool,
+}
+
+/// A call that waits for its answer.
+struct Waiting {
+    call: Arc<ToolCall>,
+    since: Instant,
+}
+
+/// What becomes of a thread when its process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is on disk.
+    Persisted,
+    /// Nothing was sent yet, so it is not on disk.
+    Unwritten,
+    /// It is never on disk.
+    Ephemeral,
+}
+
+/// A session that is to be taken up after a connection was made.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    pub(super) thread_id: Arc<str>,
+    pub(super) active: Option<Arc<str>>,
+    pub(super) fate: Fate,
+}
+
+impl Registry {
+    pub(super) fn subscribe(&mut self, thread_id: Arc<str>, events: Weak<dyn EventSink>) {
+        if self.threads.len() >= self.sweep_at {
+            self.threads
+                .retain(|_, thread| thread.events.strong_count() > 0);
+            let threads = &self.threads;
+            self.parents
+                .retain(|_, parent| threads.contains_key(parent));
+            self.sweep_at = (2 * self.threads.len()).max(64);
+        }
+        // A fork or a resumed thread may be known already, with its fate.
+        let fate = self
+            .threads
+            .get(&thread_id)
+            .map_or(Fate::Persisted, |thread| thread.fate);
+        self.threads.insert(
+            thread_id,
+            Thread {
+                events,
+                requests: None,
+                active: None,
+                ended: VecDeque::new(),
+                calls: Vec::new(),
+                fate,
+                is_subscribed: true,
+            },
+        );
+    }
+
+    /// A thread was created, before anybody listens to it.
+    pub(super) fn created(&mut self, thread_id: &Arc<str>, fate: Fate) {
+        let nobody: Weak<dyn EventSink> = Weak::<Nobody>::new();
+        self.subscribe(thread_id.clone(), nobody);
+        if let Some(thread) = self.threads.get_mut(thread_id) {
+            thread.fate = fate;
+        }
+    }
+
+    pub(super) fn set_requests(&mut self, thread_id: &str, handler: RequestHandler) {
+        if let Some(thread) = self.threads.get_mut(thread_id) {
+            thread.requests = Some(handler);
+        }
+    }
+
+    /// Who answers what is no tool call, where the session said so.
+    pub(super) fn requests(&self, thread_id: &Arc<str>) -> Option<RequestHandler> {
+        self.threads.get(self.owner(thread_id))?.requests.clone()
+    }
+
+    pub(super) fn forget(&mut self, thread_id: &str) {
+        self.threads.remove(thread_id);
+        self.parents.retain(|_, parent| **parent != *thread_id);
+    }
+
+    /// Whether somebody here listens to a thread, or to a parent of it.
+    pub(super) fn serves(&self, thread_id: &Arc<str>) -> bool {
+        self.threads
+            .get(self.owner(thread_id))
+            .is_some_and(|thread| thread.events.strong_count() > 0)
+    }
+
+    pub(super) fn fate(&self, thread_id: &str) -> Fate {
+        self.threads
+            .get(thread_id)
+            .map_or(Fate::Persisted, |thread| thread.fate)
+    }
+
+    pub(super) fn set_fate(&mut self, thread_id: &str, fate: Fate) {
+        if let Some(thread) = self.threads.get_mut(thread_id) {
+            thread.fate = fate;
+        }
+    }
+
+    /// The turn that runs, as far as anybody knows.
+    pub(super) fn active(&self, thread_id: &str) -> Option<Arc<str>> {
+        self.threads.get(thread_id)?.active.clone()
+    }
+
+    /// Whether a turn is known to be over.
+    pub(super) fn has_ended(&self, thread_id: &str, turn_id: &str) -> bool {
+        self.threads
+            .get(thread_id)
+            .is_some_and(|thread| thread.ended.iter().any(|ended| **ended == *turn_id))
+    }
+
+    /// Whether nothing more is said of a thread until it is resumed.
+    pub(super) fn is_subscribed(&self, thread_id: &str) -> bool {
+        self.threads
+            .get(thread_id)
+            .is_none_or(|thread| thread.is_subscribed)
+    }
+
+    pub(super) fn set_subscribed(&mut self, thread_id: &str, is_subscribed: bool) {
+        if let Some(thread) = self.threads.get_mut(thread_id) {
+            thread.is_subscribed = is_subscribed;
+        }
+    }
+
+    /// The threads that somebody listens to, those with a turn first.
+    pub(super) fn live(&self) -> Vec<Live> {
+        let mut live: Vec<Live> = self
+            .threads
+            .iter()
+            .filter(|(_, thread)| thread.events.strong_count() > 0)
+            .map(|(thread_id, thread)| Live {
+                thread_id: thread_id.clone(),
+                active: thread.active.clone(),
+                fate: thread.fate,
+            })
+            .collect();
+        live.sort_by_key(|live| live.active.is_none());
+        live
+    }
+
+    /// The calls of a session that wait for an answer, oldest first.
+    pub(super) fn waiting(&self, thread_id: &str) -> Vec<ToolCall> {
+        let calls = self.threads.get(thread_id).map(|thread| &thread.calls);
+        calls
+            .into_iter()
+            .flatten()
+            .map(|waiting| {
+                let mut call = ToolCall::clone(&waiting.call);
+                call.is_listed = true;
+                call
+            })
+            .collect()
+    }
+
+    /// A turn began, as the answer to a request says.
+    pub(super) fn began(&mut self, thread_id: &str, turn_id: &Arc<str>) {
+        if let Some(thread) = self.threads.get_mut(thread_id) {
+            thread.begin(turn_id);
+            if thread.fate == Fate::Unwritten {
+                thread.fate = Fate::Persisted;
+            }
+        }
+    }
+
+    /// A call is answered. Says since when it waited.
+    pub(super) fn answered(&mut self, call: &ToolCall) -> Option<Instant> {
+        let calls = &mut self.threads.get_mut(&call.session_id)?.calls;
+        let at = calls
+            .iter()
+            .position(|known| known.call.same_address(call))?;
+        Some(calls.remove(at).since)
+    }
+
+    /// A thread is the child of a session, or of a child of one. Says whether the session is known.
+    pub(super) fn adopt(&mut self, parent_id: &Arc<str>, thread_id: Arc<str>) -> bool {
+        let owner = self.owner(parent_id).clone();
+        let is_known = self.threads.contains_key(&owner) && owner != thread_id;
+        if is_known && !self.threads.contains_key(&thread_id) {
+            self.parents.insert(thread_id, owner);
+        }
+        is_known
+    }
+
+    fn thread_of_turn(&self, turn_id: &Arc<str>) -> Option<Arc<str>> {
+        let has = |thread: &Thread| {
+            thread.active.as_ref() == Some(turn_id) || thread.ended.contains(turn_id)
+        };
+        let mut threads = self.threads.iter();
+        threads
+            .find(|(_, thread)| has(thread))
+            .map(|(thread_id, _)| thread_id.clone())
+    }
+
+    /// A call came. `None` when it is nobody's here.
+    pub(super) fn call(&mut self, mut call: ToolCall, now: Instant) -> Option<Delivery> {
+        let owner = self.owner(&call.session_id).clone();
+        if owner != call.session_id {
+            call.thread_id = Some(std::mem::replace(&mut call.session_id, owner.clone()));
+        }
+        let thread = self.threads.get_mut(&owner)?;
+        let events = thread.events.upgrade()?;
+        let call = Arc::new(call);
+        thread.calls.retain(|known| !known.call.same_address(&call));
+        thread.calls.push(Waiting {
+            call: call.clone(),
+            since: now,
+        });
+        Some((events, vec![Event::ToolCall(call)]))
+    }
+
+    /// Takes a notification, and says whom to tell what.
+    pub(super) fn take(&mut self, notice: Notice) -> Option<Delivery> {
+        match notice {
+            Notice::Children {
+                parent_id,
+                thread_ids,
+            } => {
+                for thread_id in thread_ids {
+                    self.adopt(&parent_id, thread_id);
+                }
+                None
+            }
+            Notice::TurnStarted {
+                thread_id,
+                turn_id,
+                root_turn_id,
+            } => {
+                if let Some(root) = root_turn_id
+                    && !self.threads.contains_key(&thread_id)
+                    && let Some(parent_id) = self.thread_of_turn(&root)
+                {
+                    self.adopt(&parent_id, thread_id.clone());
+                }
+                let thread = self.threads.get_mut(&thread_id)?;
+                thread.begin(&turn_id);
+                thread.tell(vec![Event::TurnStarted { turn_id }])
+            }
+            Notice::TurnCompleted { thread_id, end } => self.ended(&thread_id, end, None),
+            Notice::Delta {
+                thread_id,
+                turn_id,
+                text,
+            } => self.threads.get(&thread_id)?.tell(vec![Event::TextDelta {
+                turn_id,
+                delta: text,
+            }]),
+            Notice::Message {
+                thread_id,
+                turn_id,
+                text,
+            } => self
+                .threads
+                .get(&thread_id)?
+                .tell(vec![Event::Message { turn_id, text }]),
+            Notice::ToolStarted {
+                thread_id,
+                turn_id,
+                call_id,
+                namespace,
+                tool,
+            } => {
+                let owner = self.owner(&thread_id);
+                self.threads.get(owner)?.tell(vec![Event::ToolStarted {
+                    turn_id,
+                    call_id,
+                    namespace,
+                    tool,
+                }])
+            }
+            Notice::ToolCompleted {
+                thread_id,
+                turn_id,
+                call_id,
+                namespace,
+                tool,
+                success,
+            } => {
+                let owner = self.owner(&thread_id).clone();
+                let thread = self.threads.get_mut(&owner)?;
+                let mut events = thread.expire(|call| {
+                    call.call_id.as_ref() == Some(&call_id)
+                        && call.turn_id.as_ref() == Some(&turn_id)
+                });
+                events.push(Event::ToolCompleted {
+                    turn_id,
+                    call_id,
+                    namespace,
+                    tool,
+                    success,
+                });
+                thread.tell(events)
+            }
+            Notice::Usage {
+                thread_id,
+                turn_id,
+                usage,
+            } => self
+                .threads
+                .get(&thread_id)?
+                .tell(vec![Event::TokenUsage { turn_id, usage }]),
+            Notice::Gone { thread_id, reason } => {
+                self.parents.remove(&thread_id);
+                self.close(&thread_id, reason)
+            }
+            Notice::Warning { .. } => None,
+        }
+    }
+
+    /// A turn ended: codex says so, or what was read after a connection was made.
+    pub(super) fn ended(
+        &mut self,
+        thread_id: &Arc<str>,
+        end: TurnEnd,
+        reply: Option<String>,
+    ) -> Option<Delivery> {
+        let owner = self.owner(thread_id).clone();
+        let own = owner == *thread_id;
+        let thread = self.threads.get_mut(&owner)?;
+        let mut events = thread.expire(|call| call.turn_id.as_ref() == Some(&end.turn_id));
+        // A child's turn is nobody's turn here; its calls are.
+        if own && thread.end(&end.turn_id) {
+            if let Some(text) = reply {
+                events.push(Event::Message {
+                    turn_id: end.turn_id.clone(),
+                    text,
+                });
+            }
+            events.push(Event::TurnCompleted {
+                turn_id: end.turn_id,
+                status: end.status,
+                error: end.error,
+                detail: end.detail,
+            });
+        }
+        thread.tell(events)
+    }
+
+    /// The process is gone, and with it its calls, its turns, and the threads that it had in memory only.
+    pub(super) fn process_lost(&mut self, reason: &str) -> Vec<Delivery> {
+        let mut lost = Vec::new();
+        let deliveries = self
+            .threads
+            .iter_mut()
+            .filter_map(|(thread_id, thread)| {
+                let mut events = thread.expire(|_| true);
+                if let Some(turn_id) = thread.active.take() {
+                    thread.end(&turn_id);
+                    events.push(Event::TurnCompleted {
+                        turn_id,
+                        status: TurnStatus::Lost,
+                        error: Some(reason.to_owned()),
+                        detail: serde_json::Value::Null,
+                    });
+                }
+                if thread.fate != Fate::Persisted {
+                    events.push(Event::SessionClosed {
+                        reason: format!("{reason}, and the session was in its memory only"),
+                    });
+                    lost.push(thread_id.clone());
+                }
+                thread.tell(events)
+            })
+            .collect();
+        for thread_id in lost {
+            self.forget(&thread_id);
+        }
+        deliveries
+    }
+
+    /// Nothing will be heard of a thread any more.
+    pub(super) fn close(&mut self, thread_id: &str, reason: &str) -> Option<Delivery> {
+        let thread = self.threads.get(thread_id)?;
+        let delivery = thread.tell(vec![Event::SessionClosed {
+            reason: reason.to_owned(),
+        }]);
+        self.forget(thread_id);
+        delivery
+    }
+
+    /// Nothing will be heard of anything any more.
+    pub(super) fn close_all(&mut self, reason: &str) -> Vec<Delivery> {
+        let ids: Vec<Arc<str>> = self.threads.keys().cloned().collect();
+        ids.iter().filter_map(|id| self.close(id, reason)).collect()
+    }
+
+    fn owner<'a>(&'a self, thread_id: &'a Arc<str>) -> &'a Arc<str> {
+        if self.threads.contains_key(thread_id) {
+            return thread_id;
+        }
+        self.parents.get(thread_id).unwrap_or(thread_id)
+    }
+}
+
+impl Thread {
+    fn begin(&mut self, turn_id: &Arc<str>) {
+        if !self.ended.contains(turn_id) {
+            self.active = Some(turn_id.clone());
+        }
+    }
+
+    /// Notes the end of a turn, and says whether it was news.
+    fn end(&mut self, turn_id: &Arc<str>) -> bool {
+        if self.active.as_ref() == Some(turn_id) {
+            self.active = None;
+        }
+        if self.ended.contains(turn_id) {
+            return false;
+        }
+        self.ended.push_back(turn_id.clone());
+        if self.ended.len() > ENDED_TURNS {
+            self.ended.pop_front();
+        }
+        true
+    }
+
+    /// Takes calls away.
+    fn expire(&mut self, gone: impl Fn(&ToolCall) -> bool) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.calls.retain(|waiting| {
+            let goes = gone(&waiting.call);
+            if goes {
+                events.push(Event::CallExpired(waiting.call.clone()));
+            }
+            !goes
+        });
+        events
+    }
+
+    fn tell(&self, events: Vec<Event>) -> Option<Delivery> {
+        let sink = self.events.upgrade()?;
+        (!events.is_empty()).then_some((sink, events))
+    }
+}
+
+/// Never made: the sink of a thread to which nobody listens yet.
+struct Nobody;
+
+impl EventSink for Nobody {
+    fn deliver(&self, _event: Event) {}
+}

@@ -1,0 +1,118 @@
+//! How codex is started or reached, and what is done when it goes away.
+
+use std::time::Duration;
+
+use super::error::AppServerError;
+use super::process::Program;
+use super::socket::Address;
+
+/// What to do when codex goes away.
+///
+/// A codex that was started is started again, and its sessions are taken up where they are on disk; a socket is
+/// connected again. Delays double and are jittered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestartPolicy {
+    /// How often it is tried in a row; 0: never. Sessions are closed when nothing is left to try. Default: 8.
+    pub attempts: usize,
+    /// The delay before the second attempt; the first is made at once. Default: 100 milliseconds.
+    pub delay: Duration,
+    /// The longest delay. Default: 10 seconds.
+    pub max_delay: Duration,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 8,
+            delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(10),
+        }
+    }
+}
+
+impl RestartPolicy {
+    /// Never tries again by itself.
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            attempts: 0,
+            ..Self::default()
+        }
+    }
+}
+
+/// Where codex is.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Program(Program),
+    Socket(Address),
+}
+
+impl Target {
+    /// Whether other clients may have the same threads.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::Socket(_))
+    }
+
+    /// Where it is, as a user knows it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Program(_) => "codex app-server".to_owned(),
+            Self::Socket(address) => address.shown(),
+        }
+    }
+}
+
+/// Everything that a client is told.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) target: Target,
+    /// How long a request may take.
+    pub(super) request_timeout: Duration,
+    /// How long codex may take to be ready.
+    pub(super) start_timeout: Duration,
+    /// How long each step of ending a process may take.
+    pub(super) grace: Duration,
+    pub(super) restart: RestartPolicy,
+    pub(super) heartbeat: Duration,
+    pub(super) model: Option<String>,
+    pub(super) sandbox: Option<crate::runtime::FilesystemSandbox>,
+    pub(super) approval_policy: Option<crate::runtime::ApprovalPolicy>,
+    pub(super) ephemeral: bool,
+    pub(super) token_limit: Option<u64>,
+}
+
+impl Settings {
+    pub(super) fn new(target: Target) -> Self {
+        Self {
+            target,
+            request_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_secs(20),
+            grace: Duration::from_secs(2),
+            restart: RestartPolicy::default(),
+            heartbeat: Duration::from_secs(15),
+            model: None,
+            sandbox: None,
+            approval_policy: None,
+            ephemeral: false,
+            token_limit: None,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), AppServerError> {
+        let durations = [
+            ("request_timeout", self.request_timeout),
+            ("start_timeout", self.start_timeout),
+            ("heartbeat", self.heartbeat),
+        ];
+        for (option, duration) in durations {
+            if duration.is_zero() {
+                return Err(AppServerError::InvalidOption {
+                    option,
+                    reason: "nothing is done in no time".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}

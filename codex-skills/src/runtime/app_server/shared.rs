@@ -1,0 +1,337 @@
+//! What the connection's task and the requests share.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Connection;
+use super::fingerprints::Fingerprints;
+use super::registry::{Delivery, Registry};
+use super::settings::Settings;
+use super::version::Version;
+use super::wire::{self, Message, Notice};
+use crate::runtime::{CodexReply, CodexRequest};
+use crate::skill::{RequestId, SkillOutput, ToolCall};
+
+/// How many generations of children a session has at most, as far as this client follows them.
+const GENERATIONS: usize = 8;
+
+/// How many things are warned of once.
+const WARNED: usize = 4096;
+
+/// Whether there is a codex to talk to.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// Not now, and why.
+    Down(Arc<str>),
+    /// There is, and its sessions are being taken up.
+    Resuming(Arc<Connection>),
+    Up(Arc<Connection>),
+    /// No more, and why.
+    Gone(Arc<str>),
+}
+
+impl State {
+    pub(super) fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Resuming(connection) | Self::Up(connection) => Some(connection),
+            Self::Down(_) | Self::Gone(_) => None,
+        }
+    }
+}
+
+/// What is known of the codex that is talked to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Server {
+    pub(super) version: Option<Version>,
+    pub(super) home: Option<PathBuf>,
+}
+
+/// What the connection's task and the requests share.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) registry: Mutex<Registry>,
+    pub(super) state: watch::Sender<State>,
+    /// The client is done with codex.
+    pub(super) stop: CancellationToken,
+    /// Codex is ended.
+    pub(super) ended: CancellationToken,
+    /// Somebody wants codex to be started again.
+    pub(super) again: Notify,
+    server: Mutex<(Server, Fingerprints)>,
+    generations: AtomicU64,
+    reconnects: AtomicU64,
+    malformed: AtomicU64,
+    warned: Mutex<HashSet<String>>,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            registry: Mutex::default(),
+            state: watch::Sender::new(State::Down("it is not there yet".into())),
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            again: Notify::new(),
+            server: Mutex::new((Server::default(), Fingerprints::default())),
+            generations: AtomicU64::new(1),
+            reconnects: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
+            warned: Mutex::default(),
+        }
+    }
+
+    pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn next_generation(&self) -> u64 {
+        self.generations.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.state.send_replace(state);
+    }
+
+    pub(super) fn set_server(&self, server: Server, fingerprints: Fingerprints) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = (server, fingerprints);
+    }
+
+    pub(super) fn server(&self) -> (Server, Fingerprints) {
+        self.server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn count_reconnect(&self) {
+        self.reconnects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_malformed(&self) {
+        self.malformed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether to warn of something: once.
+    pub(super) fn warns(&self, of: String) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        warned.len() < WARNED && warned.insert(of)
+    }
+
+    /// The process is gone, and what it had in memory.
+    pub(super) fn process_lost(&self, why: &str) {
+        let deliveries = self.registry().process_lost(why);
+        for delivery in deliveries {
+            tell(Some(delivery));
+        }
+    }
+
+    pub(super) fn close_thread(&self, thread_id: &str, why: &str) {
+        let delivery = self.registry().close(thread_id, why);
+        tell(delivery);
+    }
+
+    pub(super) fn close_all(&self, why: &str) {
+        let deliveries = self.registry().close_all(why);
+        for delivery in deliveries {
+            tell(Some(delivery));
+        }
+    }
+
+    /// Takes a message of codex. Never waits.
+    pub(super) fn take(self: &Arc<Self>, connection: &Arc<Connection>, bytes: &[u8]) {
+        let message = match wire::message(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.count_malformed();
+                tracing::warn!(target: "codex_skills::app_server", %error, "a message of codex cannot be read and is left out");
+                return;
+            }
+        };
+        match message {
+            Message::Response { id, outcome } => connection.answered(id, outcome),
+            Message::Notification { method, params } => self.notified(&method, params),
+            Message::Request { id, method, params } if method == "item/tool/call" => {
+                self.called(connection, id, params);
+            }
+            Message::Request { id, method, params } => {
+                self.asked(connection, id, &method, params);
+            }
+            Message::Other => self.count_malformed(),
+        }
+    }
+
+    fn notified(&self, method: &str, params: &RawValue) {
+        match wire::notice(method, params) {
+            Ok(None) => {}
+            Ok(Some(Notice::Warning { thread_id, text })) => {
+                if self.warns(format!("codex: {text}")) {
+                    tracing::info!(target: "codex_skills::app_server", session = thread_id.as_deref(), "codex says: {text}");
+                }
+            }
+            Ok(Some(notice)) => {
+                let delivery = self.registry().take(notice);
+                tell(delivery);
+            }
+            Err(error) => {
+                self.count_malformed();
+                tracing::warn!(target: "codex_skills::app_server", method, %error, "a notification of codex cannot be read and is left out");
+            }
+        }
+    }
+
+    fn called(self: &Arc<Self>, connection: &Arc<Connection>, id: RequestId, params: &RawValue) {
+        match wire::call(id.clone(), params, connection.generation) {
+            Err(error) => {
+                self.count_malformed();
+                tracing::warn!(target: "codex_skills::app_server", %error, "a call of codex cannot be read and is refused");
+                let ours = wire::thread_of(params)
+                    .is_some_and(|thread_id| self.registry().serves(&thread_id));
+                if ours || !self.settings.target.is_shared() {
+                    let text = "the call failed: its parameters cannot be read";
+                    write_later(connection, refused(&id, text));
+                }
+            }
+            Ok(call) => {
+                if let Some(call) = self.offer(call) {
+                    let (shared, connection) = (self.clone(), connection.clone());
+                    tokio::spawn(async move { shared.ask_whose(&connection, call).await });
+                }
+            }
+        }
+    }
+
+    /// Tells a session about a call, and hands back one that is nobody's here.
+    fn offer(&self, call: ToolCall) -> Option<ToolCall> {
+        let delivery = self.registry().call(call.clone(), Instant::now());
+        let taken = delivery.is_some();
+        tell(delivery);
+        (!taken).then_some(call)
+    }
+
+    /// Finds out whether a call is of the child of a session: its beginning may not have been heard. Otherwise it
+    /// is answered with a failure, unless somebody else may answer it.
+    async fn ask_whose(self: &Arc<Self>, connection: &Arc<Connection>, call: ToolCall) {
+        let (Some(id), tool) = (call.request_id.clone(), call.tool.clone()) else {
+            return;
+        };
+        let mut ancestry = vec![call.session_id.clone()];
+        while ancestry.len() < GENERATIONS {
+            let Some(parent_id) = self.parent(connection, ancestry.last()).await else {
+                break;
+            };
+            let is_ours = self.registry().adopt(&parent_id, call.session_id.clone());
+            if is_ours {
+                break;
+            }
+            ancestry.push(parent_id);
+        }
+        if self.offer(call).is_some() && !self.settings.target.is_shared() {
+            let text = format!("`{tool}` failed: nobody serves the session's calls");
+            connection.write(refused(&id, &text)).await;
+        }
+    }
+
+    async fn parent(
+        &self,
+        connection: &Connection,
+        thread_id: Option<&Arc<str>>,
+    ) -> Option<Arc<str>> {
+        let params = json!({"threadId": &**thread_id?});
+        let timeout = self.settings.request_timeout;
+        let read = connection
+            .request("thread/read", &params, timeout)
+            .await
+            .ok()?;
+        wire::parent(&read)
+    }
+
+    /// Answers a request that is no tool call.
+    fn asked(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        id: RequestId,
+        method: &str,
+        params: &RawValue,
+    ) {
+        let thread_id = wire::thread_of(params);
+        let serves = |thread_id| self.registry().serves(thread_id);
+        if self.settings.target.is_shared() && !thread_id.as_ref().is_some_and(serves) {
+            return;
+        }
+        if method == "currentTime/read" {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            let result = json!({"currentTimeAt": now.as_secs()});
+            write_later(connection, wire::result(&id, &result));
+            return;
+        }
+        let params = serde_json::from_str(params.get()).unwrap_or_default();
+        let request = CodexRequest::new(method, thread_id.as_deref(), params);
+        let handler = thread_id.and_then(|thread_id| self.registry().requests(&thread_id));
+        let reply = handler.map(|handler| handler.ask(request.clone()));
+        let connection = connection.clone();
+        tokio::spawn(async move {
+            let reply = match reply {
+                None => CodexReply::Refuse,
+                // A handler that panics refuses.
+                Some(reply) => tokio::spawn(reply).await.unwrap_or(CodexReply::Refuse),
+            };
+            let answer = match reply.into_result(&request) {
+                Some(result) => wire::result(&id, &result),
+                None => wire::refusal(&id, "codex-skills has no answer to this request"),
+            };
+            tracing::debug!(target: "codex_skills::app_server", method = request.method, "a request of codex is answered");
+            connection.write(answer).await;
+        });
+    }
+
+    /// Waits for a codex to talk to.
+    pub(super) async fn up(&self, patience: Duration) -> Result<Arc<Connection>, String> {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| matches!(state, State::Up(_) | State::Gone(_)));
+        let settled = tokio::time::timeout(patience, settled).await;
+        drop(settled);
+        match &*self.state.borrow() {
+            State::Up(connection) => Ok(connection.clone()),
+            State::Down(why) | State::Gone(why) => Err(why.to_string()),
+            State::Resuming(_) => Err(format!(
+                "its sessions were not taken up within {patience:?}"
+            )),
+        }
+    }
+}
+
+/// Outside of the registry's lock.
+pub(super) fn tell(delivery: Option<Delivery>) {
+    if let Some((sink, events)) = delivery {
+        for event in events {
+            sink.deliver(event);
+        }
+    }
+}
+
+/// A call that is refused. A text can always be written.
+fn refused(id: &RequestId, text: &str) -> Vec<u8> {
+    wire::answer(id, &SkillOutput::failure(text)).unwrap_or_else(|_| wire::refusal(id, text))
+}
+
+/// Writes on a task of its own: the reader does not wait.
+fn write_later(connection: &Arc<Connection>, answer: Vec<u8>) {
+    let connection = connection.clone();
+    tokio::spawn(async move { connection.write(answer).await });
+}

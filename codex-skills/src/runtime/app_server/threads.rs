@@ -1,0 +1,460 @@
+//! What is done with threads: started, resumed, forked, given turns, ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::AppServer;
+use super::connection::{Connection, NAME, RequestError};
+use super::registry::Fate;
+use crate::runtime::{
+    Accepted, Created, Deletion, NetworkAccess, NewSession, Resumed, RuntimeError,
+    RuntimeErrorKind, SendRequest,
+};
+use crate::skill::{ContentItem, SkillOutput};
+
+/// After how long code mode goes on without the answer of a call (contract §2.5).
+pub(super) const CODE_MODE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many bytes of an answer the model reads (contract §2.2), 12,000 unless codex was told otherwise: about
+/// 4.8 for each token of the limit.
+pub(super) fn shown_bytes(token_limit: Option<u64>) -> usize {
+    token_limit.map_or(12_000, |tokens| {
+        usize::try_from(tokens.saturating_mul(24) / 5).unwrap_or(usize::MAX)
+    })
+}
+
+/// How many bytes of an answer are text.
+pub(super) fn text_bytes(output: &SkillOutput) -> usize {
+    let texts = output.items().iter().map(|item| match item {
+        ContentItem::Text { text } => text.len(),
+        _ => 0,
+    });
+    texts.sum()
+}
+
+fn unavailable(operation: &'static str, why: impl Into<String>) -> RuntimeError {
+    RuntimeError::new(NAME, operation, RuntimeErrorKind::Unavailable, why)
+}
+
+impl AppServer {
+    async fn connection(&self, operation: &'static str) -> Result<Arc<Connection>, RuntimeError> {
+        let patience = self.shared.settings.request_timeout;
+        let up = self.shared.up(patience).await;
+        up.map_err(|why| unavailable(operation, why))
+    }
+
+    async fn ask(
+        &self,
+        connection: &Connection,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, RequestError> {
+        let timeout = self.shared.settings.request_timeout;
+        let answer = connection.request(method, params, timeout).await?;
+        serde_json::from_str(answer.get())
+            .map_err(|error| RequestError::Unwritable(error.to_string()))
+    }
+
+    pub(super) async fn start_thread(&self, request: NewSession) -> Result<Created, RuntimeError> {
+        let operation = "create the session";
+        let connection = self.connection(operation).await?;
+        let params = self.thread_params(&request, operation)?;
+        let payload = self
+            .ask(&connection, "thread/start", &params)
+            .await
+            .map_err(|error| error.into_runtime(operation))?;
+        let thread_id = thread_id(&payload, operation)?;
+        let fate = if payload["thread"]["ephemeral"] == true {
+            Fate::Ephemeral
+        } else {
+            Fate::Unwritten
+        };
+        self.shared.registry().created(&thread_id, fate);
+        if fate != Fate::Ephemeral && request.fingerprint.is_some() {
+            let (_, fingerprints) = self.shared.server();
+            fingerprints
+                .set(thread_id.clone(), request.fingerprint)
+                .await;
+        }
+        Ok(Created::new(thread_id, payload))
+    }
+
+    fn thread_params(
+        &self,
+        request: &NewSession,
+        operation: &'static str,
+    ) -> Result<Value, RuntimeError> {
+        let settings = &self.shared.settings;
+        let options = &request.options;
+        let mut params = Map::new();
+        let texts = [
+            ("cwd", self.directory(options.cwd.as_deref())),
+            ("model", options.model.clone().or(settings.model.clone())),
+            (
+                "approvalPolicy",
+                options
+                    .approval_policy
+                    .or(settings.approval_policy)
+                    .map(|policy| policy.to_string()),
+            ),
+            (
+                "sandbox",
+                options
+                    .filesystem_sandbox
+                    .or(settings.sandbox)
+                    .map(|sandbox| sandbox.to_string()),
+            ),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                params.insert(name.to_owned(), text.into());
+            }
+        }
+        if options.ephemeral.unwrap_or(settings.ephemeral) {
+            params.insert("ephemeral".to_owned(), true.into());
+        }
+        let mut config: Map<String, Value> = options.config.clone().into_iter().collect();
+        if let Some(limit) = settings.token_limit {
+            config
+                .entry("tool_output_token_limit")
+                .or_insert_with(|| limit.into());
+        }
+        if let Some(access) = options.network_access {
+            config
+                .entry("sandbox_workspace_write.network_access")
+                .or_insert_with(|| (access == NetworkAccess::Enabled).into());
+        }
+        if !config.is_empty() {
+            params.insert("config".to_owned(), config.into());
+        }
+        if let Some(tools) = &request.dynamic_tools {
+            let tools = serde_json::from_str(tools.get()).map_err(|error| {
+                RuntimeError::new(
+                    NAME,
+                    operation,
+                    RuntimeErrorKind::Refused,
+                    error.to_string(),
+                )
+            })?;
+            params.insert("dynamicTools".to_owned(), tools);
+        }
+        Ok(params.into())
+    }
+
+    /// The directory of a session: as this program sees it, where codex runs on the same machine.
+    fn directory(&self, cwd: Option<&str>) -> Option<String> {
+        let cwd = cwd?;
+        if self.shared.settings.target.is_shared() {
+            return Some(cwd.to_owned());
+        }
+        let absolute = std::path::absolute(cwd).ok();
+        absolute
+            .and_then(|path| path.into_os_string().into_string().ok())
+            .or_else(|| Some(cwd.to_owned()))
+    }
+
+    pub(super) async fn resume_thread(&self, thread_id: Arc<str>) -> Result<Resumed, RuntimeError> {
+        let operation = "resume the session";
+        let connection = self.connection(operation).await?;
+        let (_, fingerprints) = self.shared.server();
+        let fingerprint = fingerprints.get(thread_id.clone()).await;
+        let params = json!({"threadId": &*thread_id, "excludeTurns": true});
+        match self.ask(&connection, "thread/resume", &params).await {
+            Ok(payload) => {
+                let mut fate = Fate::Persisted;
+                if payload["thread"]["ephemeral"] == true {
+                    fate = Fate::Ephemeral;
+                }
+                self.shared.registry().set_fate(&thread_id, fate);
+                if payload["thread"]["status"]["type"] == "active" {
+                    self.find_active(&connection, &thread_id).await;
+                }
+                Ok(Resumed::new(fingerprint))
+            }
+            // A thread in codex's memory that this connection has still.
+            Err(error)
+                if error.says("no rollout found")
+                    && self.shared.registry().fate(&thread_id) != Fate::Persisted =>
+            {
+                let params = json!({"threadId": &*thread_id});
+                self.ask(&connection, "thread/read", &params)
+                    .await
+                    .map_err(|_| error.into_runtime(operation))?;
+                Ok(Resumed::new(fingerprint))
+            }
+            Err(error) => Err(error.into_runtime(operation)),
+        }
+    }
+
+    /// Notes the turn that runs in a thread that was just resumed.
+    async fn find_active(&self, connection: &Connection, thread_id: &Arc<str>) {
+        let turns = self.shared.turns(connection, thread_id).await;
+        let active = turns.unwrap_or_default().into_iter().find_map(|turn| {
+            let runs = turn["status"] == "inProgress";
+            runs.then(|| turn["id"].as_str().map(Arc::from)).flatten()
+        });
+        if let Some(turn_id) = active {
+            self.shared.registry().began(thread_id, &turn_id);
+        }
+    }
+
+    pub(super) async fn fork_thread(&self, thread_id: Arc<str>) -> Result<Created, RuntimeError> {
+        let operation = "fork the session";
+        let connection = self.connection(operation).await?;
+        let params = json!({"threadId": &*thread_id, "excludeTurns": true});
+        let payload = self
+            .ask(&connection, "thread/fork", &params)
+            .await
+            .map_err(|error| error.into_runtime(operation))?;
+        let fork_id = self::thread_id(&payload, operation)?;
+        let fate = if payload["thread"]["ephemeral"] == true {
+            Fate::Ephemeral
+        } else {
+            Fate::Persisted
+        };
+        self.shared.registry().created(&fork_id, fate);
+        let (_, fingerprints) = self.shared.server();
+        if let Some(fingerprint) = fingerprints.get(thread_id).await {
+            fingerprints.set(fork_id.clone(), Some(fingerprint)).await;
+        }
+        Ok(Created::new(fork_id, payload))
+    }
+
+    pub(super) async fn start_turn(
+        &self,
+        thread_id: Arc<str>,
+        request: SendRequest,
+    ) -> Result<Accepted, RuntimeError> {
+        let operation = "send the request";
+        let connection = self.connection(operation).await?;
+        let params = json!({
+            "threadId": &*thread_id,
+            "input": [{"type": "text", "text": request.text}],
+        });
+        let payload = self
+            .ask(&connection, "turn/start", &params)
+            .await
+            .map_err(|error| error.into_runtime(operation))?;
+        let turn_id: Arc<str> = match payload["turn"]["id"].as_str() {
+            Some(id) if !id.is_empty() => id.into(),
+            _ => return Err(unavailable(operation, "the answer has no turn.id")),
+        };
+        self.shared.registry().began(&thread_id, &turn_id);
+        if !self.shared.registry().is_subscribed(&thread_id) {
+            self.subscribe_again(&connection, &thread_id).await;
+        }
+        Ok(Accepted::new(turn_id, payload))
+    }
+
+    /// Has codex tell about a thread that could not be resumed before, because nothing had been sent.
+    async fn subscribe_again(&self, connection: &Connection, thread_id: &Arc<str>) {
+        let params = json!({"threadId": &**thread_id, "excludeTurns": true});
+        match self.ask(connection, "thread/resume", &params).await {
+            Ok(_) => self.shared.registry().set_subscribed(thread_id, true),
+            Err(error) => {
+                let error = error.into_runtime("resume the session");
+                self.shared.close_thread(thread_id, &error.to_string());
+            }
+        }
+    }
+
+    pub(super) async fn interrupt_turn(
+        &self,
+        thread_id: Arc<str>,
+        turn_id: Option<Arc<str>>,
+    ) -> Result<(), RuntimeError> {
+        let operation = "interrupt the turn";
+        let connection = self.connection(operation).await?;
+        let active = self.shared.registry().active(&thread_id);
+        if let Some(turn_id) = &turn_id
+            && self.shared.registry().has_ended(&thread_id, turn_id)
+        {
+            return Ok(());
+        }
+        // An empty id is codex's word for the turn that runs.
+        let wanted = turn_id.clone().or(active).unwrap_or_else(|| "".into());
+        let interrupt = |turn_id: Arc<str>| {
+            let (connection, thread_id) = (&connection, &thread_id);
+            async move {
+                let params = json!({"threadId": &**thread_id, "turnId": &*turn_id});
+                self.ask(connection, "turn/interrupt", &params).await
+            }
+        };
+        let mut interrupted = interrupt(wanted.clone()).await;
+        if let Err(error) = &interrupted
+            && let Some(found) = found_instead(error)
+        {
+            // What was known of the active turn was old. A turn that was named is over when another one runs.
+            if turn_id.is_some() && self.shared.registry().has_ended(&thread_id, &wanted) {
+                return Ok(());
+            }
+            let again = turn_id.unwrap_or(found);
+            interrupted = interrupt(again).await;
+        }
+        match interrupted {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into_runtime(operation)),
+        }
+    }
+
+    /// Interrupts every turn, as far as codex takes it in time: a call without an answer holds up its end.
+    pub(super) async fn interrupt_all(&self, patience: Duration) {
+        let Some(connection) = self.shared.state.borrow().connection().cloned() else {
+            return;
+        };
+        let live = self.shared.registry().live();
+        let active = live
+            .into_iter()
+            .filter_map(|live| Some((live.thread_id, live.active?)));
+        let interrupts = active.map(|(thread_id, turn_id)| {
+            let connection = &connection;
+            async move {
+                let params = json!({"threadId": &*thread_id, "turnId": &*turn_id});
+                let interrupted = connection.request("turn/interrupt", &params, patience).await;
+                if let Err(error) = interrupted {
+                    tracing::debug!(target: "codex_skills::app_server", session = &*thread_id, ?error, "a turn was not interrupted");
+                }
+            }
+        });
+        futures_util::future::join_all(interrupts).await;
+    }
+
+    pub(super) async fn read_thread(&self, thread_id: Arc<str>) -> Result<Value, RuntimeError> {
+        let operation = "read the session";
+        let connection = self.connection(operation).await?;
+        let params = json!({"threadId": &*thread_id});
+        let read = self.ask(&connection, "thread/read", &params).await;
+        read.map_err(|error| error.into_runtime(operation))
+    }
+
+    pub(super) async fn delete_thread(
+        &self,
+        thread_id: Arc<str>,
+    ) -> Result<Deletion, RuntimeError> {
+        let operation = "delete the session";
+        let connection = self.connection(operation).await?;
+        let fate = self.shared.registry().fate(&thread_id);
+        let params = json!({"threadId": &*thread_id});
+        let (status, payload) = if fate == Fate::Ephemeral {
+            self.let_go(&connection, &thread_id, &params).await
+        } else {
+            match self.ask(&connection, "thread/delete", &params).await {
+                Ok(payload) => Ok(("deleted", payload)),
+                Err(error) if is_missing(&error) => Ok(("not_found", said(&error))),
+                Err(error) if error.says("not persisted") => {
+                    self.let_go(&connection, &thread_id, &params).await
+                }
+                // A thread that others were forked from, or a codex that cannot delete.
+                Err(error) if error.says("forked history") || error.says("unknown variant") => {
+                    let archived = self.ask(&connection, "thread/archive", &params).await;
+                    match archived {
+                        Ok(_) => Ok(("archived", said(&error))),
+                        // Nothing was sent to it, so there is nothing on disk.
+                        Err(missing) if is_missing(&missing) && fate == Fate::Unwritten => {
+                            Ok(("not_persisted", said(&missing)))
+                        }
+                        Err(missing) if is_missing(&missing) => Ok(("not_found", said(&missing))),
+                        Err(error) => Err(error),
+                    }
+                }
+                Err(error) => Err(error),
+            }
+        }
+        .map_err(|error| error.into_runtime(operation))?;
+        self.shared.registry().forget(&thread_id);
+        if matches!(status, "deleted" | "not_found") {
+            let (_, fingerprints) = self.shared.server();
+            fingerprints.set(thread_id.clone(), None).await;
+        }
+        let payload = json!({"status": status, "threadId": &*thread_id, "answer": payload});
+        Ok(Deletion::new(status, payload))
+    }
+
+    /// Lets go of a thread that is in codex's memory only: codex forgets it by and by.
+    async fn let_go(
+        &self,
+        connection: &Connection,
+        thread_id: &Arc<str>,
+        params: &Value,
+    ) -> Result<(&'static str, Value), RequestError> {
+        let active = self.shared.registry().active(thread_id);
+        if let Some(turn_id) = active {
+            let params = json!({"threadId": &**thread_id, "turnId": &*turn_id});
+            if let Err(error) = self.ask(connection, "turn/interrupt", &params).await {
+                tracing::debug!(target: "codex_skills::app_server", session = &**thread_id, ?error, "the turn of a session that is let go was not interrupted");
+            }
+        }
+        match self.ask(connection, "thread/unsubscribe", params).await {
+            Ok(payload) => Ok(("unsubscribed", payload)),
+            // A codex that keeps it until it ends.
+            Err(error) if error.says("unknown variant") => Ok(("not_persisted", said(&error))),
+            Err(error) if is_missing(&error) => Ok(("not_found", said(&error))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_missing(error: &RequestError) -> bool {
+    ["no rollout found", "thread not found", "not loaded"]
+        .iter()
+        .any(|words| error.says(words))
+}
+
+fn said(error: &RequestError) -> Value {
+    match error {
+        RequestError::Refused(error) => error.message.as_str().into(),
+        _ => Value::Null,
+    }
+}
+
+/// The turn that runs instead of the one that was to be interrupted.
+fn found_instead(error: &RequestError) -> Option<Arc<str>> {
+    let RequestError::Refused(error) = error else {
+        return None;
+    };
+    let (_, rest) = error.message.split_once("expected active turn id")?;
+    let (_, found) = rest.split_once("but found")?;
+    let found = found.trim().trim_matches(['`', '"', '\'', '.']);
+    (!found.is_empty()).then(|| found.into())
+}
+
+fn thread_id(payload: &Value, operation: &'static str) -> Result<Arc<str>, RuntimeError> {
+    match payload["thread"]["id"].as_str() {
+        Some(id) if !id.is_empty() => Ok(id.into()),
+        _ => Err(unavailable(operation, "the answer has no thread.id")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::RpcError;
+    use super::*;
+
+    #[test]
+    fn the_turn_that_runs_is_read_from_the_refusal() {
+        let refused = |message: &str| {
+            found_instead(&RequestError::Refused(RpcError {
+                code: -32600,
+                message: message.to_owned(),
+            }))
+        };
+        assert_eq!(
+            refused("expected active turn id a-1 but found b-2").as_deref(),
+            Some("b-2")
+        );
+        assert_eq!(
+            refused("expected active turn id `a` but found `b`").as_deref(),
+            Some("b")
+        );
+        assert_eq!(refused("no active turn to interrupt"), None);
+        assert_eq!(found_instead(&RequestError::Lost), None);
+    }
+
+    #[test]
+    fn the_model_reads_more_where_codex_is_told_so() {
+        assert_eq!(shown_bytes(None), 12_000);
+        assert_eq!(shown_bytes(Some(100_000)), 480_000);
+    }
+}

@@ -1,0 +1,535 @@
+//! What codex writes: lines of JSON, read in two steps so that one odd payload costs itself and nothing else.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::runtime::{TokenUsage, Tokens, TurnStatus};
+use crate::skill::{RequestId, SkillOutput, ToolCall};
+
+/// A text that is borrowed where it has no escapes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Text<'_> {
+    fn shared(&self) -> Arc<str> {
+        Arc::from(&*self.0)
+    }
+}
+
+/// The first step: who is meant, with everything else as it came.
+#[derive(Debug, Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<RpcError>,
+}
+
+/// A member that is there, `null` included.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// A refusal of codex.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(super) struct RpcError {
+    #[serde(default)]
+    pub(super) code: i64,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+/// One message of codex.
+#[derive(Debug)]
+pub(super) enum Message<'a> {
+    /// The answer to a request of ours.
+    Response {
+        id: u64,
+        outcome: Result<&'a RawValue, RpcError>,
+    },
+    /// A request that wants an answer.
+    Request {
+        id: RequestId,
+        method: Cow<'a, str>,
+        params: &'a RawValue,
+    },
+    /// Something that happened.
+    Notification {
+        method: Cow<'a, str>,
+        params: &'a RawValue,
+    },
+    /// Nothing that anybody can do something with.
+    Other,
+}
+
+/// Reads the envelope of a message.
+pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, serde_json::Error> {
+    let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
+    let params = envelope.params.unwrap_or(RawValue::NULL);
+    Ok(match (envelope.method, envelope.id) {
+        (Some(method), Some(id)) => Message::Request {
+            id: RequestId::from_json(id),
+            method: method.0,
+            params,
+        },
+        (Some(method), None) => Message::Notification {
+            method: method.0,
+            params,
+        },
+        (None, Some(id)) => match (id.get().parse(), envelope.result, envelope.error) {
+            (Ok(id), _, Some(error)) => Message::Response {
+                id,
+                outcome: Err(error),
+            },
+            (Ok(id), Some(result), None) => Message::Response {
+                id,
+                outcome: Ok(result),
+            },
+            _ => Message::Other,
+        },
+        (None, None) => Message::Other,
+    })
+}
+
+/// The parameters of `item/tool/call`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CallParams<'a> {
+    #[serde(borrow)]
+    thread_id: Text<'a>,
+    #[serde(borrow, default)]
+    turn_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    call_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    namespace: Option<Text<'a>>,
+    #[serde(borrow)]
+    tool: Text<'a>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+/// Reads a call. Its session is the thread, until somebody knows better.
+pub(super) fn call(
+    id: RequestId,
+    params: &RawValue,
+    generation: u64,
+) -> Result<ToolCall, serde_json::Error> {
+    let params: CallParams<'_> = serde_json::from_str(params.get())?;
+    let arguments = params.arguments.unwrap_or(RawValue::NULL).to_owned();
+    let mut call = ToolCall::new(
+        params.thread_id.shared(),
+        params.tool.shared(),
+        arguments.into(),
+    );
+    call.turn_id = params.turn_id.as_ref().map(Text::shared);
+    call.call_id = params.call_id.as_ref().map(Text::shared);
+    call.namespace = params
+        .namespace
+        .filter(|namespace| !namespace.0.is_empty())
+        .as_ref()
+        .map(Text::shared);
+    call.request_id = Some(id);
+    call.generation = generation;
+    Ok(call)
+}
+
+/// The thread that a request or notification is about, where it says so.
+pub(super) fn thread_of(params: &RawValue) -> Option<Arc<str>> {
+    #[derive(Deserialize)]
+    struct About<'a> {
+        #[serde(borrow, default, alias = "conversationId")]
+        #[serde(rename = "threadId")]
+        thread_id: Option<Text<'a>>,
+    }
+    let about: About<'_> = serde_json::from_str(params.get()).ok()?;
+    about.thread_id.as_ref().map(Text::shared)
+}
+
+/// What happened, as far as it concerns anybody.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// Threads are the children of another.
+    Children {
+        parent_id: Arc<str>,
+        thread_ids: Vec<Arc<str>>,
+    },
+    TurnStarted {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        /// The turn that it was begun for: another one in a child.
+        root_turn_id: Option<Arc<str>>,
+    },
+    TurnCompleted {
+        thread_id: Arc<str>,
+        end: TurnEnd,
+    },
+    Delta {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        text: String,
+    },
+    Message {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        text: String,
+    },
+    ToolStarted {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        call_id: Arc<str>,
+        namespace: Option<Arc<str>>,
+        tool: Arc<str>,
+    },
+    ToolCompleted {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        call_id: Arc<str>,
+        namespace: Option<Arc<str>>,
+        tool: Arc<str>,
+        success: bool,
+    },
+    Usage {
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        usage: TokenUsage,
+    },
+    /// The thread is not there any more, and why.
+    Gone {
+        thread_id: Arc<str>,
+        reason: &'static str,
+    },
+    Warning {
+        thread_id: Option<Arc<str>>,
+        text: String,
+    },
+}
+
+/// How a turn ended.
+#[derive(Clone, Debug)]
+pub(super) struct TurnEnd {
+    pub(super) turn_id: Arc<str>,
+    pub(super) status: TurnStatus,
+    pub(super) error: Option<String>,
+    pub(super) detail: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TurnParams<'a> {
+    #[serde(borrow)]
+    thread_id: Text<'a>,
+    turn: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DeltaParams<'a> {
+    #[serde(borrow)]
+    thread_id: Text<'a>,
+    #[serde(borrow)]
+    turn_id: Text<'a>,
+    delta: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemParams<'a> {
+    #[serde(borrow)]
+    thread_id: Text<'a>,
+    #[serde(borrow)]
+    turn_id: Text<'a>,
+    #[serde(borrow)]
+    item: Item<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(borrow)]
+    r#type: Text<'a>,
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(borrow, default)]
+    namespace: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    tool: Option<Text<'a>>,
+    #[serde(default)]
+    success: Option<bool>,
+    #[serde(borrow, default)]
+    sender_thread_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    receiver_thread_ids: Vec<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageParams<'a> {
+    #[serde(borrow)]
+    thread_id: Text<'a>,
+    #[serde(borrow)]
+    turn_id: Text<'a>,
+    token_usage: WireUsage,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireUsage {
+    total: WireTokens,
+    last: WireTokens,
+    #[serde(default)]
+    model_context_window: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct WireTokens {
+    total_tokens: u64,
+    input_tokens: u64,
+    cached_input_tokens: u64,
+    output_tokens: u64,
+    reasoning_output_tokens: u64,
+}
+
+impl From<WireTokens> for Tokens {
+    fn from(wire: WireTokens) -> Self {
+        Self {
+            total: wire.total_tokens,
+            input: wire.input_tokens,
+            cached_input: wire.cached_input_tokens,
+            output: wire.output_tokens,
+            reasoning_output: wire.reasoning_output_tokens,
+        }
+    }
+}
+
+/// Reads a notification; `None` where it is nobody's business.
+pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, serde_json::Error> {
+    let params = params.get();
+    Ok(Some(match method {
+        "turn/started" => {
+            let params: TurnParams<'_> = serde_json::from_str(params)?;
+            let Some(turn_id) = turn_id(&params.turn) else {
+                return Ok(None);
+            };
+            let root_turn_id = params.turn.get("rootTurnId").and_then(Value::as_str);
+            Notice::TurnStarted {
+                thread_id: params.thread_id.shared(),
+                root_turn_id: root_turn_id.map(Arc::from),
+                turn_id,
+            }
+        }
+        "turn/completed" => {
+            let params: TurnParams<'_> = serde_json::from_str(params)?;
+            let thread_id = params.thread_id.shared();
+            let Some(end) = turn_end(params.turn) else {
+                return Ok(None);
+            };
+            Notice::TurnCompleted { thread_id, end }
+        }
+        "item/agentMessage/delta" => {
+            let params: DeltaParams<'_> = serde_json::from_str(params)?;
+            Notice::Delta {
+                thread_id: params.thread_id.shared(),
+                turn_id: params.turn_id.shared(),
+                text: params.delta,
+            }
+        }
+        "item/started" | "item/completed" => {
+            let params: ItemParams<'_> = serde_json::from_str(params)?;
+            let (thread_id, turn_id) = (params.thread_id.shared(), params.turn_id.shared());
+            let item = params.item;
+            let completed = method == "item/completed";
+            match (&*item.r#type.0, item.tool) {
+                ("agentMessage", _) if completed => Notice::Message {
+                    thread_id,
+                    turn_id,
+                    text: item.text.unwrap_or_default(),
+                },
+                ("dynamicToolCall", Some(tool)) => {
+                    let call_id = item.id.shared();
+                    let namespace = item.namespace.as_ref().map(Text::shared);
+                    let tool = tool.shared();
+                    if completed {
+                        Notice::ToolCompleted {
+                            thread_id,
+                            turn_id,
+                            call_id,
+                            namespace,
+                            tool,
+                            success: item.success.unwrap_or(false),
+                        }
+                    } else {
+                        Notice::ToolStarted {
+                            thread_id,
+                            turn_id,
+                            call_id,
+                            namespace,
+                            tool,
+                        }
+                    }
+                }
+                ("collabAgentToolCall", _) => Notice::Children {
+                    parent_id: item.sender_thread_id.map_or(thread_id, |id| id.shared()),
+                    thread_ids: item.receiver_thread_ids.iter().map(Text::shared).collect(),
+                },
+                _ => return Ok(None),
+            }
+        }
+        "thread/tokenUsage/updated" => {
+            let params: UsageParams<'_> = serde_json::from_str(params)?;
+            let usage = TokenUsage {
+                session: params.token_usage.total.into(),
+                last: params.token_usage.last.into(),
+                context_window: params.token_usage.model_context_window,
+            };
+            Notice::Usage {
+                thread_id: params.thread_id.shared(),
+                turn_id: params.turn_id.shared(),
+                usage,
+            }
+        }
+        "thread/deleted" => gone(params, "it was deleted")?,
+        "thread/archived" => gone(params, "it was archived")?,
+        "thread/closed" => gone(params, "codex unloaded it")?,
+        "warning" | "configWarning" | "guardianWarning" | "deprecationNotice" => {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Warning<'a> {
+                #[serde(borrow, default)]
+                thread_id: Option<Text<'a>>,
+                #[serde(default, alias = "summary")]
+                message: String,
+            }
+            let warning: Warning<'_> = serde_json::from_str(params)?;
+            Notice::Warning {
+                thread_id: warning.thread_id.as_ref().map(Text::shared),
+                text: warning.message,
+            }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn gone(params: &str, reason: &'static str) -> Result<Notice, serde_json::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Gone<'a> {
+        #[serde(borrow)]
+        thread_id: Text<'a>,
+    }
+    let gone: Gone<'_> = serde_json::from_str(params)?;
+    Ok(Notice::Gone {
+        thread_id: gone.thread_id.shared(),
+        reason,
+    })
+}
+
+/// The parent in the answer to `thread/read`.
+pub(super) fn parent(answer: &RawValue) -> Option<Arc<str>> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        thread: Thread<'a>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Thread<'a> {
+        #[serde(borrow, default)]
+        parent_thread_id: Option<Text<'a>>,
+    }
+    let answer: Answer<'_> = serde_json::from_str(answer.get()).ok()?;
+    answer.thread.parent_thread_id.as_ref().map(Text::shared)
+}
+
+fn turn_id(turn: &Value) -> Option<Arc<str>> {
+    let id = turn.get("id")?.as_str()?;
+    (!id.is_empty()).then(|| id.into())
+}
+
+/// How a turn stands, from codex's own description of it.
+pub(super) fn turn_end(turn: Value) -> Option<TurnEnd> {
+    let turn_id = turn_id(&turn)?;
+    let status = turn.get("status").and_then(Value::as_str).unwrap_or("");
+    let error = turn
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    Some(TurnEnd {
+        turn_id,
+        status: TurnStatus::from(status),
+        error,
+        detail: turn,
+    })
+}
+
+/// The last thing that the assistant said, from codex's own description of a turn.
+pub(super) fn reply_in(turn: &Value) -> Option<String> {
+    let items = turn.get("items")?.as_array()?;
+    items
+        .iter()
+        .rev()
+        .filter(|item| item.get("type").and_then(Value::as_str) == Some("agentMessage"))
+        .find_map(|item| item.get("text")?.as_str())
+        .map(str::to_owned)
+}
+
+/// A request of ours.
+pub(super) fn request(
+    id: u64,
+    method: &str,
+    params: &impl serde::Serialize,
+) -> Result<Vec<u8>, serde_json::Error> {
+    #[derive(serde::Serialize)]
+    struct Request<'a, P> {
+        id: u64,
+        method: &'a str,
+        params: &'a P,
+    }
+    serde_json::to_vec(&Request { id, method, params })
+}
+
+/// The notification that ends the handshake.
+pub(super) const INITIALIZED: &[u8] = br#"{"method":"initialized"}"#;
+
+/// The answer to a call. The id is echoed as it came: codex takes `"0"` for another id than `0`.
+pub(super) fn answer(id: &RequestId, output: &SkillOutput) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(64 + output.content_len());
+    bytes.extend_from_slice(b"{\"id\":");
+    bytes.extend_from_slice(id.as_json().as_bytes());
+    bytes.extend_from_slice(b",\"result\":");
+    serde_json::to_writer(&mut bytes, &output.as_wire())?;
+    bytes.push(b'}');
+    Ok(bytes)
+}
+
+/// The answer to another request.
+pub(super) fn result(id: &RequestId, result: &Value) -> Vec<u8> {
+    format!("{{\"id\":{},\"result\":{result}}}", id.as_json()).into_bytes()
+}
+
+/// The answer to a request that nobody can answer with a result.
+pub(super) fn refusal(id: &RequestId, message: &str) -> Vec<u8> {
+    let message = Value::from(message);
+    format!(
+        "{{\"id\":{},\"error\":{{\"code\":-32601,\"message\":{message}}}}}",
+        id.as_json()
+    )
+    .into_bytes()
+}

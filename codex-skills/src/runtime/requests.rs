@@ -1,0 +1,208 @@
+//! What codex asks besides tool calls: approvals, questions to the user, forms. Each is answered, whoever
+//! decides.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+/// Something that codex asks while a turn runs, and that is no tool call: may this command run, may this
+/// file be changed, what does the user answer.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodexRequest {
+    /// The method, like `item/commandExecution/requestApproval`.
+    pub method: String,
+    /// The thread that asks: the session, or a sub-agent of it.
+    pub thread_id: Option<String>,
+    /// The parameters, as codex wrote them.
+    pub params: Value,
+}
+
+impl CodexRequest {
+    /// A request with these parameters, for runtimes of your own.
+    #[must_use]
+    pub fn new(method: &str, thread_id: Option<&str>, params: Value) -> Self {
+        Self {
+            method: method.to_owned(),
+            thread_id: thread_id.map(str::to_owned),
+            params,
+        }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn kind(&self) -> CodexRequestKind {
+        match self.method.as_str() {
+            "item/commandExecution/requestApproval" | "execCommandApproval" => {
+                CodexRequestKind::Command
+            }
+            "item/fileChange/requestApproval" | "applyPatchApproval" => {
+                CodexRequestKind::FileChange
+            }
+            "item/permissions/requestApproval" => CodexRequestKind::Permissions,
+            "item/tool/requestUserInput" => CodexRequestKind::UserInput,
+            "mcpServer/elicitation/request" => CodexRequestKind::Elicitation,
+            _ => CodexRequestKind::Other,
+        }
+    }
+
+    /// The result that grants it once; `None` where granting takes more than a word.
+    fn granted(&self) -> Option<Value> {
+        match self.method.as_str() {
+            "item/commandExecution/requestApproval" | "item/fileChange/requestApproval" => {
+                Some(json!({"decision": "accept"}))
+            }
+            "execCommandApproval" | "applyPatchApproval" => Some(json!({"decision": "approved"})),
+            "item/permissions/requestApproval" => Some(json!({
+                "permissions": self.params.get("permissions").cloned().unwrap_or_else(|| json!({})),
+                "scope": "turn",
+            })),
+            _ => None,
+        }
+    }
+
+    /// The result by which the protocol itself says no; `None` for what only a result can answer.
+    fn refused(&self) -> Option<Value> {
+        match self.method.as_str() {
+            "item/commandExecution/requestApproval"
+            | "item/fileChange/requestApproval"
+            | "skill/requestApproval" => Some(json!({"decision": "decline"})),
+            "execCommandApproval" | "applyPatchApproval" => {
+                Some(json!({"decision": {"denied": {"rejection": "refused by the client"}}}))
+            }
+            "item/permissions/requestApproval" => Some(json!({"permissions": {}, "scope": "turn"})),
+            "item/tool/requestUserInput" => Some(json!({"answers": {}})),
+            "mcpServer/elicitation/request" => {
+                Some(json!({"action": "decline", "content": null, "_meta": null}))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a [`CodexRequest`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CodexRequestKind {
+    /// May a command run?
+    Command,
+    /// May files be changed?
+    FileChange,
+    /// May there be more permissions?
+    Permissions,
+    /// Questions to the user.
+    UserInput,
+    /// A form of an MCP server.
+    Elicitation,
+    /// Something else.
+    Other,
+}
+
+/// The answer to a [`CodexRequest`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CodexReply {
+    /// No, in the protocol's own words. What no refusal exists for is answered with an error.
+    Refuse,
+    /// Yes, this once. Questions and forms cannot be granted without an answer: they are refused.
+    Grant,
+    /// A result in the protocol's shape for the method, as it is.
+    Result(Value),
+}
+
+impl CodexReply {
+    /// The result on the wire; `None` where only an error is left to say.
+    #[must_use]
+    pub fn into_result(self, request: &CodexRequest) -> Option<Value> {
+        match self {
+            Self::Result(result) => Some(result),
+            Self::Grant => request.granted().or_else(|| request.refused()),
+            Self::Refuse => request.refused(),
+        }
+    }
+}
+
+/// The future of a [`CodexReply`].
+pub type ReplyFuture = Pin<Box<dyn Future<Output = CodexReply> + Send>>;
+
+/// Who answers the requests of a session. Cheap to clone.
+#[derive(Clone)]
+pub struct RequestHandler(Arc<dyn Fn(CodexRequest) -> ReplyFuture + Send + Sync>);
+
+impl RequestHandler {
+    /// A function of your own. It runs on a task of its own; one that panics refuses.
+    pub fn new<F, Fut>(handle: F) -> Self
+    where
+        F: Fn(CodexRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = CodexReply> + Send + 'static,
+    {
+        Self(Arc::new(move |request| Box::pin(handle(request))))
+    }
+
+    /// Asks for the reply to a request.
+    #[must_use]
+    pub fn ask(&self, request: CodexRequest) -> ReplyFuture {
+        (self.0)(request)
+    }
+}
+
+impl fmt::Debug for RequestHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestHandler")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str) -> CodexRequest {
+        CodexRequest::new(method, Some("t"), json!({"permissions": {"network": {}}}))
+    }
+
+    #[test]
+    fn refusals_are_in_the_words_of_the_protocol() {
+        for (method, refusal) in [
+            (
+                "item/commandExecution/requestApproval",
+                json!({"decision": "decline"}),
+            ),
+            (
+                "item/fileChange/requestApproval",
+                json!({"decision": "decline"}),
+            ),
+            (
+                "item/permissions/requestApproval",
+                json!({"permissions": {}, "scope": "turn"}),
+            ),
+            ("item/tool/requestUserInput", json!({"answers": {}})),
+        ] {
+            let request = request(method);
+            assert_eq!(CodexReply::Refuse.into_result(&request), Some(refusal));
+        }
+        assert_eq!(
+            CodexReply::Refuse.into_result(&request("attestation/generate")),
+            None
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_granted_is_refused() {
+        let grant = |method: &str| CodexReply::Grant.into_result(&request(method));
+        assert_eq!(
+            grant("item/commandExecution/requestApproval"),
+            Some(json!({"decision": "accept"}))
+        );
+        assert_eq!(
+            grant("item/permissions/requestApproval"),
+            Some(json!({"permissions": {"network": {}}, "scope": "turn"}))
+        );
+        assert_eq!(
+            grant("item/tool/requestUserInput"),
+            Some(json!({"answers": {}}))
+        );
+    }
+}
