@@ -7,7 +7,7 @@
 //! | writing skills | [`#[skill]`](macro@skill) and its manual, [`skills!`], [`SkillContext`], [`SkillOutput`]; from closures: [`Skill`] |
 //! | which skills a session has | [`Draft`], sealed into a [`Catalog`]; what is wrong with a draft: [`CatalogError`] |
 //! | sessions | [`Client`], [`lifecycle!`], [`Session`]; as a guard: [`Lifecycle`]; what a turn came to: [`TurnResult`]; the cleanup: [`CleanupReport`] |
-//! | calls | [`DispatchRecord`], [`Outcome`], [`SubmissionRecord`], [`Limits`] |
+//! | calls | [`DispatchRecord`], [`Outcome`], [`SubmissionRecord`], [`Limits`]; counted: [`Metrics`] |
 //! | errors | [`Error`], and what is known of an unfinished turn: [`TurnIncomplete`] |
 //! | runtimes | [`Embedded`] and [`embedded`]; of your own: [`Runtime`] and [`runtime`] |
 //! | without async | [`blocking`] |
@@ -35,7 +35,8 @@ pub use catalog::{
     IntoDraftNow, IntoSkills, Phase, RuntimeSync, Skills,
 };
 pub use dispatch::{
-    CallError, DispatchRecord, Limits, Outcome, RetryPolicy, SubmissionRecord, SubmissionStatus,
+    CallError, DispatchRecord, FailedCalls, Limits, Metrics, Outcome, RetryPolicy,
+    SubmissionRecord, SubmissionStatus, UndeliveredAnswers,
 };
 pub use error::Error;
 #[cfg(feature = "app-server")]
@@ -47,7 +48,7 @@ pub use runtime::manager::{self, CodexManager};
 pub use runtime::{
     ApprovalPolicy, CodexReply, CodexRequest, CodexRequestKind, Event, FilesystemSandbox,
     HttpFailure, NetworkAccess, RequestHandler, Runtime, RuntimeError, RuntimeErrorKind,
-    TokenUsage, Tokens, TurnStatus,
+    RuntimeMetrics, TokenUsage, Tokens, TurnStatus,
 };
 pub use session::{
     Bound, CleanupReport, Client, CloseSession, CreateSession, IntoStatuses, Lifecycle,

@@ -84,6 +84,7 @@ fn at_once(attempts: usize) -> Limits {
             attempts,
             delay: Duration::ZERO,
             max_delay: Duration::ZERO,
+            ..RetryPolicy::default()
         },
         ..Limits::default()
     }
@@ -1052,6 +1053,7 @@ mod submitted {
                 attempts: 5,
                 delay: Duration::from_millis(100),
                 max_delay: Duration::from_millis(300),
+                ..RetryPolicy::default()
             },
             ..Limits::default()
         };
@@ -1075,6 +1077,127 @@ mod submitted {
         let began = Instant::now();
         session.send_and_handle("go").await.unwrap();
         assert_eq!(began.elapsed().as_secs(), 1);
+    }
+
+    /// Two retries at a stretch for all sessions, and another one every ten seconds.
+    fn two_retries() -> Limits {
+        let mut limits = Limits::default();
+        limits.submission.budget = 2;
+        limits.submission.refill = Duration::from_secs(10);
+        limits
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_beyond_the_budget_of_the_client_wait_and_none_is_lost() {
+        // Two calls of one turn fail twice each; those of other sessions pay from the same budget.
+        let runs = Counter::default();
+        let codex = calling(["count", "count"]).with_limits(two_retries());
+        for _ in 0..4 {
+            codex.runtime().fault(Operation::Answer, retry());
+        }
+        let session = session(&codex, [runs.skill("count")]).await;
+        let began = Instant::now();
+        let turn = session.send_and_handle("go").await.unwrap();
+        let attempts: Vec<usize> = turn
+            .dispatches
+            .iter()
+            .map(|record| record.submission().attempts())
+            .collect();
+        assert_eq!(attempts, [3, 3]);
+        assert!(turn.dispatches.iter().all(|record| record.is_handled()));
+        // Two were there, one came back after ten seconds, and put itself back when it was taken.
+        assert_eq!(began.elapsed().as_secs(), 10);
+        let metrics = codex.metrics();
+        assert_eq!((metrics.retries, metrics.retries_delayed), (4, 2));
+        assert_eq!((metrics.answered, runs.get()), (2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_met_with_the_budget_and_not_with_all_attempts() {
+        const CALLS: usize = 40;
+        let runs = Counter::default();
+        let codex = calling(["count"; CALLS]).with_limits(two_retries());
+        for _ in 0..1000 {
+            codex.runtime().fault(Operation::Answer, retry());
+        }
+        let session = session(&codex, [runs.skill("count")]).await;
+        session.send("go").await.unwrap();
+        tokio::select! {
+            closed = session.serve() => panic!("{closed:?}"),
+            () = tokio::time::sleep(Duration::from_secs(200)) => {}
+        }
+        let sent = codex.runtime().answers().len();
+        // One attempt for each call, two retries, and one more every ten seconds for those in line.
+        assert!(sent <= CALLS + 2 + 20, "{sent}");
+        assert!(sent > CALLS + 2, "{sent}");
+        let metrics = codex.metrics();
+        assert_eq!(metrics.running, 0, "{metrics:?}");
+        assert_eq!(metrics.undelivered.given_up, CALLS as u64);
+        assert_eq!(runs.get(), CALLS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_waited_through_an_outage_are_sent_as_soon_as_one_is_taken() {
+        const CALLS: usize = 40;
+        let runs = Counter::default();
+        let codex = calling(["count"; CALLS]).with_limits(two_retries());
+        for _ in 0..CALLS {
+            codex.runtime().fault(Operation::Answer, retry());
+        }
+        let session = session(&codex, [runs.skill("count")]).await;
+        let began = Instant::now();
+        let turn = session.send_and_handle("go").await.unwrap();
+        assert!(turn.dispatches.iter().all(|record| record.is_handled()));
+        assert_eq!(turn.dispatches.len(), CALLS);
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert_eq!(runs.get(), CALLS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_waited_in_line_in_vain_is_kept_and_sent_again_later() {
+        let mut limits = two_retries();
+        limits.submission.budget = 1;
+        limits.submission.refill = Duration::from_secs(3600);
+        let (runs, codex, session) = with_faults(limits, &[retry(), retry()]).await;
+        let mut signals = session.signals();
+        session.send("go").await.unwrap();
+        let event = Event::ToolCall(first_call(&mut signals).await);
+        let began = Instant::now();
+        let record = session.respond_to_signal(&event).await.unwrap().unwrap();
+        assert_eq!(record.submission().status(), SubmissionStatus::Exhausted);
+        assert_eq!(record.submission().attempts(), 2);
+        assert!(record.error().unwrap().starts_with("busy; too many"));
+        assert_eq!(began.elapsed().as_secs(), 60, "no wait is without end");
+        assert_eq!(codex.metrics().undelivered.given_up, 1);
+        // To be found waiting is no licence to be sent at once: it waits for its turn.
+        let began = Instant::now();
+        let in_vain = session.drain_pending_calls().await.unwrap();
+        assert_eq!(in_vain[0].submission().attempts(), 0);
+        assert_eq!(began.elapsed().as_secs(), 60);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let again = session.drain_pending_calls().await.unwrap();
+        assert!(again[0].is_repeat() && again[0].is_handled());
+        assert_eq!(runs.get(), 1);
+        let metrics = codex.metrics();
+        assert_eq!((metrics.answered, metrics.undelivered.total()), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_waits_in_line_holds_nobody_up_whose_turn_is_over() {
+        let mut limits = two_retries();
+        limits.submission.budget = 1;
+        let (_, codex, session) = with_faults(limits, &[retry(), retry(), retry()]).await;
+        let began = Instant::now();
+        let interrupt = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            session.interrupt().await
+        };
+        let (turn, interrupted) =
+            tokio::join!(session.send_and_handle("go").into_future(), interrupt);
+        interrupted.unwrap();
+        assert_eq!(turn.unwrap().status, codex_skills::TurnStatus::Interrupted);
+        assert_eq!(began.elapsed().as_secs(), 3);
+        assert_eq!(codex.metrics().undelivered.given_up, 1);
     }
 }
 

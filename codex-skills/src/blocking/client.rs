@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::builder::{CloseSession, CreateSession, OpenLifecycle, OpenSession, Shutdown};
 use crate::catalog::{Catalog, Draft, IntoDraftNow};
-use crate::dispatch::Limits;
+use crate::dispatch::{Limits, Metrics};
 use crate::runtime::Runtime;
 
 /// Opens sessions on a runtime `R`: a [`Client`](crate::Client) whose calls block. Cheap to clone; clones
@@ -73,6 +73,12 @@ impl<R: Runtime> Client<R> {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.inner.limits()
+    }
+
+    /// What this client and its clones did so far. Cheap: a few numbers are read.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.inner.metrics()
     }
 
     /// Creates a session with the skills of the draft that `register` returns. The session stays until

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::Ledger;
+use super::metrics::Common;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use crate::skill::call::CallKey;
 use crate::skill::{SkillOutput, ToolCall};
@@ -99,6 +100,7 @@ pub(super) struct Claimed {
     pub(super) ledger: SharedLedger,
     pub(super) running: Arc<Running>,
     pub(super) settled: Arc<Settled>,
+    pub(super) common: Arc<Common>,
     pub(super) key: CallKey,
     /// As it would be if the task ended here.
     pub(super) record: DispatchRecord,
@@ -111,6 +113,7 @@ impl Claimed {
     pub(super) fn settle(&self, mut ledger: MutexGuard<'_, DispatchLedger>) -> Arc<DispatchRecord> {
         let record = Arc::new(self.record.clone());
         ledger.settle(&self.key, record.clone());
+        self.common.counters.settle(&record, self.repeat);
         // Still under the lock: whoever finds nothing running has been told of every record.
         (self.settled)(&record);
         drop(ledger);

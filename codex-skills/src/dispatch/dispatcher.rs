@@ -16,6 +16,7 @@ use super::claim::{
 };
 use super::ledger::Claim;
 use super::limits::Limits;
+use super::metrics::Common;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use super::run::{self, Bounds, Finished, Turn};
 use super::submit;
@@ -42,6 +43,7 @@ pub(crate) struct Dispatcher {
     limits: Limits,
     bounds: Bounds,
     ledger: SharedLedger,
+    common: Arc<Common>,
     /// How many calls arrived.
     arrivals: AtomicU64,
     cancellation: CancellationToken,
@@ -53,6 +55,7 @@ impl Dispatcher {
         runtime: Arc<dyn Runtime>,
         limits: Limits,
         ledger: SharedLedger,
+        common: Arc<Common>,
     ) -> Self {
         let output_bytes = runtime
             .answer_limit()
@@ -68,6 +71,7 @@ impl Dispatcher {
                 output_bytes,
             },
             ledger,
+            common,
             arrivals: AtomicU64::new(0),
             cancellation: CancellationToken::new(),
             limits,
@@ -103,9 +107,11 @@ impl Dispatcher {
             Claim::Join(running) => {
                 // Under the ledger's lock, so that the call cannot be settled in between.
                 running.readdress(call);
+                self.common.counters.repeat();
                 return Dispatched::Running(running);
             }
             Claim::Repeat(stored) => {
+                self.common.counters.repeat();
                 let moved = !call.same_address(&stored.call);
                 let delivered = stored.submission.status == SubmissionStatus::Accepted;
                 if !is_newer(&call, &stored.call)
@@ -118,20 +124,29 @@ impl Dispatcher {
                     }));
                 }
                 ledger.reopen(&key, running.clone());
+                self.common.counters.reopen(stored.submission.status);
                 let again = DispatchRecord {
                     call: call.clone(),
                     submission: never_sent(),
                     ..DispatchRecord::clone(&stored)
                 };
-                (Work::Submit, again)
+                let given_up = stored.submission.status == SubmissionStatus::Exhausted;
+                (
+                    Work::Submit {
+                        is_retry: given_up && !moved,
+                    },
+                    again,
+                )
             }
             Claim::Run => {
                 let record = broken_off(&call, self.arrivals.fetch_add(1, Ordering::Relaxed));
                 if open >= limit.saturating_mul(UNANSWERED) {
                     ledger.disclaim(&key);
                     drop(ledger);
+                    self.common.counters.leave_waiting();
                     return Dispatched::Known(leave_waiting(record));
                 }
+                self.common.counters.receive();
                 let surplus = open >= limit || announced == Announced::Surplus;
                 let work = if surplus {
                     Work::Refuse
@@ -155,9 +170,10 @@ impl Dispatcher {
             ledger: self.ledger.clone(),
             running: running.clone(),
             settled,
+            common: self.common.clone(),
             key,
             record,
-            repeat: matches!(work, Work::Submit),
+            repeat: matches!(work, Work::Submit { .. }),
         };
         tokio.spawn(self.clone().serve(call, claimed, work).instrument(span));
         Dispatched::Running(running)
@@ -166,8 +182,12 @@ impl Dispatcher {
     /// Runs, submits and settles one claimed call.
     async fn serve(self: Arc<Self>, call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
         let running = claimed.running.clone();
+        let mut is_retry = false;
         let finished = match work {
-            Work::Submit => None,
+            Work::Submit { is_retry: again } => {
+                is_retry = again;
+                None
+            }
             Work::Refuse => Some(Finished::without_run(
                 Outcome::Overloaded,
                 format!(
@@ -177,7 +197,9 @@ impl Dispatcher {
                 ),
             )),
             Work::Run(turn) => {
-                let run = self.run_in_turn(call.clone(), running.cancellation.clone(), turn);
+                // A token of its own: the run's end cancels it, and that says nothing of the call.
+                let cancellation = running.cancellation.child_token();
+                let run = self.run_in_turn(call.clone(), cancellation, turn);
                 // What a handler's destructor throws must not cost the answer either.
                 Some(
                     AssertUnwindSafe(run)
@@ -205,7 +227,13 @@ impl Dispatcher {
         }
         let record = loop {
             let address = running.address();
-            let submission = self.submit(&address, &claimed.record.output).await;
+            let answer = submit::Answer {
+                call: &address,
+                output: &claimed.record.output,
+                is_retry: std::mem::take(&mut is_retry),
+                cancellation: &running.cancellation,
+            };
+            let submission = self.submit(answer).await;
             if submission.status == SubmissionStatus::TooLarge
                 && claimed.record.outcome != Outcome::TooLarge
             {
@@ -271,8 +299,9 @@ impl Dispatcher {
         run::run(&self.catalog, skill, context, &self.bounds, turn).await
     }
 
-    async fn submit(&self, call: &Arc<ToolCall>, output: &Arc<SkillOutput>) -> SubmissionRecord {
-        let submission = submit::submit(&*self.runtime, call, output, &self.limits.submission);
+    async fn submit(&self, answer: submit::Answer<'_>) -> SubmissionRecord {
+        let policy = &self.limits.submission;
+        let submission = submit::submit(&*self.runtime, answer, policy, &self.common);
         // A runtime that panics costs an answer, not the call's settlement.
         AssertUnwindSafe(submission)
             .catch_unwind()
@@ -361,7 +390,10 @@ enum Work {
     /// Submit that there are too many calls.
     Refuse,
     /// Submit the stored answer again.
-    Submit,
+    Submit {
+        /// Whether it went to the same place before, and did not arrive.
+        is_retry: bool,
+    },
 }
 
 /// How many times the limit of open calls may be unanswered, refusals that are on their way included.

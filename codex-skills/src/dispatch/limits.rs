@@ -50,7 +50,16 @@ impl Default for Limits {
     }
 }
 
-/// How often and how fast something is tried again. Delays double and are jittered.
+/// How often and how fast an answer that did not arrive is sent again. Delays double and are jittered.
+///
+/// The sessions of a client share a budget of retries beside the attempts of each answer, so that an outage
+/// is not made worse by those who wait for its end. Each retry takes one out. It comes back with time, or
+/// at once when the retry shows that the runtime takes answers again. When the budget is used up, answers
+/// wait in line, in the order in which they came there, and nothing is lost: after a minute, or when the
+/// turn ended meanwhile, an answer is recorded as
+/// [not delivered](crate::SubmissionStatus::Exhausted), which keeps it, and it is sent again when its call
+/// is found waiting: by a catch-up of the runtime or by
+/// [`drain_pending_calls`](crate::Session::drain_pending_calls).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// All attempts together, the first included; 0 counts as 1. Default: 3.
@@ -59,6 +68,11 @@ pub struct RetryPolicy {
     pub delay: Duration,
     /// The longest delay. Default: 2 seconds.
     pub max_delay: Duration,
+    /// How many retries all sessions of the client make at a stretch; 0 counts as 1. Default: 100.
+    pub budget: usize,
+    /// How long it takes until one of them comes back. Default: 100 milliseconds, so 10 retries a second
+    /// go on; zero: no budget.
+    pub refill: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -67,6 +81,8 @@ impl Default for RetryPolicy {
             attempts: 3,
             delay: Duration::from_millis(50),
             max_delay: Duration::from_secs(2),
+            budget: 100,
+            refill: Duration::from_millis(100),
         }
     }
 }

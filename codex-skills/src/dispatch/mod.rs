@@ -3,18 +3,22 @@
 //! The [`ledger`] decides, [`run`] runs, [`submit`] delivers; the [`Dispatcher`] of a session ties them
 //! together. It knows runtimes by their trait and sessions not at all.
 
+mod budget;
 mod claim;
 mod dispatcher;
 mod ledger;
 mod limits;
 mod local;
+mod metrics;
 mod record;
 mod run;
 mod submit;
 
 pub use limits::{Limits, RetryPolicy};
 pub use local::CallError;
+pub use metrics::{FailedCalls, Metrics, UndeliveredAnswers};
 pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 
 pub(crate) use claim::{Settled, SharedLedger};
 pub(crate) use dispatcher::{Announced, Dispatcher};
+pub(crate) use metrics::Common;

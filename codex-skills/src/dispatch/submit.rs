@@ -4,22 +4,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio_util::sync::CancellationToken;
 
 use super::limits::RetryPolicy;
+use super::metrics::Common;
 use super::record::{SubmissionRecord, SubmissionStatus};
 use crate::runtime::{Runtime, RuntimeErrorKind, Submission};
 use crate::skill::{SkillOutput, ToolCall};
 
-/// The longest wait between two attempts, whatever a runtime asks for.
+/// The longest wait between two attempts, whatever a runtime asks for, and however many wait in line.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// An answer and where it goes.
+#[derive(Clone, Copy)]
+pub(super) struct Answer<'a> {
+    pub(super) call: &'a Arc<ToolCall>,
+    pub(super) output: &'a Arc<SkillOutput>,
+    /// Whether it was sent there before, and did not arrive.
+    pub(super) is_retry: bool,
+    /// Fires when its call is cancelled: then nobody may wait for it any more.
+    pub(super) cancellation: &'a CancellationToken,
+}
+
 /// Submits the answer of a call. The answer is the stored one in each attempt: nothing runs again.
-pub(crate) async fn submit(
+pub(super) async fn submit(
     runtime: &dyn Runtime,
-    call: &Arc<ToolCall>,
-    output: &Arc<SkillOutput>,
+    answer: Answer<'_>,
     policy: &RetryPolicy,
+    common: &Common,
 ) -> SubmissionRecord {
+    let Answer { call, output, .. } = answer;
     if call.request_id.is_none() {
         return SubmissionRecord::unsent(SubmissionStatus::NoRequestId);
     }
@@ -30,7 +44,14 @@ pub(crate) async fn submit(
         .with_jitter()
         .build();
     let mut attempts = 0;
+    let mut is_retry = answer.is_retry;
+    let mut failure = "it did not arrive before".to_owned();
     loop {
+        if is_retry && !may_retry(answer, policy, common).await {
+            let error =
+                format!("{failure}; too many answers are being sent again to try once more");
+            return given_up(call, attempts, error);
+        }
         attempts += 1;
         let submission = match runtime.answer(call.clone(), output.clone()).await {
             Ok(submission) => submission,
@@ -42,6 +63,9 @@ pub(crate) async fn submit(
                 reason: error.to_string(),
             },
         };
+        if is_retry && !matches!(submission, Submission::Retry { .. }) {
+            common.retries.put_back();
+        }
         let (status, code, error) = match submission {
             Submission::Accepted => (SubmissionStatus::Accepted, None, None),
             Submission::Settled { code } => (SubmissionStatus::Settled, Some(code), None),
@@ -57,20 +81,14 @@ pub(crate) async fn submit(
                     if !policy.delay.is_zero() || after.is_some() {
                         tokio::time::sleep(after.unwrap_or(delay).min(LONGEST_WAIT)).await;
                     }
+                    (is_retry, failure) = (true, reason);
                     continue;
                 }
-                None => (SubmissionStatus::Exhausted, None, Some(reason)),
+                None => return given_up(call, attempts, reason),
             },
         };
         if let Some(error) = &error {
-            tracing::error!(
-                target: "codex_skills::dispatch",
-                tool = &*call.tool,
-                session = &*call.session_id,
-                attempts,
-                error,
-                "the answer of a call was not taken"
-            );
+            report(call, attempts, error);
         }
         return SubmissionRecord {
             status,
@@ -79,4 +97,44 @@ pub(crate) async fn submit(
             error,
         };
     }
+}
+
+/// Waits until the budget has a retry for the answer; not for ever, and hardly for one whose call is
+/// cancelled.
+async fn may_retry(answer: Answer<'_>, policy: &RetryPolicy, common: &Common) -> bool {
+    let no_use = async {
+        answer.cancellation.cancelled().await;
+        tokio::time::sleep(policy.max_delay).await;
+    };
+    tokio::select! {
+        biased;
+        delayed = common.retries.take(policy) => {
+            common.counters.retry(delayed);
+            true
+        }
+        () = no_use => false,
+        () = tokio::time::sleep(LONGEST_WAIT) => false,
+    }
+}
+
+/// An answer that is kept, to be sent again when its call is found waiting.
+fn given_up(call: &ToolCall, attempts: usize, error: String) -> SubmissionRecord {
+    report(call, attempts, &error);
+    SubmissionRecord {
+        status: SubmissionStatus::Exhausted,
+        code: None,
+        attempts,
+        error: Some(error),
+    }
+}
+
+fn report(call: &ToolCall, attempts: usize, error: &str) {
+    tracing::error!(
+        target: "codex_skills::dispatch",
+        tool = &*call.tool,
+        session = &*call.session_id,
+        attempts,
+        error,
+        "the answer of a call was not taken"
+    );
 }

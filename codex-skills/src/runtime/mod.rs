@@ -113,6 +113,24 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     fn answer_limit(&self) -> Option<usize> {
         None
     }
+
+    /// What the runtime counted so far.
+    fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics::default()
+    }
+}
+
+/// What a runtime counted so far; what it does not count stays 0. Part of a client's
+/// [`Metrics`](crate::Metrics).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuntimeMetrics {
+    /// How often the connection was lost, or could not be made.
+    pub reconnects: u64,
+    /// Messages that could not be read and were left out.
+    pub unreadable_messages: u64,
+    /// Notifications that were dropped because somebody was too slow for them. Calls never are.
+    pub lost_notifications: u64,
 }
 
 /// How dynamic tools are written (contract §1.1).

@@ -17,7 +17,7 @@ use super::cleanup::{CleanupReport, CloseSession, DELETION, LAST_ANSWERS, Owners
 use super::core::SessionCore;
 use super::past::Past;
 use crate::catalog::{Catalog, Draft, IntoDraft};
-use crate::dispatch::{Limits, SharedLedger};
+use crate::dispatch::{Common, Limits, Metrics, SharedLedger};
 use crate::runtime::{Runtime, RuntimeError};
 
 /// Opens sessions on a runtime `R`, and closes them. Runtimes make their client themselves
@@ -63,6 +63,7 @@ impl<R: Runtime> Client<R> {
                 attaching: Mutex::default(),
                 past: Mutex::default(),
                 tasks: TaskTracker::new(),
+                common: Arc::default(),
                 shutting_down: AtomicBool::new(false),
             }),
             runtime,
@@ -94,6 +95,12 @@ impl<R: Runtime> Client<R> {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What this client and its clones did so far. Cheap: a few numbers are read.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.common.counters.snapshot(self.runtime.metrics())
     }
 
     /// Creates a session with the skills of the draft that `register` returns; await what it returns.
@@ -204,6 +211,8 @@ pub(crate) struct ClientShared {
     /// Held, one a session, by whoever opens a handle on it.
     attaching: Mutex<HashMap<Arc<str>, Weak<tokio::sync::Mutex<()>>>>,
     past: Mutex<Past>,
+    /// What is counted, and the budget of retries.
+    pub(crate) common: Arc<Common>,
     shutting_down: AtomicBool,
 }
 

@@ -76,6 +76,7 @@ impl SessionCore {
                 client.runtime.clone(),
                 limits.clone(),
                 ledger.clone(),
+                client.common.clone(),
             )
         };
         let late = dispatcher();
@@ -306,7 +307,10 @@ impl SessionCore {
 
     /// Adds a reader of the session's events.
     pub(crate) fn read(&self) -> Arc<Queue> {
-        let queue = Queue::new(self.dispatcher.limits().open_calls);
+        let queue = Queue::new(
+            self.dispatcher.limits().open_calls,
+            self.client.common.clone(),
+        );
         let mut readers = self.readers();
         readers.retain(|reader| reader.strong_count() > 0);
         readers.push(Arc::downgrade(&queue));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::dispatch::Common;
 use crate::runtime::Event;
 
 /// How many notifications wait for a slow reader before the oldest are dropped.
@@ -69,6 +70,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Notify,
     calls: usize,
+    common: Arc<Common>,
 }
 
 #[derive(Default)]
@@ -86,7 +88,7 @@ impl State {
         }
     }
 
-    fn drop_oldest(&mut self, calls: bool) {
+    fn drop_oldest(&mut self, calls: bool, common: &Common) {
         let oldest = self
             .events
             .iter()
@@ -97,17 +99,19 @@ impl State {
                 tracing::warn!(target: "codex_skills::session", "a reader of signals is too slow and loses the oldest");
             }
             self.lost += 1;
+            common.counters.lose_notification();
         }
     }
 }
 
 impl Queue {
-    /// A queue that keeps `calls` tool calls.
-    pub(crate) fn new(calls: usize) -> Arc<Self> {
+    /// A queue that keeps `calls` tool calls. What is lost is counted for the client too.
+    pub(crate) fn new(calls: usize, common: Arc<Common>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             changed: Notify::new(),
             calls: calls.max(1),
+            common,
         })
     }
 
@@ -115,11 +119,11 @@ impl Queue {
         let mut state = self.state();
         if matches!(event, Event::ToolCall(_)) {
             if state.calls >= self.calls {
-                state.drop_oldest(true);
+                state.drop_oldest(true, &self.common);
             }
             state.calls += 1;
         } else if state.events.len() - state.calls >= NOTIFICATIONS {
-            state.drop_oldest(false);
+            state.drop_oldest(false, &self.common);
         }
         state.events.push_back(event);
         drop(state);
@@ -145,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_loses_notifications_and_no_calls() {
-        let queue = Queue::new(8);
+        let queue = Queue::new(8, Arc::default());
         let call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned().into());
         queue.push(Event::ToolCall(Arc::new(call)));
         for turn in 0..NOTIFICATIONS + 5 {

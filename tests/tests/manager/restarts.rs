@@ -140,7 +140,7 @@ async fn a_call_outlives_a_connection_that_is_reset() -> Result<(), Error> {
     );
     assert_eq!(turn?.assistant_reply, "Tool outputs: held a");
     assert_eq!((runs.get(), manager.calls()[0].accepted), (1, 1));
-    assert!(client.runtime().reconnects() >= 1);
+    assert!(client.metrics().reconnects >= 1);
     Ok(())
 }
 
@@ -154,6 +154,7 @@ async fn an_answer_that_is_tried_again_across_a_restart_answers_no_call_of_the_n
             attempts: 100,
             delay: Duration::from_millis(10),
             max_delay: Duration::from_millis(20),
+            ..RetryPolicy::default()
         },
         ..Limits::default()
     };

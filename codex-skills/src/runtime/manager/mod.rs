@@ -25,7 +25,7 @@ use self::link::LinkState;
 use self::shared::Shared;
 use super::{
     Accepted, Created, Deletion, EventSink, NewSession, Resumed, Runtime, RuntimeError,
-    RuntimeErrorKind, RuntimeFuture, SendRequest, Submission,
+    RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
 };
 use crate::skill::{SkillOutput, ToolCall};
 
@@ -355,6 +355,14 @@ impl Runtime for CodexManager {
 
     fn answer_limit(&self) -> Option<usize> {
         Some(self.shared.answer_bytes)
+    }
+
+    fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics {
+            reconnects: self.reconnects(),
+            unreadable_messages: self.shared.malformed.load(Ordering::Relaxed),
+            ..RuntimeMetrics::default()
+        }
     }
 }
 
