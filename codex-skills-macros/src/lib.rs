@@ -54,6 +54,8 @@ use proc_macro::TokenStream;
 /// | option | meaning |
 /// |---|---|
 /// | `name = "lookup-ticket"` | the name of the tool; otherwise that of the function |
+/// | `namespace = "tickets"` | the namespace of the tool, which the model calls as `tickets.lookup`; otherwise that of the draft, if it has one. A tool in a namespace of its own may have the name of one of codex's |
+/// | `defer` | keep the tool off the list that the model reads, which finds it by searching its tools; needs a namespace, of its own or of the draft, which sealing checks |
 /// | `description = "…"` | what the model reads; otherwise the documentation |
 /// | `input_schema = …` | a schema that replaces the one of the parameters: JSON text, a `serde_json::Value` or a `schemars::Schema`, as any expression |
 /// | `output_schema = …` | a schema that replaces the one of the return type |
@@ -93,9 +95,9 @@ use proc_macro::TokenStream;
 ///
 /// # Methods
 ///
-/// On an `impl` block (one a type), `#[skill]` takes the options `group`, which counts for all skills in it, and `crate`. The
-/// methods annotated in the block are skills with the value behind `&self` (or `self: Arc<Self>`) as their
-/// state, and the type itself is their name in lists.
+/// On an `impl` block (one a type), `#[skill]` takes the options `namespace`, `defer` and `group`, which count for all
+/// skills in it that do not say otherwise, and `crate`. The methods annotated in the block are skills with the
+/// value behind `&self` (or `self: Arc<Self>`) as their state, and the type itself is their name in lists.
 ///
 /// ```
 /// use codex_skills::skill;

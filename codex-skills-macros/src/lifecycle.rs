@@ -12,13 +12,14 @@ use crate::options::literal;
 
 mod expand;
 
-const OPTIONS: [&str; 24] = [
+const OPTIONS: [&str; 25] = [
     "skills",
     "catalog",
     "discover",
     "register",
     "state",
     "shared_state",
+    "namespace",
     "cwd",
     "model",
     "approval_policy",
@@ -346,12 +347,13 @@ fn read_block(input: ParseStream<'_>) -> syn::Result<Block> {
 }
 
 fn refuse_two_sources(options: &[Setting], diagnostics: &mut Diagnostics) {
-    const DRAFTED: [&str; 6] = [
+    const DRAFTED: [&str; 7] = [
         "skills",
         "discover",
         "register",
         "state",
         "shared_state",
+        "namespace",
         "require_documentation",
     ];
     if !options.iter().any(|option| option.name == "catalog") {

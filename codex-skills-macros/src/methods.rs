@@ -17,11 +17,11 @@ pub(crate) fn expand(args: TokenStream, mut block: ItemImpl) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let args = BlockArgs::read(args, &mut diagnostics);
     refuse_shapes(&block, &mut diagnostics);
-    let krate = args.krate.unwrap_or_else(default_crate);
+    let krate = args.krate.clone().unwrap_or_else(default_crate);
     let context = Context {
         krate: krate.clone(),
         ty: block.self_ty.to_token_stream(),
-        group: args.group,
+        args,
     };
     let shaped = diagnostics.is_empty();
     let mut skills = Vec::new();
@@ -91,6 +91,7 @@ fn take_mark(attributes: &mut Vec<Attribute>) -> Option<Attribute> {
 
 /// The name of a skill in a block, and whether only some programs have the skill.
 struct Named {
+    namespace: Option<String>,
     name: String,
     conditional: bool,
 }
@@ -98,7 +99,10 @@ struct Named {
 impl Named {
     /// Whether both stand for sure in one catalog. Of conditional ones, sealing knows.
     fn collides(&self, other: &Self) -> bool {
-        self.name == other.name && !self.conditional && !other.conditional
+        self.namespace == other.namespace
+            && self.name == other.name
+            && !self.conditional
+            && !other.conditional
     }
 }
 
@@ -106,7 +110,7 @@ impl Named {
 struct Context {
     krate: TokenStream,
     ty: TokenStream,
-    group: Option<LitStr>,
+    args: BlockArgs,
 }
 
 impl Context {
@@ -134,7 +138,8 @@ impl Context {
         for input in &mut method.sig.inputs {
             parameter::strip(input);
         }
-        let mut analysis = Analysis::of(args, &method.attrs, &mut signature, true, diagnostics);
+        let block = Some(&self.args);
+        let analysis = Analysis::of(args, &method.attrs, &mut signature, block, diagnostics);
         if let Some(krate) = &analysis.args.krate {
             diagnostics.at(
                 krate,
@@ -142,6 +147,7 @@ impl Context {
             );
         }
         let named = Named {
+            namespace: analysis.args.namespace.as_ref().map(LitStr::value),
             name: analysis.name.clone(),
             conditional: conditions(&method.attrs).next().is_some(),
         };
@@ -161,9 +167,6 @@ impl Context {
         names.push(named);
         if !diagnostics.is_empty() {
             return None;
-        }
-        if analysis.args.group.is_none() {
-            analysis.args.group.clone_from(&self.group);
         }
         let (ty, mut ident) = (&self.ty, method.sig.ident.clone());
         ident.set_span(ident.span().resolved_at(ours()));

@@ -91,6 +91,18 @@ pub enum Error {
         /// What had happened in the turn that was waited for.
         turn: Option<Box<TurnIncomplete>>,
     },
+    /// The catalog has skills in namespaces, and the runtime has no place for those.
+    #[error(
+        "{runtime} takes no namespaces, and the catalog has skills in some: {}; \
+         leave the namespaces out, or use `codex app-server` or the embedded runtime",
+        some_of(.skills)
+    )]
+    NoNamespaces {
+        /// The runtime.
+        runtime: &'static str,
+        /// The skills with their namespaces: `tickets.lookup`.
+        skills: Vec<String>,
+    },
     /// The session was created with other tools than the catalog has.
     #[error(
         "session {session_id} was created with other tools than this catalog has ({created} and {catalog}): \
@@ -176,6 +188,16 @@ impl From<serde_json::Error> for Error {
 impl From<crate::dispatch::CallError> for Error {
     fn from(error: crate::dispatch::CallError) -> Self {
         Self::other(error)
+    }
+}
+
+/// The first of many names.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.get(..SHOWN).unwrap_or(names).join("`, `");
+    match names.len().saturating_sub(SHOWN) {
+        0 => format!("`{shown}`"),
+        more => format!("`{shown}` and {more} more"),
     }
 }
 

@@ -17,8 +17,8 @@
 //! once its handler runs, it is answered.
 //!
 //! Log events go to [`tracing`], with the targets `codex_skills::catalog`,
-//! `codex_skills::session` and `codex_skills::dispatch`; each call has a span `call` with the fields `tool`, `session`,
-//! `turn` and `call`. Arguments and answers are not logged.
+//! `codex_skills::session` and `codex_skills::dispatch`; each call has a span `call` with the fields `tool`, `namespace`,
+//! `session`, `turn` and `call`. Arguments and answers are not logged.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "blocking")]
@@ -119,8 +119,9 @@ macro_rules! skills {
 ///
 /// - `skills: [lookup, tickets::close]`, `discover: all`, `discover: "group"` and
 ///   `register: |draft| …` say which skills the session has; `catalog: sealed` takes a sealed catalog
-///   instead. `state: value`, `state: [a, b]` and `shared_state: arc` give the state that they need, and
-///   `require_documentation: true` refuses skills without it.
+///   instead. `state: value`, `state: [a, b]` and `shared_state: arc` give the state that they need,
+///   `namespace: "tickets"` puts those without a namespace into one, and `require_documentation: true` refuses
+///   skills without documentation.
 /// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `ephemeral`, `config`, `on_request`,
 ///   `keep_session`, `inject_skills`, `repeat_tools`, `limits`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
 ///   `sync_runtime_on_cleanup` are those of the session's builder.

@@ -429,7 +429,7 @@ mod answered {
         assert_eq!(record.outcome(), Outcome::UnknownTool);
         assert_eq!(
             record.output().to_text(),
-            "no remote skill registered for `cuont`; there are `count`"
+            "no remote skill registered for `cuont`, did you mean `count`? There are `count`"
         );
         assert!(!record.output().is_success());
         assert!(!record.is_handled());

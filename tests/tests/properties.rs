@@ -18,8 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use calls::{declared, raw};
-use codex_skills::{Catalog, Draft, Skill, SkillOutput, skill, skills};
+use codex_skills::{Catalog, Draft, Embedded, Skill, SkillOutput, skill, skills};
 use proptest::collection::{btree_map, vec};
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use schemars::JsonSchema;
@@ -33,6 +34,8 @@ use tokio::runtime::Runtime;
 #[derive(Clone, Debug)]
 struct Made {
     name: String,
+    namespace: Option<String>,
+    deferred: bool,
     description: String,
     properties: BTreeMap<String, Value>,
     output: Option<String>,
@@ -44,6 +47,15 @@ impl Made {
         let builder = Skill::builder(&self.name)
             .description(&self.description)
             .input_schema(schema);
+        let builder = match &self.namespace {
+            Some(namespace) => builder.namespace(namespace),
+            None => builder,
+        };
+        let builder = if self.deferred {
+            builder.defer()
+        } else {
+            builder
+        };
         let builder = match &self.output {
             Some(text) => builder
                 .output_schema(json!({"type": "string", "description": text}))
@@ -51,6 +63,10 @@ impl Made {
             None => builder,
         };
         builder.handler(|_: Value| async { Ok::<_, Infallible>(()) })
+    }
+
+    fn key(&self) -> (Option<String>, String) {
+        (self.namespace.clone(), self.name.clone())
     }
 }
 
@@ -68,9 +84,12 @@ fn made() -> impl Strategy<Value = Made> {
         any::<String>(),
         btree_map(any::<String>(), property(), 0..4),
         any::<Option<String>>(),
+        (option::of("[a-c]_n"), any::<bool>()),
     )
-        .prop_map(|(name, description, properties, output)| Made {
+        .prop_map(|(name, description, properties, output, placed)| Made {
             name: format!("{name}_x"),
+            deferred: placed.0.is_some() && placed.1,
+            namespace: placed.0,
             description,
             properties,
             output,
@@ -82,7 +101,7 @@ fn in_two_orders() -> impl Strategy<Value = (Vec<Made>, Vec<Made>)> {
     vec(made(), 0..12)
         .prop_map(|mut all| {
             let mut names = BTreeSet::new();
-            all.retain(|made| names.insert(made.name.clone()));
+            all.retain(|made| names.insert(made.key()));
             all
         })
         .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle()))
@@ -113,17 +132,45 @@ proptest! {
         let catalog = sealed(&all);
 
         let mut expected: Vec<&Made> = all.iter().collect();
-        expected.sort_by(|a, b| a.name.cmp(&b.name));
-        let tools = declared(&catalog);
-        let tools = tools.as_array().unwrap();
+        expected.sort_by_key(|made| made.key());
+        let declared = declared(&catalog);
+        let mut tools: Vec<(Option<&str>, &Value)> = Vec::new();
+        for tool in declared.as_array().unwrap() {
+            match tool["tools"].as_array() {
+                Some(inner) => tools.extend(inner.iter().map(|inner| (tool["name"].as_str(), inner))),
+                None => tools.push((None, tool)),
+            }
+        }
         prop_assert_eq!(tools.len(), expected.len());
-        for (tool, made) in tools.iter().zip(expected) {
-            prop_assert_eq!(tool.as_object().unwrap().len(), 4);
+        for ((namespace, tool), made) in tools.into_iter().zip(expected) {
+            prop_assert_eq!(tool.as_object().unwrap().len(), 4 + usize::from(made.deferred));
             prop_assert_eq!(&tool["type"], "function");
+            prop_assert_eq!(namespace, made.namespace.as_deref());
+            prop_assert_eq!(tool["deferLoading"] == true, made.deferred);
             prop_assert_eq!(&tool["name"], &made.name);
             prop_assert_eq!(&tool["description"], &made.description);
             prop_assert_eq!(&tool["inputSchema"]["properties"], &json!(made.properties));
         }
+    }
+
+    #[test]
+    fn what_is_sealed_is_found_by_its_name_and_taken_by_codex((all, _) in in_two_orders()) {
+        let catalog = sealed(&all);
+
+        for made in &all {
+            let name = match &made.namespace {
+                Some(namespace) => format!("{namespace}.{}", made.name),
+                None => made.name.clone(),
+            };
+            let skill = catalog.get(&name).expect("a skill");
+            prop_assert_eq!(skill.qualified_name(), name);
+            prop_assert_eq!(skill.name(), &made.name);
+            prop_assert_eq!(skill.namespace(), made.namespace.as_deref());
+        }
+        // The embedded runtime refuses what codex refuses.
+        let codex = Embedded::demo();
+        let created = RUNTIME.block_on(async { codex.create_session_with(catalog).await });
+        prop_assert!(created.is_ok(), "{:?}", created.err());
     }
 
     #[test]

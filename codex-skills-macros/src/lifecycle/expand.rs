@@ -166,6 +166,9 @@ fn draft_calls(option: &Setting, draft: &Ident) -> Vec<TokenStream> {
                 let #draft = if #value { #draft.require_documentation() } else { #draft };
             }];
         }
+        Value::Plain(value) if name == "namespace" => {
+            vec![quote_spanned!(name.span()=> namespace(#value))]
+        }
         Value::Plain(_) => Vec::new(),
     };
     calls
@@ -179,9 +182,15 @@ fn setting(option: &Setting) -> Option<TokenStream> {
     let name = &option.name;
     match &option.value {
         Value::Plain(value)
-            if ["catalog", "register", "on_close", "require_documentation"]
-                .iter()
-                .all(|other| name != other) =>
+            if [
+                "catalog",
+                "register",
+                "namespace",
+                "on_close",
+                "require_documentation",
+            ]
+            .iter()
+            .all(|other| name != other) =>
         {
             Some(quote!(.#name(#value)))
         }

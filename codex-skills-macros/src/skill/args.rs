@@ -8,8 +8,10 @@ use super::{duration, json, names};
 use crate::diagnostics::Diagnostics;
 use crate::options::{self, Given, literal};
 
-const SKILL: [&str; 11] = [
+const SKILL: [&str; 13] = [
     "name",
+    "namespace",
+    "defer",
     "description",
     "input_schema",
     "output_schema",
@@ -22,7 +24,7 @@ const SKILL: [&str; 11] = [
     "crate",
 ];
 
-const BLOCK: [&str; 2] = ["group", "crate"];
+const BLOCK: [&str; 4] = ["namespace", "defer", "group", "crate"];
 
 /// What `#[skill(..)]` says.
 #[derive(Default)]
@@ -30,6 +32,8 @@ pub(crate) struct SkillArgs {
     pub(crate) name: Option<LitStr>,
     /// `name` was given, and reported.
     pub(crate) name_is_wrong: bool,
+    pub(crate) namespace: Option<LitStr>,
+    pub(crate) defer: bool,
     pub(crate) description: Option<LitStr>,
     pub(crate) input_schema: Option<Expr>,
     pub(crate) output_schema: Option<Expr>,
@@ -49,10 +53,13 @@ impl SkillArgs {
         let mut timeout = None;
         for given in options::read("`#[skill]`", &SKILL, tokens, diagnostics) {
             match given.name.to_string().as_str() {
+                // Checked where its namespace is known.
                 "name" => {
-                    args.name = name(given, diagnostics);
+                    args.name = given.any_text(diagnostics);
                     args.name_is_wrong = args.name.is_none();
                 }
+                "namespace" => args.namespace = namespace(given, diagnostics),
+                "defer" => args.defer = given.flag(diagnostics).is_some(),
                 "description" => args.description = given.text(diagnostics),
                 "input_schema" => args.input_schema = schema(given, diagnostics),
                 "output_schema" => args.output_schema = schema(given, diagnostics),
@@ -81,6 +88,8 @@ impl SkillArgs {
 /// What `#[skill(..)]` on an `impl` block says.
 #[derive(Default)]
 pub(crate) struct BlockArgs {
+    pub(crate) namespace: Option<LitStr>,
+    pub(crate) defer: bool,
     pub(crate) group: Option<LitStr>,
     pub(crate) krate: Option<TokenStream>,
 }
@@ -91,6 +100,8 @@ impl BlockArgs {
         let mut args = Self::default();
         for given in options::read("`#[skill]` on an `impl` block", &BLOCK, tokens, diagnostics) {
             match given.name.to_string().as_str() {
+                "namespace" => args.namespace = namespace(given, diagnostics),
+                "defer" => args.defer = given.flag(diagnostics).is_some(),
                 "group" => args.group = given.text(diagnostics),
                 _ => args.krate = krate(given, diagnostics),
             }
@@ -99,18 +110,31 @@ impl BlockArgs {
     }
 }
 
+impl SkillArgs {
+    /// Takes over from the block what is not said at the method.
+    pub(crate) fn inherit(&mut self, block: &BlockArgs) {
+        if self.namespace.is_none() {
+            self.namespace.clone_from(&block.namespace);
+        }
+        if self.group.is_none() {
+            self.group.clone_from(&block.group);
+        }
+        self.defer |= block.defer;
+    }
+}
+
 /// The path of the library where nothing else is said.
 pub(crate) fn default_crate() -> TokenStream {
     quote!(::codex_skills)
 }
 
-fn name(given: Given, diagnostics: &mut Diagnostics) -> Option<LitStr> {
-    let name = given.any_text(diagnostics)?;
-    if let Some(objection) = names::objection(&name.value(), true) {
-        diagnostics.at(&name, objection);
-        return None;
+/// The namespace, also one that was reported: the skill is in one all the same.
+fn namespace(given: Given, diagnostics: &mut Diagnostics) -> Option<LitStr> {
+    let namespace = given.any_text(diagnostics)?;
+    if let Some(objection) = names::namespace_objection(&namespace.value()) {
+        diagnostics.at(&namespace, objection);
     }
-    Some(name)
+    Some(namespace)
 }
 
 fn duration(given: Given, diagnostics: &mut Diagnostics) -> Option<u64> {

@@ -4,9 +4,9 @@ use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
-use syn::{Attribute, Token, Visibility};
+use syn::{Attribute, LitStr, Token, Visibility};
 
-use super::args::{SkillArgs, default_crate};
+use super::args::{BlockArgs, SkillArgs, default_crate};
 use super::docs::Documentation;
 use super::expand::{Skill, ours};
 use super::names;
@@ -56,11 +56,14 @@ impl Analysis {
         args: TokenStream,
         attributes: &[Attribute],
         signature: &mut syn::Signature,
-        methods: bool,
+        block: Option<&BlockArgs>,
         diagnostics: &mut Diagnostics,
     ) -> Self {
-        let args = SkillArgs::read(args, diagnostics);
-        let mut signature = Signature::read(signature, methods, diagnostics);
+        let mut args = SkillArgs::read(args, diagnostics);
+        if let Some(block) = block {
+            args.inherit(block);
+        }
+        let mut signature = Signature::read(signature, block.is_some(), diagnostics);
         let docs = Documentation::read(attributes);
         signature.describe(&docs, diagnostics);
         let name = wire_name(&args, &signature.ident, diagnostics);
@@ -98,7 +101,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         args,
         &function.attributes,
         &mut function.signature,
-        false,
+        None,
         &mut diagnostics,
     );
     if function.body.is_none() {
@@ -159,14 +162,19 @@ pub(crate) fn refuse_second_mark(attributes: &mut Vec<Attribute>, diagnostics: &
     });
 }
 
-/// The name of the tool. A bad name of the function is reported unless `name` replaces it.
+/// The name of the tool, checked. A bad name of the function is reported unless `name` replaces it.
 fn wire_name(args: &SkillArgs, ident: &Ident, diagnostics: &mut Diagnostics) -> String {
+    let namespace = args.namespace.as_ref().map(LitStr::value);
+    let namespace = namespace.as_deref();
     if let Some(name) = &args.name {
+        if let Some(objection) = names::objection(&name.value(), namespace, true) {
+            diagnostics.at(name, objection);
+        }
         return name.value();
     }
     let name = ident.unraw().to_string();
     if !args.name_is_wrong
-        && let Some(objection) = names::objection(&name, false)
+        && let Some(objection) = names::objection(&name, namespace, false)
     {
         diagnostics.at(ident, objection);
     }

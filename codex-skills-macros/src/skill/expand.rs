@@ -347,6 +347,12 @@ impl Skill {
         if let Some(text) = output_description.or_else(|| self.docs.returns.clone()) {
             calls.extend(quote_spanned!(ours()=> .with_output_description(#text)));
         }
+        if let Some(namespace) = &args.namespace {
+            calls.extend(quote_spanned!(ours()=> .with_namespace(#namespace)));
+        }
+        if args.defer {
+            calls.extend(quote_spanned!(ours()=> .deferred()));
+        }
         if let Some(group) = &args.group {
             calls.extend(quote_spanned!(ours()=> .with_group(#group)));
         }

@@ -1,5 +1,5 @@
-//! Which names a tool may have: what codex refuses (contract §1.2), and what its built-in tools would
-//! shadow without a word (contract §1.3).
+//! Which names and namespaces a tool may have: what codex refuses (contract §1.2), and what its built-in
+//! tools would shadow without a word (contract §1.3).
 
 const BUILT_IN: [&str; 15] = [
     "exec_command",
@@ -19,10 +19,37 @@ const BUILT_IN: [&str; 15] = [
     "wait",
 ];
 
-const LONGEST: usize = 128;
+const BUILT_IN_NAMESPACED: [(&str, &str); 5] = [
+    ("multi_agent_v1", "spawn_agent"),
+    ("multi_agent_v1", "send_input"),
+    ("multi_agent_v1", "resume_agent"),
+    ("multi_agent_v1", "wait_agent"),
+    ("multi_agent_v1", "close_agent"),
+];
 
-/// What is wrong with a name. `explicit` says whether `name = ".."` gave it.
-pub(crate) fn objection(name: &str, explicit: bool) -> Option<String> {
+/// Those of the Responses API.
+const RESERVED_NAMESPACES: [&str; 14] = [
+    "api_tool",
+    "browser",
+    "computer",
+    "container",
+    "file_search",
+    "functions",
+    "image_gen",
+    "multi_tool_use",
+    "python",
+    "python_user_visible",
+    "submodel_delegator",
+    "terminal",
+    "tool_search",
+    "web",
+];
+
+const LONGEST: usize = 128;
+const LONGEST_NAMESPACE: usize = 64;
+
+/// What is wrong with a name in a namespace, or in none. `explicit` says whether `name = ".."` gave it.
+pub(crate) fn objection(name: &str, namespace: Option<&str>, explicit: bool) -> Option<String> {
     let remedy = if explicit {
         "choose another name"
     } else {
@@ -34,35 +61,81 @@ pub(crate) fn objection(name: &str, explicit: bool) -> Option<String> {
                 .to_owned(),
         );
     }
+    if let Some((before, after)) = name.split_once('.')
+        && is_identifier(before)
+        && is_identifier(after)
+    {
+        let remedy = match namespace {
+            None => format!("`namespace = \"{before}\", name = \"{after}\"`"),
+            Some(_) => format!("`name = \"{after}\"`"),
+        };
+        return Some(format!(
+            "the name `{name}` contains '.', which codex refuses\nhelp: the namespace is not part of the name: write {remedy}"
+        ));
+    }
+    if let Some(objection) = shape_objection("name", name, LONGEST, remedy) {
+        return Some(objection);
+    }
+    let built_in = match namespace {
+        Some(namespace) => BUILT_IN_NAMESPACED.contains(&(namespace, name)),
+        None => BUILT_IN.contains(&name),
+    };
+    let shown = namespace.map_or_else(
+        || name.to_owned(),
+        |namespace| format!("{namespace}.{name}"),
+    );
+    built_in.then(|| format!(
+        "`{shown}` is a tool of codex itself, which would silently take the place of this skill\nhelp: {remedy}"
+    ))
+}
+
+/// What is wrong with a namespace.
+pub(crate) fn namespace_objection(namespace: &str) -> Option<String> {
+    if namespace.trim().is_empty() {
+        return Some(
+            "the namespace must not be empty\nhelp: leave `namespace` out if the skill has none"
+                .to_owned(),
+        );
+    }
+    let remedy = "choose another namespace";
+    shape_objection("namespace", namespace, LONGEST_NAMESPACE, remedy).or_else(|| {
+        RESERVED_NAMESPACES.contains(&namespace).then(|| format!(
+            "the namespace `{namespace}` is reserved: the Responses API has one of its own\nhelp: {remedy}, for example `my_{namespace}`"
+        ))
+    })
+}
+
+/// What is wrong with the form of a name or a namespace that is not empty.
+fn shape_objection(what: &str, name: &str, longest: usize, remedy: &str) -> Option<String> {
     if name.trim() != name {
         return Some(format!(
-            "the name `{name}` begins or ends with a blank\nhelp: write `name = \"{}\"`",
+            "the {what} `{name}` begins or ends with a blank\nhelp: write `{what} = \"{}\"`",
             name.trim()
         ));
     }
-    if let Some(odd) = name
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-'))
-    {
+    if let Some(odd) = name.chars().find(|c| !is_allowed(*c)) {
         return Some(format!(
-            "the name `{name}` contains {odd:?}, which codex refuses\nhelp: names consist of the letters a-z and A-Z, digits, `_` and `-`; {remedy}"
+            "the {what} `{name}` contains {odd:?}, which codex refuses\nhelp: {what}s consist of the letters a-z and A-Z, digits, `_` and `-`; {remedy}"
         ));
     }
-    if name.len() > LONGEST {
+    if name.len() > longest {
         return Some(format!(
-            "the name is {} characters long, and codex takes at most {LONGEST}\nhelp: {remedy}",
+            "the {what} is {} characters long, and codex takes at most {longest}\nhelp: {remedy}",
             name.len()
         ));
     }
     if name == "mcp" || name.starts_with("mcp__") {
         return Some(format!(
-            "the name `{name}` is reserved: codex keeps `mcp` and `mcp__…` for MCP servers\nhelp: {remedy}"
-        ));
-    }
-    if BUILT_IN.contains(&name) {
-        return Some(format!(
-            "`{name}` is a tool of codex itself, which would silently take the place of this skill\nhelp: {remedy}"
+            "the {what} `{name}` is reserved: codex keeps `mcp` and `mcp__…` for MCP servers\nhelp: {remedy}"
         ));
     }
     None
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_allowed)
+}
+
+fn is_allowed(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-')
 }

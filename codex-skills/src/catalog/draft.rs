@@ -1,16 +1,20 @@
 //! A catalog before its session: what can still be added, taken out and asked for.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::future::{Future, ready};
+use std::panic::Location as Caller;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use super::error::CatalogError;
 use super::phase::{CreateTime, Phase, Skills, sealed};
 use super::sealed::Catalog;
+use crate::skill::call::qualified;
 use crate::skill::context::StateMap;
 use crate::skill::descriptor::SkillList;
-use crate::skill::{Skill, SkillBuilder, SkillDescriptor, SkillParent};
+use crate::skill::{Location, Skill, SkillBuilder, SkillDescriptor, SkillParent};
 
 /// The phase of a draft.
 #[derive(Debug)]
@@ -52,11 +56,17 @@ pub type Draft = Skills<Drafting>;
 pub struct DraftInner {
     pub(super) skills: DraftSkills,
     pub(super) state: StateMap,
+    /// For skills without one of their own.
+    pub(super) namespace: Option<(String, Location)>,
+    pub(super) descriptions: Descriptions,
     pub(super) expected: Vec<String>,
     pub(super) documentation_required: bool,
     /// What is odd already.
     pub(super) warnings: Vec<String>,
 }
+
+/// What namespaces are for, and where that is said.
+pub(super) type Descriptions = BTreeMap<String, (String, Location)>;
 
 /// The skills of a draft, in the order of registration.
 #[derive(Debug, Default)]
@@ -90,6 +100,21 @@ impl Source {
         }
     }
 
+    /// The namespace of its own.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Static(descriptor) => descriptor.namespace,
+            Self::Dynamic(skill) => skill.meta.namespace.as_deref(),
+        }
+    }
+
+    pub(super) fn is_deferred(&self) -> bool {
+        match self {
+            Self::Static(descriptor) => descriptor.deferred,
+            Self::Dynamic(skill) => skill.meta.deferred,
+        }
+    }
+
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Static(a), Self::Static(b)) => std::ptr::eq(*a, *b),
@@ -120,7 +145,10 @@ impl DraftSkills {
 
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|entry| entry.source.name() != name);
+        self.entries.retain(|entry| {
+            let source = &entry.source;
+            source.name() != name && qualified(source.namespace(), source.name()) != name
+        });
         self.entries.len() < before
     }
 
@@ -248,7 +276,59 @@ impl Draft {
         self
     }
 
-    /// Has sealing fail, with an explanation, unless skills of these names are in the draft then.
+    /// Puts the skills without a [namespace](crate::SkillBuilder::namespace) of their own into this one: the
+    /// model calls `tickets.lookup` instead of `lookup`. A second one takes the place of the first.
+    ///
+    /// Names are unique within a namespace. Those of codex's built-in tools are free there, except that a
+    /// function of such a name needs a namespace of its own to compile. codex-manager takes no namespaces;
+    /// `codex app-server` and the embedded runtime do.
+    ///
+    /// ```
+    /// # use codex_skills::{skill, skills, Draft};
+    /// /// Look up a ticket.
+    /// #[skill]
+    /// fn lookup(/** Its id. */ id: u64) -> Option<String> {
+    ///     (id == 7).then(|| "cold tea".to_owned())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let catalog = Draft::new()
+    ///     .register(skills![lookup])
+    ///     .namespace("tickets")
+    ///     .describe_namespace("tickets", "What customers complain about.")
+    ///     .seal()?;
+    /// assert_eq!(catalog.list(), ["tickets.lookup"]);
+    /// let output = catalog.call("tickets.lookup", serde_json::json!({"id": 7})).await?;
+    /// assert_eq!(output.to_text(), "cold tea");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "a draft is returned"]
+    #[track_caller]
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.inner.namespace = Some((trimmed(name.into()), caller()));
+        self
+    }
+
+    /// Says what a namespace is for, in at most 1,024 characters; codex has words of its own where nobody
+    /// does. A second description takes the place of the first. Sealing refuses one of a namespace without
+    /// skills.
+    #[must_use = "a draft is returned"]
+    #[track_caller]
+    pub fn describe_namespace(
+        mut self,
+        name: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Self {
+        let description = (description.into(), caller());
+        let name = trimmed(name.into());
+        self.inner.descriptions.insert(name, description);
+        self
+    }
+
+    /// Has sealing fail, with an explanation, unless skills of these names are in the draft then. A skill of
+    /// a namespace goes by `lookup` and by `tickets.lookup`.
     #[must_use = "a draft is returned"]
     pub fn expecting<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.inner
@@ -280,15 +360,16 @@ impl Draft {
         self
     }
 
-    /// The names of the skills so far, sorted.
+    /// The names of the skills so far, sorted. Those with a namespace of their own have it before them:
+    /// `tickets.lookup`.
     #[must_use]
-    pub fn list(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self
+    pub fn list(&self) -> Vec<Cow<'_, str>> {
+        let mut names: Vec<Cow<'_, str>> = self
             .inner
             .skills
             .entries
             .iter()
-            .map(|entry| entry.source.name())
+            .map(|entry| qualified(entry.source.namespace(), entry.source.name()))
             .collect();
         names.sort_unstable();
         names
@@ -310,6 +391,24 @@ impl SkillParent for Draft {
         self.inner.skills.add(skill);
         self
     }
+}
+
+#[track_caller]
+fn caller() -> Location {
+    let caller = Caller::caller();
+    Location {
+        file: caller.file(),
+        line: caller.line(),
+        column: caller.column(),
+    }
+}
+
+fn trimmed(name: String) -> String {
+    let trimmed = name.trim();
+    if trimmed.len() == name.len() {
+        return name;
+    }
+    trimmed.to_owned()
 }
 
 fn linked(wanted: impl Fn(&SkillDescriptor) -> bool) -> Vec<&'static SkillDescriptor> {

@@ -72,7 +72,23 @@ pub enum CatalogProblem {
         /// What is wrong with it, and what to do.
         reason: String,
     },
-    /// Two skills have the same name.
+    /// Codex refuses a namespace.
+    Namespace {
+        /// The namespace.
+        namespace: String,
+        /// Where it is given: at a skill or at the draft.
+        location: Location,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A skill is deferred and in no namespace.
+    DeferredAtTopLevel {
+        /// The skill.
+        skill: String,
+        /// Where it is written.
+        location: Location,
+    },
+    /// Two skills have the same name, and are in the same namespace or in none.
     Duplicate {
         /// The name.
         skill: String,
@@ -125,11 +141,14 @@ pub enum CatalogProblem {
 }
 
 impl CatalogProblem {
-    /// The skill that the problem is about.
+    /// The skill that the problem is about, with its namespace before it (`tickets.lookup`); the namespace,
+    /// where the problem is its own.
     #[must_use]
     pub fn skill(&self) -> &str {
         match self {
+            Self::Namespace { namespace, .. } => namespace,
             Self::Name { skill, .. }
+            | Self::DeferredAtTopLevel { skill, .. }
             | Self::Duplicate { skill, .. }
             | Self::MissingState { skill, .. }
             | Self::Schema { skill, .. }
@@ -148,6 +167,16 @@ impl fmt::Display for CatalogProblem {
                 location,
                 reason,
             } => write!(f, "skill `{skill}` ({location}): {reason}"),
+            Self::Namespace {
+                namespace,
+                location,
+                reason,
+            } => write!(f, "namespace `{namespace}` ({location}): {reason}"),
+            Self::DeferredAtTopLevel { skill, location } => write!(
+                f,
+                "skill `{skill}` ({location}) is deferred, which codex takes in a namespace only: give it one \
+                 with `namespace = \"..\"`, or the whole draft with `.namespace(\"..\")`; or remove `defer`"
+            ),
             Self::Duplicate {
                 skill,
                 first,

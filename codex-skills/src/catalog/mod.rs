@@ -3,6 +3,7 @@
 mod draft;
 mod error;
 mod phase;
+mod render;
 pub(crate) mod rules;
 mod seal;
 mod sealed;

@@ -65,7 +65,8 @@ impl<P: Phase> Skills<P> {
         self
     }
 
-    /// Takes all skills of this name out of the draft, and says whether there was one.
+    /// Takes all skills of this name out of the draft, and says whether there was one. `lookup` is each skill of
+    /// that name, `tickets.lookup` the one that has this namespace itself.
     pub fn unregister(&mut self, name: &str) -> bool
     where
         P: CreateTime,

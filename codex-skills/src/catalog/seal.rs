@@ -1,70 +1,105 @@
-//! From a draft to a catalog: every check, then every rendering, once.
+//! From a draft to a catalog: every check.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use serde::Serialize;
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
-use sha2::{Digest, Sha256};
 use tokio::sync::Mutex as Turnstile;
 
-use super::draft::{DraftInner, Source, short_type_name};
+use super::draft::{Descriptions, DraftInner, Source, short_type_name};
 use super::error::{CatalogError, CatalogProblem};
+use super::render::render;
 use super::rules;
-use super::sealed::{Catalog, CatalogInner, CatalogSkill, INSTRUCTIONS, Run, RunBlocking};
+use super::sealed::{Catalog, CatalogSkill, Run, RunBlocking};
+use crate::skill::call::qualified;
 use crate::skill::context::StateMap;
 use crate::skill::descriptor::Handler;
 use crate::skill::dynamic::DynamicHandler;
 use crate::skill::schema::{self, InputShape};
 use crate::skill::{Location, Skill, SkillDescriptor};
 
+/// A skill of a draft in the namespace that it will have.
+struct Placed<'a> {
+    source: &'a Source,
+    namespace: Option<&'a str>,
+}
+
+impl Placed<'_> {
+    fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    fn qualified(&self) -> Cow<'_, str> {
+        qualified(self.namespace, self.name())
+    }
+
+    /// By namespace, those without first, then by name and place.
+    fn order(&self) -> (Option<&str>, &str, Location) {
+        (self.namespace, self.name(), location(self.source))
+    }
+}
+
 pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
-    let mut sources: Vec<Source> = draft
+    let mut problems = Vec::new();
+    check_common_namespace(draft.namespace.as_ref(), &mut problems);
+    let common = draft.namespace.as_ref().map(|(name, _)| name.as_str());
+    let mut placed: Vec<Placed<'_>> = draft
         .skills
         .entries
         .iter()
-        .map(|entry| entry.source.clone())
+        .map(|entry| Placed {
+            source: &entry.source,
+            namespace: entry.source.namespace().or(common),
+        })
         .collect();
-    sources.sort_by(|a, b| (a.name(), location(a)).cmp(&(b.name(), location(b))));
+    placed.sort_by(|a, b| a.order().cmp(&b.order()));
 
-    let mut problems = Vec::new();
     let mut warnings = draft.warnings;
-    let mut skills = Vec::with_capacity(sources.len());
-    for source in &sources {
-        check_name(source, &mut problems);
-        check_state(source, &draft.state, &mut problems);
-        check_timeout(source, &mut problems);
-        match build(source) {
+    let mut skills = Vec::with_capacity(placed.len());
+    for placed in &placed {
+        check_name(placed, &mut problems);
+        check_state(placed, &draft.state, &mut problems);
+        check_timeout(placed, &mut problems);
+        match build(placed) {
             Ok((skill, notes)) => {
                 if draft.documentation_required {
-                    check_documentation(source, &skill, &mut problems);
+                    check_documentation(placed, &skill, &mut problems);
                 }
                 warnings.extend(notes.into_iter().map(|note| {
-                    format!("skill `{}` ({}): {note}", skill.name(), skill.location())
+                    format!(
+                        "skill `{}` ({}): {note}",
+                        skill.qualified_name(),
+                        skill.location()
+                    )
                 }));
                 skills.push(Arc::new(skill));
             }
             Err(reason) => problems.push(CatalogProblem::Schema {
-                skill: source.name().to_owned(),
-                location: location(source),
+                skill: placed.qualified().into_owned(),
+                location: location(placed.source),
                 reason,
             }),
         }
     }
-    for pair in sources.windows(2) {
+    for pair in placed.windows(2) {
         if let [first, second] = pair
+            && first.namespace == second.namespace
             && first.name() == second.name()
         {
             problems.push(CatalogProblem::Duplicate {
-                skill: first.name().to_owned(),
-                first: location(first),
-                second: location(second),
+                skill: first.qualified().into_owned(),
+                first: location(first.source),
+                second: location(second.source),
             });
         }
     }
-    let names: HashSet<&str> = sources.iter().map(Source::name).collect();
+    check_descriptions(&draft.descriptions, &placed, &mut problems);
+    let qualified: Vec<Cow<'_, str>> = placed.iter().map(Placed::qualified).collect();
+    let names: HashSet<&str> = placed
+        .iter()
+        .map(Placed::name)
+        .chain(qualified.iter().map(AsRef::as_ref))
+        .collect();
     problems.extend(
         draft
             .expected
@@ -79,17 +114,18 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
         problems.sort_by(|a, b| a.skill().cmp(b.skill()));
         return Err(CatalogError::new(problems));
     }
-    for (identifier, names) in rules::js_collisions(skills.iter().map(|skill| skill.name())) {
+    let names = skills.iter().map(|skill| (skill.namespace(), skill.name()));
+    for (identifier, names) in rules::js_collisions(names) {
         warnings.push(format!(
             "skills `{}` are all `tools.{identifier}` in code mode, where codex keeps only the first: rename all but one",
             names.join("`, `")
         ));
     }
     for skill in &skills {
-        if let Some(identifier) = rules::js_shadow(skill.name()) {
+        if let Some(identifier) = rules::js_shadow(skill.namespace(), skill.name()) {
             warnings.push(format!(
                 "skill `{}` ({}) is `tools.{identifier}` in code mode, where codex has a tool of its own: rename it",
-                skill.name(),
+                skill.qualified_name(),
                 skill.location()
             ));
         }
@@ -97,32 +133,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     for warning in &warnings {
         tracing::warn!(target: "codex_skills::catalog", "{warning}");
     }
-    Ok(render(skills, warnings, draft.state))
-}
-
-/// Renders checked skills, which are sorted by name.
-pub(super) fn render(
-    skills: Vec<Arc<CatalogSkill>>,
-    warnings: Vec<String>,
-    state: StateMap,
-) -> Catalog {
-    let tools = tools(&skills);
-    Catalog {
-        inner: Arc::new(CatalogInner {
-            index: skills
-                .iter()
-                .enumerate()
-                .map(|(at, skill)| (skill.name.clone(), at))
-                .collect::<HashMap<_, _>>(),
-            fingerprint: fingerprint(tools.get()).into(),
-            instructions: instructions(&skills),
-            tools,
-            flat_tools: OnceLock::new(),
-            skills,
-            warnings,
-            state: Arc::new(state),
-        }),
-    }
+    Ok(render(skills, &draft.descriptions, warnings, draft.state))
 }
 
 fn location(source: &Source) -> Location {
@@ -132,25 +143,90 @@ fn location(source: &Source) -> Location {
     }
 }
 
-fn check_name(source: &Source, problems: &mut Vec<CatalogProblem>) {
-    if let Err(problem) = rules::check_name(source.name()) {
+fn check_name(placed: &Placed<'_>, problems: &mut Vec<CatalogProblem>) {
+    let location = location(placed.source);
+    if let Err(problem) = rules::check_name(placed.namespace, placed.name()) {
         problems.push(CatalogProblem::Name {
-            skill: source.name().to_owned(),
-            location: location(source),
+            skill: placed.qualified().into_owned(),
+            location,
+            reason: problem.to_string(),
+        });
+    }
+    if let Some(namespace) = placed.source.namespace()
+        && let Err(problem) = rules::check_namespace(namespace)
+    {
+        problems.push(CatalogProblem::Namespace {
+            namespace: namespace.to_owned(),
+            location,
+            reason: problem.to_string(),
+        });
+    }
+    if placed.source.is_deferred() && placed.namespace.is_none() {
+        problems.push(CatalogProblem::DeferredAtTopLevel {
+            skill: placed.name().to_owned(),
+            location,
+        });
+    }
+}
+
+fn check_common_namespace(
+    namespace: Option<&(String, Location)>,
+    problems: &mut Vec<CatalogProblem>,
+) {
+    if let Some((namespace, location)) = namespace
+        && let Err(problem) = rules::check_namespace(namespace)
+    {
+        problems.push(CatalogProblem::Namespace {
+            namespace: namespace.clone(),
+            location: *location,
             reason: problem.to_string(),
         });
     }
 }
 
-fn check_state(source: &Source, state: &StateMap, problems: &mut Vec<CatalogProblem>) {
-    let Source::Static(descriptor) = source else {
+fn check_descriptions(
+    descriptions: &Descriptions,
+    placed: &[Placed<'_>],
+    problems: &mut Vec<CatalogProblem>,
+) {
+    let namespaces: HashSet<&str> = placed
+        .iter()
+        .filter_map(|placed| placed.namespace)
+        .collect();
+    for (namespace, (description, location)) in descriptions {
+        let length = description.chars().count();
+        let reason = if !namespaces.contains(namespace.as_str()) {
+            match most_similar(namespace, namespaces.iter().copied()) {
+                Some(nearest) => {
+                    format!("no skill is in it to describe it for, did you mean `{nearest}`?")
+                }
+                None => "no skill is in it to describe it for: remove the description".to_owned(),
+            }
+        } else if length > rules::DESCRIPTION_LIMIT {
+            format!(
+                "its description has {length} characters: shorten it to at most {}",
+                rules::DESCRIPTION_LIMIT
+            )
+        } else {
+            continue;
+        };
+        problems.push(CatalogProblem::Namespace {
+            namespace: namespace.clone(),
+            location: *location,
+            reason,
+        });
+    }
+}
+
+fn check_state(placed: &Placed<'_>, state: &StateMap, problems: &mut Vec<CatalogProblem>) {
+    let Source::Static(descriptor) = placed.source else {
         return;
     };
     let mut missed = HashSet::new();
     for key in descriptor.state.iter().filter(|key| !state.has(key)) {
         if missed.insert((key.id)()) {
             problems.push(CatalogProblem::MissingState {
-                skill: descriptor.name.to_owned(),
+                skill: placed.qualified().into_owned(),
                 location: descriptor.location,
                 state: short_type_name((key.name)()),
             });
@@ -160,32 +236,44 @@ fn check_state(source: &Source, state: &StateMap, problems: &mut Vec<CatalogProb
 
 /// The name that was probably meant, of the skills of the draft and of all that are linked.
 fn nearest(name: &str, drafted: &HashSet<&str>) -> Option<String> {
-    inventory::iter::<&'static SkillDescriptor>
+    let linked = inventory::iter::<&'static SkillDescriptor>
         .into_iter()
-        .map(|descriptor| descriptor.name)
-        .chain(drafted.iter().copied())
+        .map(|descriptor| descriptor.name);
+    most_similar(name, linked.chain(drafted.iter().copied())).map(str::to_owned)
+}
+
+/// The one of the known names that was probably meant.
+pub(super) fn most_similar<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    known
         .filter(|known| *known != name)
         .map(|known| (strsim::jaro_winkler(known, name), known))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
-        .map(|(_, known)| known.to_owned())
+        .map(|(_, known)| known)
 }
 
-fn check_timeout(source: &Source, problems: &mut Vec<CatalogProblem>) {
-    let timeout = match source {
+fn check_timeout(placed: &Placed<'_>, problems: &mut Vec<CatalogProblem>) {
+    let timeout = match placed.source {
         Source::Static(descriptor) => descriptor.timeout,
         Source::Dynamic(skill) => skill.meta.timeout,
     };
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
         problems.push(CatalogProblem::Timeout {
-            skill: source.name().to_owned(),
-            location: location(source),
+            skill: placed.qualified().into_owned(),
+            location: location(placed.source),
         });
     }
 }
 
-fn check_documentation(source: &Source, skill: &CatalogSkill, problems: &mut Vec<CatalogProblem>) {
-    let (documented, undocumented) = match source {
+fn check_documentation(
+    placed: &Placed<'_>,
+    skill: &CatalogSkill,
+    problems: &mut Vec<CatalogProblem>,
+) {
+    let (documented, undocumented) = match placed.source {
         Source::Static(descriptor) => (descriptor.documented, schema::undocumented(descriptor)),
         Source::Dynamic(dynamic) => (
             skill.description != fallback_description(skill.name()),
@@ -195,7 +283,7 @@ fn check_documentation(source: &Source, skill: &CatalogSkill, problems: &mut Vec
     let itself = (!documented).then_some(None);
     for parameter in itself.into_iter().chain(undocumented.into_iter().map(Some)) {
         problems.push(CatalogProblem::Undocumented {
-            skill: skill.name().to_owned(),
+            skill: skill.qualified_name().to_owned(),
             location: skill.location,
             parameter,
         });
@@ -206,14 +294,15 @@ fn fallback_description(name: &str) -> String {
     format!("Remote skill {name}")
 }
 
-fn build(source: &Source) -> Result<(CatalogSkill, Vec<String>), String> {
-    match source {
-        Source::Static(descriptor) => build_static(descriptor),
-        Source::Dynamic(skill) => build_dynamic(skill),
+fn build(placed: &Placed<'_>) -> Result<(CatalogSkill, Vec<String>), String> {
+    match placed.source {
+        Source::Static(descriptor) => build_static(placed, descriptor),
+        Source::Dynamic(skill) => build_dynamic(placed, skill),
     }
 }
 
 fn build_static(
+    placed: &Placed<'_>,
     descriptor: &'static SkillDescriptor,
 ) -> Result<(CatalogSkill, Vec<String>), String> {
     let shape = schema::input(descriptor)?;
@@ -226,6 +315,9 @@ fn build_static(
     } = shape;
     let skill = CatalogSkill {
         name: descriptor.name.into(),
+        namespace: placed.namespace.map(Into::into),
+        qualified: placed.qualified().into(),
+        deferred: descriptor.deferred,
         description: descriptor.description.to_owned(),
         input_schema: value,
         input_len: compact_len,
@@ -246,7 +338,10 @@ fn build_static(
     Ok((skill, warnings))
 }
 
-fn build_dynamic(skill: &Skill) -> Result<(CatalogSkill, Vec<String>), String> {
+fn build_dynamic(
+    placed: &Placed<'_>,
+    skill: &Skill,
+) -> Result<(CatalogSkill, Vec<String>), String> {
     let shape = schema::dynamic_input(skill)?;
     let validator = shape.validator()?;
     let InputShape {
@@ -263,6 +358,9 @@ fn build_dynamic(skill: &Skill) -> Result<(CatalogSkill, Vec<String>), String> {
         .unwrap_or_else(|| fallback_description(&meta.name));
     let built = CatalogSkill {
         name: meta.name.as_str().into(),
+        namespace: placed.namespace.map(Into::into),
+        qualified: placed.qualified().into(),
+        deferred: meta.deferred,
         description,
         input_schema: value,
         input_len: compact_len,
@@ -294,74 +392,4 @@ fn turnstile(descriptor: &'static SkillDescriptor) -> Arc<Turnstile<()>> {
         .entry(std::ptr::from_ref(descriptor).addr())
         .or_default()
         .clone()
-}
-
-/// One tool, with its members in the order in which they are written.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DynamicTool<'a> {
-    /// None in the flat form.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    name: &'a str,
-    description: &'a str,
-    input_schema: &'a Value,
-}
-
-impl<'a> DynamicTool<'a> {
-    fn of(skill: &'a CatalogSkill, kind: Option<&'static str>) -> Self {
-        Self {
-            kind,
-            name: &skill.name,
-            description: &skill.description,
-            input_schema: &skill.input_schema,
-        }
-    }
-}
-
-fn tools(skills: &[Arc<CatalogSkill>]) -> Arc<RawValue> {
-    let function = |skill| DynamicTool::of(skill, Some("function"));
-    raw(skills.iter().map(AsRef::as_ref).map(function).collect())
-}
-
-/// The tools in the older form.
-pub(super) fn flat_tools(skills: &[Arc<CatalogSkill>]) -> Arc<RawValue> {
-    let flat = |skill| DynamicTool::of(skill, None);
-    raw(skills.iter().map(AsRef::as_ref).map(flat).collect())
-}
-
-fn raw(tools: Vec<DynamicTool<'_>>) -> Arc<RawValue> {
-    // Strings and JSON values always serialize.
-    to_raw_value(&tools).map_or_else(|_| RawValue::NULL.to_owned().into(), Arc::from)
-}
-
-/// A digest of canonical dynamic tools.
-fn fingerprint(tools: &str) -> String {
-    let mut text = String::from("sha256:");
-    for byte in Sha256::digest(tools) {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
-    if skills.is_empty() {
-        return String::new();
-    }
-    let mut text = String::from(INSTRUCTIONS);
-    for skill in skills {
-        let description = skill.description.replace('\n', "\n  ");
-        // Writing to a string does not fail.
-        let _ = write!(text, "\n- {}: {description}", skill.name);
-        let _ = write!(text, "\n  input_schema: {}", skill.input_schema);
-        if let Some(schema) = &skill.output_schema {
-            let _ = write!(text, "\n  output_schema: {schema}");
-        }
-        if let Some(description) = &skill.output_description {
-            let description = description.replace('\n', "\n  ");
-            let _ = write!(text, "\n  output_description: {description}");
-        }
-    }
-    text
 }

@@ -1,6 +1,5 @@
 //! A sealed catalog: immutable, rendered once, cheap to share.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,6 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::draft::Descriptions;
+use super::render::{flat_tools, render};
+use super::seal::most_similar;
+use crate::skill::call::qualified;
 use crate::skill::context::{Invocation, StateMap};
 use crate::skill::descriptor::{Answer, HandlerFuture};
 use crate::skill::schema::Validator;
@@ -16,6 +19,8 @@ use crate::skill::{Location, SkillFailure};
 /// How every instruction text begins.
 pub(super) const INSTRUCTIONS: &str = "Skills of this session, each a tool that you can call. Use them where they help, and no \
      tools besides those you were given.";
+/// How many skills an unknown call is told of.
+const LISTED: usize = 50;
 /// What stands between the instruction text and the request.
 const USER_REQUEST: &str = "\n\nUser request:\n";
 
@@ -28,11 +33,11 @@ pub struct Catalog {
 }
 
 pub(super) struct CatalogInner {
+    /// Sorted by namespace and name, those without a namespace first.
     pub(super) skills: Vec<Arc<CatalogSkill>>,
-    pub(super) index: HashMap<Arc<str>, usize>,
     pub(super) tools: Arc<RawValue>,
     /// Rendered when somebody asks.
-    pub(super) flat_tools: OnceLock<Arc<RawValue>>,
+    pub(super) flat_tools: OnceLock<Option<Arc<RawValue>>>,
     pub(super) instructions: String,
     pub(super) fingerprint: Arc<str>,
     pub(super) warnings: Vec<String>,
@@ -45,7 +50,10 @@ impl Catalog {
     pub fn empty() -> Self {
         static EMPTY: OnceLock<Catalog> = OnceLock::new();
         EMPTY
-            .get_or_init(|| super::seal::render(Vec::new(), Vec::new(), StateMap::default()))
+            .get_or_init(|| {
+                let descriptions = Descriptions::new();
+                render(Vec::new(), &descriptions, Vec::new(), StateMap::default())
+            })
             .clone()
     }
 
@@ -61,48 +69,86 @@ impl Catalog {
         self.inner.skills.is_empty()
     }
 
-    /// The skills, sorted by name.
+    /// The skills, sorted by namespace and name; those without a namespace come first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &CatalogSkill> {
         self.inner.skills.iter().map(AsRef::as_ref)
     }
 
-    /// The skill of this name.
+    /// The skill of this name: `lookup`, or `tickets.lookup` for one in a namespace.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&CatalogSkill> {
-        self.find(name).map(AsRef::as_ref)
+        self.find_qualified(name).map(AsRef::as_ref)
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<&Arc<CatalogSkill>> {
-        self.inner
-            .index
-            .get(name)
-            .and_then(|at| self.inner.skills.get(*at))
+    pub(crate) fn find_qualified(&self, name: &str) -> Option<&Arc<CatalogSkill>> {
+        match name.split_once('.') {
+            Some((namespace, name)) => self.find(Some(namespace), name),
+            None => self.find(None, name),
+        }
     }
 
-    /// The names of the skills, sorted.
+    pub(crate) fn find(&self, namespace: Option<&str>, name: &str) -> Option<&Arc<CatalogSkill>> {
+        let wanted = (namespace, name);
+        let skills = &self.inner.skills;
+        let at = skills.binary_search_by(|skill| (skill.namespace(), skill.name()).cmp(&wanted));
+        skills.get(at.ok()?)
+    }
+
+    /// What the model is told when it calls a tool that is not in the catalog.
+    pub(crate) fn unknown(&self, namespace: Option<&str>, name: &str) -> String {
+        let tool = qualified(namespace, name);
+        if self.is_empty() {
+            return format!("no remote skill registered for `{tool}`: this session has no skills");
+        }
+        let elsewhere = self.iter().find(|skill| skill.name() == name);
+        let nearest = elsewhere
+            .map(CatalogSkill::qualified_name)
+            .or_else(|| most_similar(&tool, self.iter().map(CatalogSkill::qualified_name)));
+        let there_are = match nearest {
+            Some(nearest) => format!(", did you mean `{nearest}`? There are"),
+            None => "; there are".to_owned(),
+        };
+        let names: Vec<&str> = self.list().into_iter().take(LISTED).collect();
+        format!(
+            "no remote skill registered for `{tool}`{there_are} `{}`",
+            names.join("`, `")
+        )
+    }
+
+    /// The names of the skills in their order, with their namespaces: `lookup`, `tickets.lookup`.
     #[must_use]
     pub fn list(&self) -> Vec<&str> {
-        self.iter().map(CatalogSkill::name).collect()
+        self.iter().map(CatalogSkill::qualified_name).collect()
     }
 
-    /// The dynamic tools that the session is created with, in codex's canonical form: a JSON array of objects
-    /// with exactly `type`, `name`, `description` and `inputSchema`, sorted by name. Rendered once, when
-    /// sealing.
+    /// The names of the skills that are in a namespace.
+    pub(crate) fn namespaced(&self) -> Vec<String> {
+        let namespaced = self.iter().filter(|skill| skill.namespace.is_some());
+        namespaced
+            .map(|skill| skill.qualified_name().to_owned())
+            .collect()
+    }
+
+    /// The dynamic tools that the session is created with, in codex's canonical form: a JSON array, sorted by
+    /// name. Each tool has exactly `type`, `name`, `description` and `inputSchema`, and `deferLoading` where it is
+    /// [deferred](CatalogSkill::is_deferred); those in a namespace are in the `tools` of an object with `type`,
+    /// `name` and `description`, behind the others. Rendered once, when sealing.
     #[must_use]
     pub fn dynamic_tools(&self) -> &RawValue {
         &self.inner.tools
     }
 
-    /// The dynamic tools in the older form, which codex-manager takes: the same without `type`. Rendered once,
-    /// when first asked for.
+    /// The dynamic tools in the older form, which codex-manager takes: each with exactly `name`, `description`
+    /// and `inputSchema`. `None` where a skill is in a namespace, for which it has no place. Rendered once, when
+    /// first asked for.
     #[must_use]
     pub fn flat_tools(&self) -> Option<&RawValue> {
-        Some(self.flat())
+        self.flat().map(AsRef::as_ref)
     }
 
-    fn flat(&self) -> &Arc<RawValue> {
-        let flat = || super::seal::flat_tools(&self.inner.skills);
-        self.inner.flat_tools.get_or_init(flat)
+    fn flat(&self) -> Option<&Arc<RawValue>> {
+        let flat = || flat_tools(&self.inner.skills);
+        self.inner.flat_tools.get_or_init(flat).as_ref()
     }
 
     /// The canonical tools as a session takes them: none at all for an empty catalog.
@@ -112,7 +158,7 @@ impl Catalog {
 
     /// The flat tools as a session takes them: none at all for an empty catalog.
     pub(crate) fn shared_flat_tools(&self) -> Option<Arc<RawValue>> {
-        (!self.is_empty()).then(|| self.flat().clone())
+        self.flat().filter(|_| !self.is_empty()).cloned()
     }
 
     /// The catalog as text for a prompt. It holds what dynamic tools have no place for: the schema
@@ -182,6 +228,10 @@ pub(crate) fn without_instructions(text: &str) -> &str {
 /// One skill of a sealed catalog.
 pub struct CatalogSkill {
     pub(super) name: Arc<str>,
+    pub(super) namespace: Option<Arc<str>>,
+    /// The name with the namespace before it.
+    pub(super) qualified: Arc<str>,
+    pub(super) deferred: bool,
     pub(super) description: String,
     pub(super) input_schema: Value,
     pub(super) input_len: usize,
@@ -226,6 +276,25 @@ impl CatalogSkill {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The namespace of the tool.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The name by which the skill is found in its catalog: `lookup`, or `tickets.lookup` in a namespace.
+    #[must_use]
+    pub fn qualified_name(&self) -> &str {
+        &self.qualified
+    }
+
+    /// Whether the model finds the tool by searching its tools, instead of in the list of them. It can call it
+    /// without, if it knows the name (contract §1.5).
+    #[must_use]
+    pub fn is_deferred(&self) -> bool {
+        self.deferred
     }
 
     /// The description that the model reads.
@@ -309,7 +378,7 @@ impl CatalogSkill {
 impl fmt::Debug for CatalogSkill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CatalogSkill")
-            .field("name", &self.name)
+            .field("name", &self.qualified)
             .field("description", &self.description)
             .field("location", &format_args!("{}", self.location))
             .finish_non_exhaustive()

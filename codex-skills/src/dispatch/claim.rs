@@ -141,7 +141,10 @@ impl Drop for Claimed {
 
 /// The record of a call whose task ends before the handler does.
 pub(super) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
-    let text = format!("skill `{}` was cancelled before it answered", call.tool);
+    let text = format!(
+        "skill `{}` was cancelled before it answered",
+        call.qualified_tool()
+    );
     DispatchRecord {
         call: call.clone(),
         output: Arc::new(SkillOutput::failure(text.clone())),

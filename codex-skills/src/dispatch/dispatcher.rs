@@ -161,6 +161,7 @@ impl Dispatcher {
             target: "codex_skills::dispatch",
             "call",
             tool = &*call.tool,
+            namespace = call.namespace(),
             session = &*call.session_id,
             turn = call.turn_id.as_deref(),
             call = call.call_id.as_deref(),
@@ -192,7 +193,7 @@ impl Dispatcher {
                 Outcome::Overloaded,
                 format!(
                     "skill `{}` was not run: {} calls are open already, try again later",
-                    shown(&call.tool),
+                    shown(&call.qualified_tool()),
                     self.limits.open_calls
                 ),
             )),
@@ -209,7 +210,10 @@ impl Dispatcher {
                             run::discard(panic);
                             Finished::without_run(
                                 Outcome::Panicked,
-                                format!("skill `{}` failed: internal error", shown(&call.tool)),
+                                format!(
+                                    "skill `{}` failed: internal error",
+                                    shown(&call.qualified_tool())
+                                ),
                             )
                         }),
                 )
@@ -239,7 +243,7 @@ impl Dispatcher {
             {
                 let text = format!(
                     "skill `{}` failed: its answer of {} bytes is more than can be carried; ask for less of it",
-                    shown(&call.tool),
+                    shown(&call.qualified_tool()),
                     claimed.record.output.content_len()
                 );
                 claimed.record.output = Arc::new(SkillOutput::failure(text.clone()));
@@ -277,8 +281,7 @@ impl Dispatcher {
     }
 
     fn find(&self, call: &ToolCall) -> Option<&Arc<CatalogSkill>> {
-        let top_level = call.namespace().is_none();
-        top_level.then(|| self.catalog.find(&call.tool)).flatten()
+        self.catalog.find(call.namespace(), &call.tool)
     }
 
     async fn run_in_turn(
@@ -289,7 +292,7 @@ impl Dispatcher {
     ) -> Finished {
         let Some(skill) = self.find(&call) else {
             let refusal = Finished::without_run(Outcome::UnknownTool, self.unknown(&call));
-            return run::limited(&call.tool, refusal, self.bounds.output_bytes);
+            return run::limited(&call.qualified_tool(), refusal, self.bounds.output_bytes);
         };
         let context = SkillContext {
             call,
@@ -316,20 +319,9 @@ impl Dispatcher {
     }
 
     fn unknown(&self, call: &ToolCall) -> String {
-        let tool = shown(&call.tool);
-        let tool = match call.namespace() {
-            Some(namespace) => format!("{}.{tool}", shown(namespace)),
-            None => tool,
-        };
-        let names: Vec<&str> = self.catalog.list().into_iter().take(50).collect();
-        if names.is_empty() {
-            format!("no remote skill registered for `{tool}`: this session has no skills")
-        } else {
-            format!(
-                "no remote skill registered for `{tool}`; there are `{}`",
-                names.join("`, `")
-            )
-        }
+        let namespace = call.namespace().map(shown);
+        self.catalog
+            .unknown(namespace.as_deref(), &shown(&call.tool))
     }
 
     /// Cancels the calls of a turn.

@@ -35,7 +35,7 @@ pub enum CallError {
 }
 
 impl Catalog {
-    /// Calls a skill as a session would, with decoding, validation, deadline and limits, and returns
+    /// Calls a skill (`lookup`, or `tickets.lookup` in a namespace) as a session would, with decoding, validation, deadline and limits, and returns
     /// what the model would read. A handler's failure is an answer too: see
     /// [`is_success`](SkillOutput::is_success).
     ///
@@ -65,17 +65,21 @@ impl Catalog {
         name: &str,
         arguments: impl Serialize + Send,
     ) -> Result<SkillOutput, CallError> {
-        let skill = self.find(name).ok_or_else(|| CallError::UnknownSkill {
-            name: name.to_owned(),
-            known: self.list().into_iter().map(str::to_owned).collect(),
-        })?;
+        let skill = self
+            .find_qualified(name)
+            .ok_or_else(|| CallError::UnknownSkill {
+                name: name.to_owned(),
+                known: self.list().into_iter().map(str::to_owned).collect(),
+            })?;
         let arguments = to_raw_value(&arguments).map_err(|error| CallError::Arguments {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
+        let call = ToolCall::new("local".into(), skill.name().into(), arguments.into())
+            .with_namespace(skill.namespace().map(Into::into));
         let limits = Limits::default();
         let context = SkillContext {
-            call: Arc::new(ToolCall::new("local".into(), name.into(), arguments.into())),
+            call: Arc::new(call),
             cancellation: CancellationToken::new(),
             deadline: None,
         };

@@ -124,7 +124,7 @@ impl fmt::Display for DispatchRecord {
         write!(
             f,
             "{}({arguments}) -> {} in {:.1?}",
-            self.tool(),
+            self.call.qualified_tool(),
             self.outcome,
             self.waited + self.ran
         )

@@ -103,9 +103,10 @@ pub(crate) async fn run(
         Some(began) => (began - arrived, now - began),
         None => (now - arrived, Duration::ZERO),
     };
-    let (output, outcome, error) = conclude(skill.name(), ended, timeout, began.is_some());
+    let (output, outcome, error) =
+        conclude(skill.qualified_name(), ended, timeout, began.is_some());
     limited(
-        skill.name(),
+        skill.qualified_name(),
         Finished {
             output,
             outcome,

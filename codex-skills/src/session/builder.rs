@@ -358,10 +358,17 @@ fn check(limits: &Limits) -> Result<(), Error> {
 }
 
 /// The tools of a catalog as the runtime takes them.
-pub(super) fn declared(catalog: &Catalog, runtime: &dyn Runtime) -> Option<Arc<RawValue>> {
+pub(super) fn declared(
+    catalog: &Catalog,
+    runtime: &dyn Runtime,
+) -> Result<Option<Arc<RawValue>>, Error> {
     match runtime.tool_format() {
-        ToolFormat::Flat => catalog.shared_flat_tools(),
-        ToolFormat::Canonical => catalog.shared_tools(),
+        ToolFormat::Canonical => Ok(catalog.shared_tools()),
+        ToolFormat::Flat if catalog.flat_tools().is_some() => Ok(catalog.shared_flat_tools()),
+        ToolFormat::Flat => Err(Error::NoNamespaces {
+            runtime: runtime.name(),
+            skills: catalog.namespaced(),
+        }),
     }
 }
 
@@ -374,7 +381,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         requests,
     } = config;
     let request = NewSession {
-        dynamic_tools: declared(&catalog, &*shared.runtime),
+        dynamic_tools: declared(&catalog, &*shared.runtime)?,
         fingerprint: Some(catalog.shared_fingerprint()),
         options,
     };
@@ -480,6 +487,9 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         catalog: catalog.fingerprint().to_owned(),
     };
     check(&config.limits)?;
+    if let Some(catalog) = &catalog {
+        declared(catalog, &*config.shared.runtime)?;
+    }
     // One after the other, so that the handles share one ledger.
     let attaching = config.shared.attaching(&session_id);
     let _attaching = attaching.lock().await;

@@ -52,7 +52,7 @@ impl Request<'_> {
             self.text.clone()
         });
         if self.repeat_tools {
-            request.dynamic_tools = declared(catalog, &**self.core.runtime());
+            request.dynamic_tools = declared(catalog, &**self.core.runtime())?;
         }
         Ok(request)
     }

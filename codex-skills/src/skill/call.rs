@@ -1,5 +1,6 @@
 //! One call of a tool, as plain data.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +66,12 @@ impl ToolCall {
         self.namespace.as_deref().filter(|name| !name.is_empty())
     }
 
+    /// The tool with its namespace before it, as people write it: `tickets.lookup`.
+    #[must_use]
+    pub fn qualified_tool(&self) -> Cow<'_, str> {
+        qualified(self.namespace(), &self.tool)
+    }
+
     /// The key that the call has where the wire leaves its turn out.
     pub(crate) fn turnless_key(&self) -> CallKey {
         let mut turnless = self.clone();
@@ -96,6 +103,14 @@ impl ToolCall {
                 (_, None, None) => CallIdentity::Unknown(SERIAL.fetch_add(1, Ordering::Relaxed)),
             },
         }
+    }
+}
+
+/// A name with its namespace before it. Neither contains a dot.
+pub(crate) fn qualified<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
+    match namespace {
+        Some(namespace) => Cow::Owned(format!("{namespace}.{name}")),
+        None => Cow::Borrowed(name),
     }
 }
 

@@ -45,6 +45,12 @@ impl SkillContext {
         &self.call.tool
     }
 
+    /// The namespace in which the model called it.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.call.namespace()
+    }
+
     /// The session that made the call.
     #[must_use]
     pub fn session_id(&self) -> &str {

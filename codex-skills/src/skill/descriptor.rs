@@ -139,6 +139,8 @@ pub enum Handler {
 /// The static metadata of one skill.
 pub struct SkillDescriptor {
     pub(crate) name: &'static str,
+    pub(crate) namespace: Option<&'static str>,
+    pub(crate) deferred: bool,
     pub(crate) description: &'static str,
     pub(crate) documented: bool,
     pub(crate) input: InputSchema,
@@ -159,6 +161,19 @@ impl SkillDescriptor {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The namespace of its own; that of a catalog ([`Draft::namespace`](crate::Draft::namespace)) is for
+    /// those without.
+    #[must_use]
+    pub const fn namespace(&self) -> Option<&'static str> {
+        self.namespace
+    }
+
+    /// Whether the model finds the skill by searching its tools, instead of in the list of them.
+    #[must_use]
+    pub const fn is_deferred(&self) -> bool {
+        self.deferred
     }
 
     /// The description that the model reads.
@@ -242,6 +257,8 @@ impl fmt::Debug for SkillDescriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SkillDescriptor")
             .field("name", &self.name)
+            .field("namespace", &self.namespace)
+            .field("deferred", &self.deferred)
             .field("description", &self.description)
             .field("group", &self.group)
             .field("timeout", &self.timeout)
@@ -264,6 +281,8 @@ impl SkillDescriptor {
     ) -> Self {
         Self {
             name,
+            namespace: None,
+            deferred: false,
             description: "",
             documented: false,
             input,
@@ -315,6 +334,18 @@ impl SkillDescriptor {
     #[must_use]
     pub const fn with_group(mut self, group: &'static str) -> Self {
         self.group = Some(group);
+        self
+    }
+
+    #[must_use]
+    pub const fn with_namespace(mut self, namespace: &'static str) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    #[must_use]
+    pub const fn deferred(mut self) -> Self {
+        self.deferred = true;
         self
     }
 

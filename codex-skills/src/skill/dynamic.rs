@@ -46,6 +46,8 @@ pub struct Skill {
 #[derive(Clone)]
 pub(crate) struct Meta {
     pub(crate) name: String,
+    pub(crate) namespace: Option<String>,
+    pub(crate) deferred: bool,
     pub(crate) description: Option<String>,
     pub(crate) input_schema: Option<Value>,
     pub(crate) output_schema: Option<Value>,
@@ -74,6 +76,12 @@ impl Skill {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.meta.name
+    }
+
+    /// The namespace of its own.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.meta.namespace.as_deref()
     }
 }
 
@@ -145,6 +153,8 @@ impl<P: SkillParent> SkillBuilder<P> {
             parent,
             meta: Meta {
                 name: name.trim().to_owned(),
+                namespace: None,
+                deferred: false,
                 description: None,
                 input_schema: None,
                 output_schema: None,
@@ -160,6 +170,20 @@ impl<P: SkillParent> SkillBuilder<P> {
                 },
             },
         }
+    }
+
+    /// The namespace of the tool: the model calls `tickets.lookup`. Without it, that of the catalog
+    /// ([`Draft::namespace`](crate::Draft::namespace)), where it has one.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.meta.namespace = Some(namespace.into().trim().to_owned());
+        self
+    }
+
+    /// Keeps the tool off the list that the model reads: it finds it by searching its tools. Needs a
+    /// namespace, of its own or the catalog's.
+    pub fn defer(mut self) -> Self {
+        self.meta.deferred = true;
+        self
     }
 
     /// What the model reads. Without it, the description of the arguments' type is taken, and

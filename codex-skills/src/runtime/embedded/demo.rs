@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::model::{Model, ModelError, ModelItem, ModelTool, ModelTurn};
 use super::script::outputs;
 
-/// Calls the tools that the request names, with arguments found in the request, and then says what they
-/// answered.
+/// Calls the tools that the request names, deferred ones too, with arguments found in the request, and then
+/// says what they answered.
 #[derive(Debug)]
 pub(super) struct Demo;
 
@@ -16,14 +16,13 @@ impl Model for Demo {
             return Ok(vec![ModelItem::say(outputs(&turn))]);
         }
         let request = turn.last_user_text();
-        let mut named: Vec<(usize, &ModelTool)> = turn
-            .tools
-            .iter()
-            .filter_map(|tool| Some((position(request, &tool.name)?, tool)))
+        let tools = || turn.tools.iter().chain(&*turn.deferred_tools);
+        let mut named: Vec<(usize, &ModelTool)> = tools()
+            .filter_map(|tool| Some((mention(request, tool)?, tool)))
             .collect();
         named.sort_by_key(|(at, _)| *at);
         if named.is_empty() {
-            let names: Vec<&str> = turn.tools.iter().map(|tool| tool.name.as_str()).collect();
+            let names: Vec<_> = tools().map(ModelTool::qualified_name).collect();
             return Ok(vec![ModelItem::say(format!(
                 "The demo model only matches keywords, and the request names no skill. \
                  There are: {}.",
@@ -44,6 +43,11 @@ impl Model for Demo {
     }
 }
 
+/// Where the request names a tool: with its namespace, or with its name alone, which may be several tools.
+fn mention(request: &str, tool: &ModelTool) -> Option<usize> {
+    position(request, &tool.qualified_name()).or_else(|| position(request, &tool.name))
+}
+
 /// Where the request names a tool or a parameter, as a whole word, with underscores or blanks.
 fn position(request: &str, name: &str) -> Option<usize> {
     let request = request.to_lowercase();
@@ -53,10 +57,12 @@ fn position(request: &str, name: &str) -> Option<usize> {
         request
             .match_indices(name.as_str())
             .find_map(|(at, found)| {
-                let before = request[..at].chars().next_back();
-                let after = request[at + found.len()..].chars().next();
-                let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-                (!word(before) && !word(after)).then_some(at)
+                let (before, after) = (&request[..at], &request[at + found.len()..]);
+                let word = |c: char| c.is_alphanumeric() || c == '_';
+                // `wiki.lookup` is no mention of another `lookup`.
+                let qualified = before.strip_suffix('.').unwrap_or_default();
+                let whole = !before.ends_with(word) && !after.starts_with(word);
+                (whole && !qualified.ends_with(word)).then_some(at)
             })
     })
 }

@@ -1,5 +1,6 @@
 //! What plays the model's part: anything that turns a conversation into calls and messages.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use crate::catalog::without_instructions;
 use crate::skill::SkillOutput;
+use crate::skill::call::qualified;
 
 /// The model of an embedded runtime.
 ///
@@ -61,8 +63,10 @@ pub struct ModelTurn {
     pub turn_id: Arc<str>,
     /// The round within the turn, from 0.
     pub round: usize,
-    /// The tools of the session, as they were declared.
+    /// The tools of the session, as they were declared; not those that are deferred.
     pub tools: Arc<[ModelTool]>,
+    /// The tools that codex's models find by searching.
+    pub deferred_tools: Arc<[ModelTool]>,
     /// The conversation of the session, oldest first.
     pub history: Vec<Arc<HistoryItem>>,
 }
@@ -107,6 +111,14 @@ pub struct ModelTool {
     pub input_schema: Value,
 }
 
+impl ModelTool {
+    /// The name with the namespace before it: `lookup`, or `tickets.lookup`.
+    #[must_use]
+    pub fn qualified_name(&self) -> Cow<'_, str> {
+        qualified(self.namespace.as_deref(), &self.name)
+    }
+}
+
 /// One item of a conversation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -129,7 +141,7 @@ pub enum Content {
     Call {
         /// The id of the call.
         call_id: Arc<str>,
-        /// The tool.
+        /// The tool: `lookup`, or `tickets.lookup`.
         tool: String,
         /// The arguments as JSON text.
         arguments: String,
@@ -138,7 +150,7 @@ pub enum Content {
     Output {
         /// The id of the call.
         call_id: Arc<str>,
-        /// The tool.
+        /// The tool: `lookup`, or `tickets.lookup`.
         tool: String,
         /// What the model is shown of it.
         text: String,
@@ -167,7 +179,7 @@ pub enum ModelItem {
 }
 
 impl ModelItem {
-    /// A call.
+    /// A call of a tool: `lookup`, or `tickets.lookup` for one in a namespace.
     #[allow(clippy::needless_pass_by_value, reason = "reads best with `json!`")]
     pub fn call(tool: impl Into<String>, arguments: Value) -> Self {
         Self::raw_call(tool, arguments.to_string())
@@ -175,9 +187,14 @@ impl ModelItem {
 
     /// A call whose arguments may be anything that a model can write.
     pub fn raw_call(tool: impl Into<String>, arguments: impl Into<String>) -> Self {
+        let tool = tool.into();
+        let (namespace, tool) = match tool.split_once('.') {
+            Some((namespace, tool)) => (Some(namespace.to_owned()), tool.to_owned()),
+            None => (None, tool),
+        };
         Self::Call {
-            namespace: None,
-            tool: tool.into(),
+            namespace,
+            tool,
             arguments: arguments.into(),
             call_id: None,
         }

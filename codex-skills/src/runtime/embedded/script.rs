@@ -19,7 +19,7 @@ enum Response {
 }
 
 impl Step {
-    /// Calls a tool.
+    /// Calls a tool: `lookup`, or `tickets.lookup` for one in a namespace.
     pub fn call(tool: impl Into<String>, arguments: Value) -> Self {
         Self::items([ModelItem::call(tool, arguments)])
     }

@@ -20,6 +20,7 @@ use crate::runtime::{
     Accepted, ApprovalPolicy, Event, EventSink, FilesystemSandbox, NetworkAccess, NewSession,
     TurnStatus,
 };
+use crate::skill::call::qualified;
 use crate::skill::{ContentItem, RequestId, SkillOutput, ToolCall};
 
 /// How many rounds a turn may have before it is ended as failed.
@@ -32,6 +33,8 @@ pub(super) struct EmbeddedSession {
     model: Arc<dyn AnyModel>,
     request_ids: Arc<AtomicU64>,
     tools: Arc<[ModelTool]>,
+    /// Not shown to the model, and called all the same if it knows their names (contract §1.5).
+    deferred_tools: Arc<[ModelTool]>,
     fingerprint: Option<Arc<str>>,
     summary: Value,
     state: Mutex<State>,
@@ -112,22 +115,17 @@ impl EmbeddedSession {
             },
             "createdAt": now,
         });
+        // A tool that a built-in shadows is neither shown to the model nor called.
+        let (deferred, listed): (Vec<StrictTool>, Vec<StrictTool>) = tools
+            .into_iter()
+            .filter(|tool| !is_shadowed(tool.namespace.as_deref(), &tool.name))
+            .partition(|tool| tool.defer_loading);
         Self {
             id,
             model,
             request_ids,
-            // A tool that a built-in shadows or that is deferred is not shown to the model.
-            tools: tools
-                .into_iter()
-                .filter(|tool| !is_shadowed(tool.namespace.as_deref(), &tool.name))
-                .filter(|tool| !tool.defer_loading)
-                .map(|tool| ModelTool {
-                    namespace: tool.namespace,
-                    name: tool.name,
-                    description: tool.description,
-                    input_schema: tool.input_schema,
-                })
-                .collect(),
+            tools: listed.into_iter().map(ModelTool::from).collect(),
+            deferred_tools: deferred.into_iter().map(ModelTool::from).collect(),
             fingerprint: request.fingerprint.clone(),
             summary,
             state: Mutex::default(),
@@ -351,7 +349,7 @@ impl EmbeddedSession {
         for (call_id, pending) in expired {
             self.record(
                 turn_id,
-                output(&call_id, &pending.call.tool, CANCELLED, None),
+                output(&call_id, &pending.call.qualified_tool(), CANCELLED, None),
             );
             self.deliver(Event::CallExpired(pending.call));
         }
@@ -372,6 +370,7 @@ impl EmbeddedSession {
                 turn_id: turn_id.clone(),
                 round,
                 tools: self.tools.clone(),
+                deferred_tools: self.deferred_tools.clone(),
                 history: shown,
             };
             let items = AssertUnwindSafe(self.model.respond(turn))
@@ -444,33 +443,32 @@ impl EmbeddedSession {
         call_id: &str,
     ) -> Option<impl Future<Output = Content> + Send + use<>> {
         let call_id: Arc<str> = call_id.into();
+        let namespace = namespace.filter(|namespace| !namespace.is_empty());
+        let shown_name = qualified(namespace.as_deref(), &tool).into_owned();
         self.record(
             turn_id,
             Content::Call {
                 call_id: call_id.clone(),
-                tool: tool.clone(),
+                tool: shown_name.clone(),
                 arguments: arguments.clone(),
             },
         );
-        let namespace = namespace.filter(|namespace| !namespace.is_empty());
-        let known = self
-            .tools
-            .iter()
+        let known = (self.tools.iter().chain(&*self.deferred_tools))
             .any(|known| known.name == tool && known.namespace == namespace);
         if !known {
             let text = format!("unsupported call: {tool}");
-            self.record(turn_id, output(&call_id, &tool, &text, None));
+            self.record(turn_id, output(&call_id, &shown_name, &text, None));
             return None;
         }
         let arguments = match RawValue::from_string(arguments) {
             Ok(arguments) => arguments,
             Err(error) => {
                 let text = format!("failed to parse function arguments: {error}");
-                self.record(turn_id, output(&call_id, &tool, &text, None));
+                self.record(turn_id, output(&call_id, &shown_name, &text, None));
                 return None;
             }
         };
-        let mut call = ToolCall::new(self.id.clone(), tool.as_str().into(), arguments.into());
+        let mut call = ToolCall::new(self.id.clone(), tool.into(), arguments.into());
         call.turn_id = Some(turn_id.clone());
         call.call_id = Some(call_id.clone());
         call.request_id = Some(RequestId::from(
@@ -490,8 +488,8 @@ impl EmbeddedSession {
         self.deliver(Event::ToolCall(call));
         Some(async move {
             match answered.await {
-                Ok(answer) => output(&call_id, &tool, &shown(&answer), Some(answer)),
-                Err(_) => output(&call_id, &tool, CANCELLED, None),
+                Ok(answer) => output(&call_id, &shown_name, &shown(&answer), Some(answer)),
+                Err(_) => output(&call_id, &shown_name, CANCELLED, None),
             }
         })
     }
@@ -505,6 +503,17 @@ impl EmbeddedSession {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<StrictTool> for ModelTool {
+    fn from(tool: StrictTool) -> Self {
+        Self {
+            namespace: tool.namespace,
+            name: tool.name,
+            description: tool.description,
+            input_schema: tool.input_schema,
+        }
     }
 }
 

@@ -30,7 +30,7 @@ const RESERVED_NAMESPACES: [&str; 14] = [
 ];
 
 /// Built-in tools that win over a dynamic tool of the same name (contract §1.3, §1.6), by namespace.
-const SHADOWING: [(Option<&str>, &str); 10] = [
+const SHADOWING: [(Option<&str>, &str); 14] = [
     (None, "create_goal"),
     (None, "exec"),
     (None, "exec_command"),
@@ -40,7 +40,11 @@ const SHADOWING: [(Option<&str>, &str); 10] = [
     (None, "view_image"),
     (None, "wait"),
     (None, "write_stdin"),
+    (Some("multi_agent_v1"), "close_agent"),
+    (Some("multi_agent_v1"), "resume_agent"),
+    (Some("multi_agent_v1"), "send_input"),
     (Some("multi_agent_v1"), "spawn_agent"),
+    (Some("multi_agent_v1"), "wait_agent"),
 ];
 
 /// A dynamic tool that passed.

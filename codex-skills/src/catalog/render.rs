@@ -1,0 +1,150 @@
+//! What codex and the model are told of checked skills.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use sha2::{Digest, Sha256};
+
+use super::draft::Descriptions;
+use super::sealed::{Catalog, CatalogInner, CatalogSkill, INSTRUCTIONS};
+use crate::skill::context::StateMap;
+
+/// Renders checked skills, which are sorted by namespace and name.
+pub(super) fn render(
+    skills: Vec<Arc<CatalogSkill>>,
+    descriptions: &Descriptions,
+    warnings: Vec<String>,
+    state: StateMap,
+) -> Catalog {
+    let tools = tools(&skills, descriptions);
+    Catalog {
+        inner: Arc::new(CatalogInner {
+            fingerprint: fingerprint(tools.get()).into(),
+            instructions: instructions(&skills),
+            tools,
+            flat_tools: OnceLock::new(),
+            skills,
+            warnings,
+            state: Arc::new(state),
+        }),
+    }
+}
+
+/// What a session declares, with its members in the order in which they are written.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum DynamicTool<'a> {
+    Function(Function<'a>),
+    Namespace {
+        name: &'a str,
+        description: &'a str,
+        tools: Vec<Self>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Function<'a> {
+    name: &'a str,
+    description: &'a str,
+    input_schema: &'a Value,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    defer_loading: bool,
+}
+
+impl<'a> Function<'a> {
+    fn of(skill: &'a CatalogSkill) -> Self {
+        Self {
+            name: &skill.name,
+            description: &skill.description,
+            input_schema: &skill.input_schema,
+            defer_loading: skill.deferred,
+        }
+    }
+}
+
+/// The tools in the canonical form: those without a namespace, then the namespaces.
+fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions) -> Arc<RawValue> {
+    let mut tools = Vec::new();
+    for scope in skills.chunk_by(|a, b| a.namespace == b.namespace) {
+        let functions = scope
+            .iter()
+            .map(|skill| DynamicTool::Function(Function::of(skill)));
+        match scope.first().and_then(|skill| skill.namespace.as_deref()) {
+            None => tools.extend(functions),
+            Some(name) => tools.push(DynamicTool::Namespace {
+                name,
+                description: descriptions.get(name).map_or("", |(text, _)| text),
+                tools: functions.collect(),
+            }),
+        }
+    }
+    raw(&tools)
+}
+
+/// The tools in the older form, which has no place for namespaces.
+pub(super) fn flat_tools(skills: &[Arc<CatalogSkill>]) -> Option<Arc<RawValue>> {
+    if skills.iter().any(|skill| skill.namespace.is_some()) {
+        return None;
+    }
+    let tools: Vec<Function<'_>> = skills.iter().map(|skill| Function::of(skill)).collect();
+    Some(raw(&tools))
+}
+
+fn raw(tools: &impl Serialize) -> Arc<RawValue> {
+    // Strings and JSON values always serialize.
+    to_raw_value(tools).map_or_else(|_| RawValue::NULL.to_owned().into(), Arc::from)
+}
+
+/// A digest of tools in the canonical form.
+fn fingerprint(tools: &str) -> String {
+    let mut text = String::from("sha256:");
+    for byte in Sha256::digest(tools) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
+    if skills.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(INSTRUCTIONS);
+    for skill in skills.iter().filter(|skill| !skill.deferred) {
+        let description = skill.description.replace('\n', "\n  ");
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n- {}: {description}", skill.qualified);
+        let _ = write!(text, "\n  input_schema: {}", skill.input_schema);
+        if let Some(schema) = &skill.output_schema {
+            let _ = write!(text, "\n  output_schema: {schema}");
+        }
+        if let Some(description) = &skill.output_description {
+            let description = description.replace('\n', "\n  ");
+            let _ = write!(text, "\n  output_description: {description}");
+        }
+    }
+    // To name them one by one would fill the context that they are deferred to spare.
+    let mut deferred: BTreeMap<&str, usize> = BTreeMap::new();
+    for skill in skills.iter().filter(|skill| skill.deferred) {
+        *deferred
+            .entry(skill.namespace().unwrap_or_default())
+            .or_default() += 1;
+    }
+    let deferred: Vec<String> = deferred
+        .iter()
+        .map(|(namespace, count)| format!("{count} in `{namespace}`"))
+        .collect();
+    if !deferred.is_empty() {
+        let _ = write!(
+            text,
+            "\nMore are found by searching your tools: {}.",
+            deferred.join(", ")
+        );
+    }
+    text
+}

@@ -1,0 +1,6 @@
+use codex_skills::skill;
+
+#[skill(namespace = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]
+fn lookup() {}
+
+fn main() {}
