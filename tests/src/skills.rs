@@ -7,9 +7,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use codex_skills::{Skill, SkillContext};
 
+use crate::gate::Gate;
+
 /// No arguments, or any.
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 pub struct Anything {}
+
+/// A text.
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+pub struct Said {
+    /// It.
+    pub text: String,
+}
+
+/// A skill `echo` that answers what it is told, and counts.
+pub fn echo(runs: &Counter) -> Skill {
+    let runs = runs.clone();
+    Skill::builder("echo").handler(move |said: Said| {
+        runs.count();
+        async move { Ok::<_, Infallible>(format!("echo {}", said.text)) }
+    })
+}
+
+/// A skill `held` that does the same once the gate lets it.
+pub fn held(runs: &Counter, gate: &Gate) -> Skill {
+    let (runs, gate) = (runs.clone(), gate.clone());
+    Skill::builder("held").handler(move |said: Said| {
+        let gate = gate.clone();
+        runs.count();
+        async move {
+            gate.enter().await;
+            Ok::<_, Infallible>(format!("held {}", said.text))
+        }
+    })
+}
 
 /// An asynchronous skill without arguments that answers a text.
 pub fn asynchronous<R>(

@@ -1,4 +1,4 @@
-//! Sessions on the real codex, through `AppServer`.
+//! Sessions on the real codex, through `AppServer`. What is beside a test's name is the version that it runs on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,5 +7,10 @@
     reason = "tests"
 )]
 
+#[path = "app_server/support.rs"]
+mod support;
+
+#[path = "app_server/calls.rs"]
+mod calls;
 #[path = "app_server/turns.rs"]
 mod turns;

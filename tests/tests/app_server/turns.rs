@@ -6,7 +6,7 @@ use codex_skills_tests::provider::Provider;
 
 /// Look up a ticket.
 #[skill]
-async fn lookup_ticket(
+fn lookup_ticket(
     /// Its id.
     ticket_id: String,
 ) -> String {

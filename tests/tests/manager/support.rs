@@ -9,37 +9,9 @@ use codex_skills::{
     Catalog, Client, CodexManager, DispatchRecord, Draft, Limits, RetryPolicy, Skill,
     SubmissionStatus,
 };
-use codex_skills_tests::gate::Gate;
 use codex_skills_tests::manager::{CallLog, Manager};
-use codex_skills_tests::skills::Counter;
-use serde::Deserialize;
-
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub(crate) struct Said {
-    pub(crate) text: String,
-}
-
-/// Answers what it is told, and counts.
-pub(crate) fn echo(runs: &Counter) -> Skill {
-    let runs = runs.clone();
-    Skill::builder("echo").handler(move |said: Said| {
-        runs.count();
-        async move { Ok::<_, std::convert::Infallible>(format!("echo {}", said.text)) }
-    })
-}
-
-/// The same, once the gate lets it.
-pub(crate) fn held(runs: &Counter, gate: &Gate) -> Skill {
-    let (runs, gate) = (runs.clone(), gate.clone());
-    Skill::builder("held").handler(move |said: Said| {
-        let gate = gate.clone();
-        runs.count();
-        async move {
-            gate.enter().await;
-            Ok::<_, std::convert::Infallible>(format!("held {}", said.text))
-        }
-    })
-}
+#[allow(unused_imports, reason = "not every test crate needs everything")]
+pub(crate) use codex_skills_tests::skills::{Said, echo, held};
 
 pub(crate) fn catalog(skills: Vec<Skill>) -> Catalog {
     Draft::new().register(skills).seal().expect("a catalog")

@@ -1,0 +1,116 @@
+//! A client of a codex of its own, and what must be so when it is done.
+
+use codex_skills::app_server::SpawnAppServer;
+use codex_skills::{AppServer, Catalog, Client, Draft, Error, Skill};
+use codex_skills_tests::codex::{Codex, Home};
+use codex_skills_tests::provider::Provider;
+
+/// Runs a test on the codex that is worked with, and on others that are named.
+macro_rules! on_codex {
+    ($test:ident: $($which:ident),+) => {
+        mod $test {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $which() -> Result<(), codex_skills::Error> {
+                    match codex_skills_tests::codex::Codex::$which() {
+                        Some(codex) => super::$test(codex).await,
+                        None => Ok(()),
+                    }
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_codex;
+
+pub(crate) struct Rig {
+    pub(crate) codex: Codex,
+    pub(crate) provider: Provider,
+    pub(crate) home: Home,
+    pub(crate) client: Client<AppServer>,
+}
+
+impl Rig {
+    pub(crate) async fn start(codex: Codex) -> Result<Self, Error> {
+        Self::with(codex, |spawn| spawn).await
+    }
+
+    /// One whose codex is started with more options.
+    pub(crate) async fn with(
+        codex: Codex,
+        options: impl FnOnce(SpawnAppServer) -> SpawnAppServer,
+    ) -> Result<Self, Error> {
+        let provider = Provider::start().await?;
+        let home = Home::new(&provider)?;
+        let client = options(spawn(&codex, &home)).await?;
+        Ok(Self {
+            codex,
+            provider,
+            home,
+            client,
+        })
+    }
+
+    /// What the model was told of each call: one output each.
+    pub(crate) fn answers(&self) -> Vec<String> {
+        answers(&self.provider)
+    }
+
+    /// Ends it: each call was answered once, and neither a process nor a thread is left.
+    pub(crate) async fn end(self) -> Result<(), Error> {
+        self.answers();
+        self.end_unanswered().await
+    }
+
+    /// The same where turns ended before the model was told of their calls.
+    pub(crate) async fn end_unanswered(self) -> Result<(), Error> {
+        let report = self.client.shutdown().await;
+        assert!(report.runtime_error.is_none(), "{report:?}");
+        assert_eq!(report.cancelled_calls, 0, "{report:?}");
+        self.home.until_no_process_is_left().await;
+        let mut left = self.home.rollouts();
+        if self.codex.is_old() {
+            // It cannot delete threads.
+            left.retain(|path| {
+                !path
+                    .components()
+                    .any(|part| part.as_os_str() == "archived_sessions")
+            });
+        }
+        assert!(left.is_empty(), "threads are left: {left:?}");
+        Ok(())
+    }
+}
+
+/// A codex in this home.
+pub(crate) fn spawn(codex: &Codex, home: &Home) -> SpawnAppServer {
+    let spawn = AppServer::spawn()
+        .codex(codex.binary())
+        .codex_home(home.path())
+        .current_dir(home.work());
+    let environment = home.environment().into_iter();
+    environment.fold(spawn, |spawn, (name, value)| spawn.env(name, value))
+}
+
+/// What the models were told of each call: one output each.
+pub(crate) fn answers(provider: &Provider) -> Vec<String> {
+    let answer = |call| {
+        let outputs = provider.outputs(call);
+        assert_eq!(outputs.len(), 1, "{call:?}: {outputs:?}");
+        outputs[0].text()
+    };
+    provider.calls().iter().map(answer).collect()
+}
+
+pub(crate) fn catalog(skills: impl IntoIterator<Item = Skill>) -> Catalog {
+    let skills: Vec<Skill> = skills.into_iter().collect();
+    Draft::new().register(skills).seal().expect("a catalog")
+}
+
+/// The lines of a script that call a skill with these texts at the same time.
+pub(crate) fn call(skill: &str, texts: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    let lines = texts
+        .into_iter()
+        .map(|text| format!("CALL {skill} {{\"text\":\"{text}\"}}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
