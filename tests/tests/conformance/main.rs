@@ -8,5 +8,6 @@
 )]
 
 mod catalogs;
+mod namespaces;
 mod refusals;
 mod shown;
