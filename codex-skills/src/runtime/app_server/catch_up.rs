@@ -19,6 +19,9 @@ use crate::runtime::TurnStatus;
 /// How many threads are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
 
+/// How long the first turn of a thread may take to be written before codex is asked again.
+const UNWRITTEN_PAUSE: Duration = Duration::from_millis(10);
+
 impl Shared {
     /// Goes on with the sessions on a new connection.
     pub(super) async fn serve(self: &Arc<Self>, connection: &Arc<Connection>, server: Server) {
@@ -36,12 +39,11 @@ impl Shared {
     }
 
     async fn resume_live(self: &Arc<Self>, connection: &Arc<Connection>, live: Live) {
-        let timeout = self.settings.request_timeout;
-        let params = json!({
-            "threadId": &*live.thread_id,
-            "excludeTurns": live.active.is_none(),
-        });
-        match connection.request("thread/resume", &params, timeout).await {
+        let without_turns = live.active.is_none();
+        match self
+            .resume(connection, &live.thread_id, without_turns)
+            .await
+        {
             Ok(resumed) => {
                 self.registry().set_subscribed(&live.thread_id, true);
                 if let Some(turn_id) = live.active {
@@ -56,6 +58,28 @@ impl Shared {
             Err(error) => {
                 let error = error.into_runtime("resume the session");
                 self.close_thread(&live.thread_id, &error.to_string());
+            }
+        }
+    }
+
+    /// Has codex tell about a thread.
+    pub(super) async fn resume(
+        &self,
+        connection: &Connection,
+        thread_id: &str,
+        without_turns: bool,
+    ) -> Result<Box<RawValue>, RequestError> {
+        let timeout = self.settings.request_timeout;
+        let params = json!({"threadId": thread_id, "excludeTurns": without_turns});
+        let until = Instant::now() + timeout;
+        loop {
+            let resumed = connection.request("thread/resume", &params, timeout).await;
+            match resumed {
+                // The first turn of the thread has just begun, and is not written yet.
+                Err(error) if error.says("list_turns") && Instant::now() < until => {
+                    tokio::time::sleep(UNWRITTEN_PAUSE).await;
+                }
+                resumed => return resumed,
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::AppServer;
@@ -53,8 +54,7 @@ impl AppServer {
     ) -> Result<Value, RequestError> {
         let timeout = self.shared.settings.request_timeout;
         let answer = connection.request(method, params, timeout).await?;
-        serde_json::from_str(answer.get())
-            .map_err(|error| RequestError::Unwritable(error.to_string()))
+        read(&answer)
     }
 
     pub(super) async fn start_thread(&self, request: NewSession) -> Result<Created, RuntimeError> {
@@ -160,8 +160,8 @@ impl AppServer {
         let connection = self.connection(operation).await?;
         let (_, fingerprints) = self.shared.server();
         let fingerprint = fingerprints.get(thread_id.clone()).await;
-        let params = json!({"threadId": &*thread_id, "excludeTurns": true});
-        match self.ask(&connection, "thread/resume", &params).await {
+        let resumed = self.shared.resume(&connection, &thread_id, true).await;
+        match resumed.and_then(|resumed| read(&resumed)) {
             Ok(payload) => {
                 let mut fate = Fate::Persisted;
                 if payload["thread"]["ephemeral"] == true {
@@ -250,8 +250,7 @@ impl AppServer {
 
     /// Has codex tell about a thread that could not be resumed before, because nothing had been sent.
     async fn subscribe_again(&self, connection: &Connection, thread_id: &Arc<str>) {
-        let params = json!({"threadId": &**thread_id, "excludeTurns": true});
-        match self.ask(connection, "thread/resume", &params).await {
+        match self.shared.resume(connection, thread_id, true).await {
             Ok(_) => self.shared.registry().set_subscribed(thread_id, true),
             Err(error) => {
                 let error = error.into_runtime("resume the session");
@@ -394,6 +393,10 @@ impl AppServer {
             Err(error) => Err(error),
         }
     }
+}
+
+fn read(answer: &RawValue) -> Result<Value, RequestError> {
+    serde_json::from_str(answer.get()).map_err(|error| RequestError::Unwritable(error.to_string()))
 }
 
 fn is_missing(error: &RequestError) -> bool {
