@@ -6,4 +6,6 @@ pub mod gate;
 pub mod library;
 pub mod manager;
 pub mod provider;
+pub mod relay;
 pub mod skills;
+mod wire;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// One connection of a client.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     cut: CancellationToken,
     silent: AtomicBool,
     slow: AtomicBool,
@@ -30,26 +30,26 @@ impl Wire {
         }
     }
 
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.cancel();
     }
 
-    pub(super) fn cut_after(&self, bytes: i64) {
+    pub(crate) fn cut_after(&self, bytes: i64) {
         self.budget.store(bytes, Ordering::SeqCst);
     }
 
-    pub(super) fn silence(&self) {
+    pub(crate) fn silence(&self) {
         self.silent.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn slow(&self) {
+    pub(crate) fn slow(&self) {
         self.slow.store(true, Ordering::SeqCst);
     }
 }
 
 /// All connections.
 #[derive(Debug, Default)]
-pub(super) struct Wires {
+pub(crate) struct Wires {
     open: Mutex<HashMap<SocketAddr, Arc<Wire>>>,
     refused: AtomicBool,
     accepted: AtomicUsize,
@@ -61,34 +61,34 @@ impl Wires {
     }
 
     /// The connection that the server sees as coming from this address.
-    pub(super) fn of(&self, peer: SocketAddr) -> Option<Arc<Wire>> {
+    pub(crate) fn of(&self, peer: SocketAddr) -> Option<Arc<Wire>> {
         self.open().get(&peer).cloned()
     }
 
-    pub(super) fn cut_all(&self) {
+    pub(crate) fn cut_all(&self) {
         for wire in self.open().values() {
             wire.cut();
         }
     }
 
-    pub(super) fn silence_all(&self) {
+    pub(crate) fn silence_all(&self) {
         for wire in self.open().values() {
             wire.silence();
         }
     }
 
     /// Whether new connections are refused.
-    pub(super) fn refuse(&self, refuse: bool) {
+    pub(crate) fn refuse(&self, refuse: bool) {
         self.refused.store(refuse, Ordering::SeqCst);
     }
 
-    pub(super) fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 }
 
 /// Relays connections until it is dropped.
-pub(super) async fn relay(listener: TcpListener, server: SocketAddr, wires: Arc<Wires>) {
+pub(crate) async fn relay(listener: TcpListener, server: SocketAddr, wires: Arc<Wires>) {
     while let Ok((client, _)) = listener.accept().await {
         wires.accepted.fetch_add(1, Ordering::SeqCst);
         if wires.refused.load(Ordering::SeqCst) {

@@ -12,5 +12,9 @@ mod support;
 
 #[path = "app_server/calls.rs"]
 mod calls;
+#[path = "app_server/sockets.rs"]
+mod sockets;
+#[path = "app_server/threads.rs"]
+mod threads;
 #[path = "app_server/turns.rs"]
 mod turns;

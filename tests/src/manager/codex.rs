@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::faults::{Fault, Faults};
 use super::shapes;
-use super::wire::Wires;
+use crate::wire::Wires;
 
 /// What happened to one call.
 #[derive(Clone, Debug)]

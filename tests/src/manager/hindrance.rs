@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::codex::{Seen, State};
 use super::faults::Fault;
-use super::wire::Wire;
+use crate::wire::Wire;
 
 pub(super) async fn hinder(
     Shared(state): Shared<Arc<State>>,

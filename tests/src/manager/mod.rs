@@ -9,7 +9,6 @@ mod hindrance;
 mod routes;
 mod shapes;
 mod stream;
-mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +22,7 @@ use tokio::task::JoinHandle;
 use self::codex::State;
 pub use self::codex::{CallLog, Seen};
 pub use self::faults::Fault;
+use crate::wire;
 
 /// How long a test waits for what must happen before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);

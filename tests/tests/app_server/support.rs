@@ -1,7 +1,9 @@
 //! A client of a codex of its own, and what must be so when it is done.
 
+use std::time::Duration;
+
 use codex_skills::app_server::SpawnAppServer;
-use codex_skills::{AppServer, Catalog, Client, Draft, Error, Skill};
+use codex_skills::{AppServer, Catalog, Client, Draft, Error, Event, Signals, Skill};
 use codex_skills_tests::codex::{Codex, Home};
 use codex_skills_tests::provider::Provider;
 
@@ -113,4 +115,25 @@ pub(crate) fn call(skill: &str, texts: impl IntoIterator<Item = impl std::fmt::D
         .into_iter()
         .map(|text| format!("CALL {skill} {{\"text\":\"{text}\"}}"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Waits for what no event tells of.
+pub(crate) async fn until(what: &str, so: impl Fn() -> bool) {
+    let wait = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    assert!(waited.is_ok(), "waited in vain until {what}");
+}
+
+/// Waits for an event.
+pub(crate) async fn next(events: &mut Signals, wanted: impl Fn(&Event) -> bool) {
+    while let Some(event) = events.next().await {
+        if wanted(&event) {
+            return;
+        }
+    }
+    panic!("the session is closed");
 }

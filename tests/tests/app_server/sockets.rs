@@ -1,0 +1,327 @@
+//! Codex behind a WebSocket or a Unix socket: connections that break, tokens, and others who listen too.
+
+use std::time::Duration;
+
+use codex_skills::app_server::{AppServerError, ConnectAppServer, RestartPolicy};
+use codex_skills::{AppServer, Client, Error, Event, TurnStatus};
+use codex_skills_tests::codex::{Codex, Home, Server};
+use codex_skills_tests::gate::Gate;
+use codex_skills_tests::provider::Provider;
+use codex_skills_tests::relay::Relay;
+use codex_skills_tests::skills::{Counter, echo, held};
+
+use crate::support::{answers, call, catalog, next, on_codex, until};
+
+/// A codex that listens, behind a relay.
+struct Listening {
+    provider: Provider,
+    home: Home,
+    server: Server,
+    relay: Relay,
+}
+
+impl Listening {
+    async fn start(codex: &Codex, arguments: &[&str]) -> Result<Self, Error> {
+        let provider = Provider::start().await?;
+        let home = Home::new(&provider)?;
+        let server = Server::web_socket(codex, &home, arguments).await?;
+        let relay = Relay::before(server.url()).await?;
+        Ok(Self {
+            provider,
+            home,
+            server,
+            relay,
+        })
+    }
+
+    fn connect(&self) -> ConnectAppServer {
+        AppServer::connect(self.relay.url()).restart(RestartPolicy {
+            delay: Duration::from_millis(5),
+            ..RestartPolicy::default()
+        })
+    }
+
+    /// Ends it: the client leaves the server alone, and no thread is left.
+    async fn end(mut self, client: Client<AppServer>) -> Result<(), Error> {
+        let report = client.shutdown().await;
+        assert!(report.runtime_error.is_none(), "{report:?}");
+        assert!(
+            self.server.process().id().is_some(),
+            "it is not ours to end"
+        );
+        self.server.process().terminate()?;
+        assert!(self.server.process().ended().await?.success());
+        self.home.until_no_process_is_left().await;
+        assert!(
+            self.home.rollouts().is_empty(),
+            "{:?}",
+            self.home.rollouts()
+        );
+        Ok(())
+    }
+}
+
+on_codex!(a_web_socket_will_do: current);
+async fn a_web_socket_will_do(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+
+    let turn = run.send_and_handle(call("echo", 0..5)).await?;
+
+    assert_eq!(turn.status, TurnStatus::Completed);
+    assert_eq!(answers(&listening.provider).len(), 5);
+    assert!(run.close().await?.deleted());
+    assert_eq!(client.runtime().reconnects(), 0);
+    listening.end(client).await
+}
+
+on_codex!(a_call_is_joined_when_its_connection_broke: current);
+async fn a_call_is_joined_when_its_connection_broke(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client.lifecycle_with(catalog([held(&runs, &gate)])).await?;
+    let mut events = run.events();
+
+    let breaks = async {
+        gate.somebody().await;
+        listening.relay.cut();
+        // The call is announced again.
+        for _ in 0..2 {
+            next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+        }
+        gate.open();
+    };
+    let (turn, ()) = tokio::join!(run.send_and_handle(call("held", ["a"])), breaks);
+
+    let turn = turn?;
+    assert_eq!(turn.status, TurnStatus::Completed);
+    assert_eq!(
+        turn.assistant_reply.as_deref(),
+        Some("Tool outputs: held a")
+    );
+    assert_eq!(answers(&listening.provider), ["held a"]);
+    assert_eq!(runs.get(), 1);
+    assert_eq!(client.runtime().reconnects(), 1);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(an_answer_that_got_lost_is_sent_again: current);
+async fn an_answer_that_got_lost_is_sent_again(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client.lifecycle_with(catalog([held(&runs, &gate)])).await?;
+    let mut events = run.events();
+
+    let loses = async {
+        gate.somebody().await;
+        // What is written from now on arrives nowhere.
+        listening.relay.silence();
+        gate.open();
+        until("an answer is written", || client.metrics().answered == 1).await;
+        listening.relay.cut();
+        next(&mut events, |event| {
+            matches!(event, Event::TurnCompleted { .. })
+        })
+        .await;
+    };
+    let (turn, ()) = tokio::join!(run.send_and_handle(call("held", ["a"])), loses);
+
+    assert_eq!(turn?.status, TurnStatus::Completed);
+    assert_eq!(answers(&listening.provider), ["held a"]);
+    assert_eq!(runs.get(), 1);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_turn_that_ends_while_nobody_listens_is_found_out: current);
+async fn a_turn_that_ends_while_nobody_listens_is_found_out(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+    run.send_and_handle("SAY first").await?;
+    let mut events = run.events();
+
+    let leaves = async {
+        next(&mut events, |event| {
+            matches!(event, Event::TurnStarted { .. })
+        })
+        .await;
+        listening.provider.gate().somebody().await;
+        listening.relay.refuse(true);
+        listening.relay.cut();
+        listening.provider.gate().open();
+        until("both turns are over", || {
+            let rollout = std::fs::read_to_string(&listening.home.rollouts()[0]);
+            rollout.is_ok_and(|text| text.matches("\"task_complete\"").count() == 2)
+        })
+        .await;
+        listening.relay.refuse(false);
+    };
+    let (turn, ()) = tokio::join!(run.send_and_handle("HOLD\nSAY done"), leaves);
+
+    let turn = turn?;
+    assert_eq!(turn.status, TurnStatus::Completed);
+    assert_eq!(turn.assistant_reply.as_deref(), Some("done"));
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_connection_may_break_before_the_first_turn: current);
+async fn a_connection_may_break_before_the_first_turn(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+
+    listening.relay.cut();
+    let again = || client.runtime().reconnects() == 1;
+    until("there is another connection", again).await;
+    run.send_and_handle(call("echo", ["a"])).await?;
+
+    assert_eq!(answers(&listening.provider), ["echo a"]);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_token_opens_what_is_closed_without: current);
+async fn a_token_opens_what_is_closed_without(codex: Codex) -> Result<(), Error> {
+    // echo -n 'open sesame' | sha256sum
+    const DIGEST: &str = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
+    let arguments = ["--ws-auth", "capability-token", "--ws-token-sha256", DIGEST];
+    let listening = Listening::start(&codex, &arguments).await?;
+
+    let without = listening.connect().await;
+    let wrong = listening.connect().capability_token("open barley").await;
+    let client = listening.connect().capability_token("open sesame").await?;
+
+    for refused in [without, wrong] {
+        let error = refused.expect_err("no token, or a wrong one");
+        assert!(
+            matches!(error, AppServerError::Unauthorized { .. }),
+            "{error:?}"
+        );
+        assert!(!error.to_string().contains("barley"), "{error}");
+    }
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+    run.send_and_handle(call("echo", ["a"])).await?;
+    assert_eq!(answers(&listening.provider), ["echo a"]);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_signed_token_is_made_for_each_connection: current);
+async fn a_signed_token_is_made_for_each_connection(codex: Codex) -> Result<(), Error> {
+    const SECRET: &str = "a secret of more than thirty-two bytes";
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("secret");
+    std::fs::write(&file, SECRET)?;
+    let file = file.to_str().expect("a path");
+    let arguments = [
+        "--ws-auth",
+        "signed-bearer-token",
+        "--ws-shared-secret-file",
+        file,
+        "--ws-issuer",
+        "tests",
+        "--ws-audience",
+        "codex",
+    ];
+    let listening = Listening::start(&codex, &arguments).await?;
+
+    let wrong = listening
+        .connect()
+        .signed_bearer(SECRET, Some("tests"), Some("others"))
+        .await;
+    let client = listening
+        .connect()
+        .signed_bearer(SECRET, Some("tests"), Some("codex"))
+        .await?;
+
+    assert!(
+        matches!(wrong, Err(AppServerError::Unauthorized { .. })),
+        "{wrong:?}"
+    );
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+    listening.relay.cut();
+    let again = || client.runtime().reconnects() == 1;
+    until("there is another connection", again).await;
+    run.send_and_handle(call("echo", ["a"])).await?;
+    assert_eq!(answers(&listening.provider), ["echo a"]);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(another_client_of_the_same_codex_is_left_alone: current);
+async fn another_client_of_the_same_codex_is_left_alone(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let (client, other) = (listening.connect().await?, listening.connect().await?);
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client.lifecycle_with(catalog([held(&runs, &gate)])).await?;
+    run.send_and_handle("SAY hello").await?;
+    // It hears of the calls, and has not the skills for them.
+    let watching = other.session(run.session_id()).await?;
+    let mut events = watching.events();
+
+    let watches = async {
+        gate.somebody().await;
+        next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+        gate.open();
+    };
+    let (turn, ()) = tokio::join!(run.send_and_handle(call("held", ["a"])), watches);
+
+    assert_eq!(
+        turn?.assistant_reply.as_deref(),
+        Some("Tool outputs: held a")
+    );
+    assert_eq!(answers(&listening.provider), ["held a"]);
+    assert_eq!(runs.get(), 1);
+    other.shutdown().await;
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_unix_socket_will_do: current);
+async fn a_unix_socket_will_do(codex: Codex) -> Result<(), Error> {
+    let provider = Provider::start().await?;
+    let home = Home::new(&provider)?;
+    let mut server = Server::unix_socket(&codex, &home, &home.socket()).await?;
+    let client = AppServer::connect_unix(home.socket()).await?;
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+
+    run.send_and_handle(call("echo", 0..5)).await?;
+
+    assert_eq!(answers(&provider).len(), 5);
+    assert!(run.close().await?.deleted());
+    client.shutdown().await;
+    server.process().terminate()?;
+    server.process().ended().await?;
+    home.until_no_process_is_left().await;
+    assert!(home.rollouts().is_empty());
+    Ok(())
+}
+
+on_codex!(nobody_listening_is_an_error_that_says_so: current);
+async fn nobody_listening_is_an_error_that_says_so(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    listening.relay.refuse(true);
+
+    let nobody = listening.connect().await;
+    let nowhere = AppServer::connect_unix(listening.home.socket()).await;
+
+    for error in [nobody.expect_err("nobody"), nowhere.expect_err("nothing")] {
+        assert!(
+            matches!(error, AppServerError::Unreachable { .. }),
+            "{error:?}"
+        );
+    }
+    Ok(())
+}
