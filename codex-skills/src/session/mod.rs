@@ -13,6 +13,8 @@ mod embedded;
 mod handle;
 mod inbox;
 mod lifecycle;
+#[cfg(feature = "manager")]
+mod manager;
 mod past;
 mod send;
 mod signals;

@@ -1,4 +1,4 @@
-//! Making a client of codex-manager.
+//! The settings of a client of codex-manager, and the runtime made with them.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -12,39 +12,10 @@ use super::http::Http;
 use super::link::{LinkConfig, LinkState};
 use super::profile::{self, ProfileError, Settings};
 use super::shared::Shared;
-use crate::session::Client;
 
 /// codex-manager's limit of a request's body (contract, More that was measured), less what is around an
 /// answer.
 const ANSWER_BYTES: usize = 1024 * 1024 - 64;
-
-impl CodexManager {
-    /// A client with the settings of a profile in the profile file, overridden by the environment.
-    ///
-    /// The file is `$XDG_CONFIG_HOME/codex-manager/cli/config.json`, by default in `~/.config`; without it
-    /// there is one profile, `local`, at `http://127.0.0.1:3001/api`. The variables are
-    /// `CODEX_MANAGER_API_BASE`, `_API_PREFIX`, `_TIMEOUT_MS`, `_BEARER_TOKEN`, `_RBAC_TOKEN`,
-    /// `_RBAC_ROLE` and `_RBAC_ACTOR`. The `Debug` text of the client shows what came of it.
-    ///
-    /// # Errors
-    /// When the file is malformed, the profile unknown, or a setting no good: naming file and key.
-    pub fn from_profile(name: &str) -> Result<Client<Self>, ProfileError> {
-        Self::builder().profile(name).build()
-    }
-
-    /// A client with the settings of the current profile, overridden by the environment.
-    ///
-    /// # Errors
-    /// As for [`from_profile`](Self::from_profile).
-    pub fn from_env() -> Result<Client<Self>, ProfileError> {
-        Self::builder().build()
-    }
-
-    /// A client with settings of your own, which win over environment and profile.
-    pub fn builder() -> CodexManagerBuilder {
-        CodexManagerBuilder::default()
-    }
-}
 
 /// The settings of a client that was not made yet.
 #[derive(Clone, Debug, Default)]
@@ -173,11 +144,8 @@ impl CodexManagerBuilder {
         self
     }
 
-    /// Makes the client. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// When a setting is no good: naming file, variable or method.
-    pub fn build(self) -> Result<Client<CodexManager>, ProfileError> {
+    /// The runtime with these settings.
+    pub(crate) fn into_runtime(self) -> Result<CodexManager, ProfileError> {
         let variable = |name: &str| std::env::var(name).ok();
         let path = self
             .profile_path
@@ -208,7 +176,7 @@ impl CodexManagerBuilder {
         warn_off_loopback(&settings);
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(5));
         let http = Http::new(&settings, connect_timeout)?;
-        Ok(Client::new(CodexManager {
+        Ok(CodexManager {
             shared: Arc::new(Shared {
                 http,
                 settings,
@@ -223,7 +191,7 @@ impl CodexManagerBuilder {
                 malformed: AtomicU64::new(0),
             }),
             stream: Mutex::default(),
-        }))
+        })
     }
 }
 
