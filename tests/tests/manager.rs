@@ -20,5 +20,7 @@ mod errors;
 mod restarts;
 #[path = "manager/settings.rs"]
 mod settings;
+#[path = "manager/streams.rs"]
+mod streams;
 #[path = "manager/turns.rs"]
 mod turns;

@@ -93,6 +93,8 @@ async fn turns(scenario: &Scenario, manager: &Manager) -> Result<(), String> {
     let client = builder(manager)
         .timeout(Duration::from_millis(1000))
         .connect_timeout(Duration::from_millis(1000))
+        // Every third scenario, so that each fault meets both kinds of streams.
+        .stream_per_session(scenario.seed.is_multiple_of(3))
         .build()
         .map_err(|error| error.to_string())?
         .with_limits(limits());

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::CodexManager;
 use super::http::Http;
@@ -16,6 +16,9 @@ use super::shared::Shared;
 /// codex-manager's limit of a request's body (contract, More that was measured), less what is around an
 /// answer.
 const ANSWER_BYTES: usize = 1024 * 1024 - 64;
+
+/// The largest message of the stream that is read, in bytes.
+const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The settings of a client that was not made yet.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub struct CodexManagerBuilder {
     rbac_actor: Option<String>,
     headers: Vec<(String, Secret)>,
     answer_bytes: Option<usize>,
+    message_bytes: Option<usize>,
+    stream_per_session: bool,
     link: LinkConfig,
     ignore_env: bool,
 }
@@ -114,6 +119,28 @@ impl CodexManagerBuilder {
         self
     }
 
+    /// The largest message of the stream that is read, in bytes; 64 MiB.
+    ///
+    /// A larger message cannot be skipped: it costs the connection, which is made anew at once, and what was
+    /// missed meanwhile is caught up with. So a call, or the end of a turn, that was too large for the stream
+    /// is found all the same, a moment later: answers to requests may have 256 MiB, whatever is set here.
+    pub fn message_limit(mut self, bytes: usize) -> Self {
+        self.message_bytes = Some(bytes);
+        self
+    }
+
+    /// Opens a WebSocket for each session, with `?threadId=` in its address, in place of one for all: for
+    /// proxies that lead sessions to servers of their own, or let no other stream through.
+    ///
+    /// Such a stream does not have the calls of sub-agents, which are other threads. Each gets a stream of
+    /// its own as soon as its parent's tells of it, and sessions with an active turn are asked for others
+    /// after each silence of [`poll_intervals`](Self::poll_intervals). So the first call of a sub-agent may
+    /// be found some seconds late, but is not lost.
+    pub fn stream_per_session(mut self, per_session: bool) -> Self {
+        self.stream_per_session = per_session;
+        self
+    }
+
     /// After how long a silence the stream is asked whether it is there, 15 seconds; after almost three
     /// times as long it is given up and made anew.
     pub fn heartbeat(mut self, silence: Duration) -> Self {
@@ -183,6 +210,10 @@ impl CodexManagerBuilder {
                 link: self.link,
                 connect_timeout,
                 answer_bytes: self.answer_bytes.unwrap_or(ANSWER_BYTES),
+                message_bytes: self.message_bytes.unwrap_or(MESSAGE_BYTES),
+                stream_per_session: self.stream_per_session,
+                links: Mutex::default(),
+                threads: Notify::new(),
                 registry: Mutex::default(),
                 state: watch::Sender::new(LinkState::Connecting),
                 generation: AtomicU64::new(0),

@@ -53,9 +53,9 @@ impl Shared {
             if self.registry().serves(&parent) {
                 for child in line.into_iter().rev() {
                     let parent_id = parent.clone();
-                    self.deliver(Frame::Child {
+                    self.deliver(Frame::Children {
                         parent_id,
-                        thread_id: child,
+                        thread_ids: vec![child],
                     });
                 }
                 self.catch_up_calls(thread_id).await;
@@ -66,7 +66,7 @@ impl Shared {
     }
 
     /// Asks for what the stream did not tell: the calls that wait, and how turns ended.
-    pub(super) async fn catch_up(&self, which: Which) {
+    pub(super) async fn catch_up(&self, which: &Which) {
         let live = self.registry().live(which);
         if live.is_empty() {
             return;
@@ -236,9 +236,9 @@ impl Shared {
     async fn catch_up_children(&self, session_id: &Arc<str>, detail: &Value) {
         for child in wire::children_of_detail(detail) {
             if !self.registry().serves(&child) {
-                self.deliver(Frame::Child {
+                self.deliver(Frame::Children {
                     parent_id: session_id.clone(),
-                    thread_id: child.clone(),
+                    thread_ids: vec![child.clone()],
                 });
                 self.catch_up_calls(child).await;
             }

@@ -12,8 +12,8 @@ use crate::runtime::{HttpFailure, RuntimeError, RuntimeErrorKind};
 
 pub(super) const NAME: &str = "codex-manager";
 
-/// The largest body of an answer that is read, in bytes.
-const BODY_BYTES: usize = 64 * 1024 * 1024;
+/// The largest body of an answer that is read, in bytes: that of a session has all that happened in it.
+const BODY_BYTES: usize = 256 * 1024 * 1024;
 
 /// An HTTP client with the settings applied.
 #[derive(Debug)]
@@ -196,6 +196,14 @@ impl Http {
         }
         Err(failure(operation, &method, &path, &response))
     }
+}
+
+/// A path with a query of one parameter.
+pub(super) fn with_query(path: &str, name: &str, value: &str) -> String {
+    let query = reqwest::Url::parse_with_params("http://x", [(name, value)]);
+    // The address parses, so there is one.
+    let query = query.ok().and_then(|url| url.query().map(str::to_owned));
+    format!("{path}?{}", query.unwrap_or_default())
 }
 
 /// Whether trying again may help.

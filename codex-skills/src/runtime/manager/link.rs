@@ -34,13 +34,13 @@ impl Default for LinkConfig {
     }
 }
 
-/// Whether the stream can be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether the stream can be relied on; what is greater is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LinkState {
-    /// The first attempt is under way.
-    Connecting,
     /// Frames come.
     Up,
+    /// The first attempt is under way.
+    Connecting,
     /// It was lost, or could not be made: polls stand in.
     Down,
 }

@@ -68,18 +68,7 @@ impl CodexManager {
     /// When it cannot be reached, or refuses.
     pub async fn list_sessions(&self, cursor: Option<&str>) -> Result<Value, RuntimeError> {
         let path = match cursor {
-            Some(cursor) => {
-                let mut url = reqwest::Url::parse("http://x/sessions").map_err(|error| {
-                    RuntimeError::new(
-                        NAME,
-                        "list the sessions",
-                        RuntimeErrorKind::Refused,
-                        error.to_string(),
-                    )
-                })?;
-                url.query_pairs_mut().append_pair("cursor", cursor);
-                format!("/sessions?{}", url.query().unwrap_or_default())
-            }
+            Some(cursor) => http::with_query("/sessions", "cursor", cursor),
             None => "/sessions".to_owned(),
         };
         let response = self
@@ -257,7 +246,12 @@ impl Runtime for CodexManager {
     }
 
     fn subscribe(&self, session_id: Arc<str>, events: Weak<dyn EventSink>) {
-        self.shared.registry().subscribe(session_id, events);
+        self.shared.registry().subscribe(session_id.clone(), events);
+        if self.shared.stream_per_session {
+            self.shared
+                .set_link(Some(&session_id), LinkState::Connecting);
+            self.shared.threads.notify_one();
+        }
         self.keep_stream();
     }
 
@@ -347,6 +341,7 @@ impl Runtime for CodexManager {
                 return Err(http::failure(operation, &Method::DELETE, &path, &response));
             }
             self.shared.registry().forget(&session_id);
+            self.shared.threads.notify_one();
             let payload = response.json();
             let status = payload.get("status").and_then(Value::as_str).unwrap_or("");
             Ok(Deletion::new(status, payload.clone()))

@@ -14,10 +14,12 @@ const ENDED_TURNS: usize = 64;
 const STRANGERS: usize = 4096;
 
 /// Which sessions are asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     /// All of them.
     All,
+    /// The one that serves a thread.
+    Of(Arc<str>),
     /// Those with an active turn.
     Active,
     /// Those with an active turn of which nothing was heard since the last time.
@@ -83,7 +85,11 @@ impl Registry {
     }
 
     /// Sessions with their active turns.
-    pub(super) fn live(&mut self, which: Which) -> Vec<(Arc<str>, Vec<ActiveTurn>)> {
+    pub(super) fn live(&mut self, which: &Which) -> Vec<(Arc<str>, Vec<ActiveTurn>)> {
+        let owner = match which {
+            Which::Of(thread_id) => Some(self.owner(thread_id.clone())),
+            _ => None,
+        };
         let mut live: Vec<_> = self
             .sessions
             .iter_mut()
@@ -91,6 +97,7 @@ impl Registry {
             .filter_map(|(id, session)| {
                 let asked = match which {
                     Which::All => true,
+                    Which::Of(_) => owner.as_ref() == Some(id),
                     Which::Active => !session.active.is_empty(),
                     Which::Quiet => {
                         !std::mem::take(&mut session.heard) && !session.active.is_empty()
@@ -102,6 +109,22 @@ impl Registry {
         // Those that somebody waits for come first.
         live.sort_by_key(|(_, turns)| turns.is_empty());
         live
+    }
+
+    /// The threads that are served: sessions that somebody listens to, and their children.
+    pub(super) fn threads(&self) -> HashSet<Arc<str>> {
+        let is_live = |id: &Arc<str>| {
+            self.sessions
+                .get(id)
+                .is_some_and(|session| session.events.strong_count() > 0)
+        };
+        let sessions = self.sessions.keys().filter(|id| is_live(id));
+        let children = self
+            .parents
+            .iter()
+            .filter(|(_, owner)| is_live(owner))
+            .map(|(child, _)| child);
+        sessions.chain(children).cloned().collect()
     }
 
     /// The children of a session.
@@ -208,13 +231,18 @@ impl Registry {
     pub(super) fn take(&mut self, frame: Frame, generation: u64) -> Option<Delivery> {
         match frame {
             Frame::Ready | Frame::Pong | Frame::Other => None,
-            Frame::Child {
+            Frame::Children {
                 parent_id,
-                thread_id,
+                thread_ids,
             } => {
                 let owner = self.owner(parent_id);
-                if self.sessions.contains_key(&owner) && owner != thread_id {
-                    self.parents.insert(thread_id, owner);
+                if self.sessions.contains_key(&owner) {
+                    for child in thread_ids {
+                        // What is a session here serves itself.
+                        if !self.sessions.contains_key(&child) {
+                            self.parents.insert(child, owner.clone());
+                        }
+                    }
                 }
                 None
             }
@@ -456,9 +484,9 @@ mod tests {
         let (mut registry, _sink) = registry();
         for (parent, child) in [("s", "child"), ("child", "grandchild")] {
             registry.take(
-                Frame::Child {
+                Frame::Children {
                     parent_id: parent.into(),
-                    thread_id: child.into(),
+                    thread_ids: vec![child.into()],
                 },
                 1,
             );
@@ -531,8 +559,8 @@ mod tests {
     fn only_sessions_of_which_nothing_was_heard_are_quiet() {
         let (mut registry, _sink) = registry();
         registry.began("s", &"t".into(), 1);
-        assert!(registry.live(Which::Quiet).is_empty(), "it has just begun");
-        assert_eq!(registry.live(Which::Quiet).len(), 1);
+        assert!(registry.live(&Which::Quiet).is_empty(), "it has just begun");
+        assert_eq!(registry.live(&Which::Quiet).len(), 1);
         registry.take(
             Frame::TurnStarted {
                 thread_id: "s".into(),
@@ -540,20 +568,39 @@ mod tests {
             },
             1,
         );
-        assert!(registry.live(Which::Quiet).is_empty());
-        assert_eq!(registry.live(Which::Active).len(), 1);
+        assert!(registry.live(&Which::Quiet).is_empty());
+        assert_eq!(registry.live(&Which::Active).len(), 1);
     }
 
     #[test]
     fn sessions_that_nobody_listens_to_are_forgotten() {
         let (mut registry, sink) = registry();
         drop(sink);
-        assert!(registry.live(Which::All).is_empty());
+        assert!(registry.live(&Which::All).is_empty());
         let other: Arc<dyn EventSink> = Arc::new(Sink::default());
         for id in 0..200 {
             registry.subscribe(format!("{id}").into(), Arc::downgrade(&other));
         }
         assert!(!registry.sessions.contains_key("s"));
-        assert_eq!(registry.live(Which::All).len(), 200);
+        assert_eq!(registry.live(&Which::All).len(), 200);
+    }
+
+    #[test]
+    fn threads_are_the_sessions_that_somebody_listens_to_and_their_children() {
+        let (mut registry, sink) = registry();
+        registry.take(
+            Frame::Children {
+                parent_id: "s".into(),
+                thread_ids: vec!["a".into(), "b".into(), "s".into()],
+            },
+            1,
+        );
+        let mut threads: Vec<_> = registry.threads().into_iter().collect();
+        threads.sort_unstable();
+        assert_eq!(threads, ["a".into(), "b".into(), "s".into()]);
+        assert_eq!(registry.live(&Which::Of("a".into())).len(), 1);
+        assert!(registry.live(&Which::Of("other".into())).is_empty());
+        drop(sink);
+        assert!(registry.threads().is_empty());
     }
 }

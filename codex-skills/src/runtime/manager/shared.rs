@@ -1,12 +1,13 @@
 //! What the stream's task and the requests share: who listens, and which codex process is there.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::http::{Http, Request};
 use super::link::{LinkConfig, LinkState};
@@ -18,6 +19,7 @@ use crate::runtime::RuntimeError;
 /// Generations from here on are not process ids: a server that does not tell its process's id may be
 /// another one after each connection.
 pub(super) const UNNAMED: u64 = 1 << 63;
+
 /// What the stream's task and the requests share.
 pub(super) struct Shared {
     pub(super) http: Http,
@@ -25,8 +27,15 @@ pub(super) struct Shared {
     pub(super) link: LinkConfig,
     pub(super) connect_timeout: Duration,
     pub(super) answer_bytes: usize,
+    pub(super) message_bytes: usize,
+    pub(super) stream_per_session: bool,
     pub(super) registry: Mutex<Registry>,
+    /// How the stream stands: as the worst of its sockets.
     pub(super) state: watch::Sender<LinkState>,
+    /// How each socket stands, by the thread that it is for; without one it is for all.
+    pub(super) links: Mutex<HashMap<Option<Arc<str>>, LinkState>>,
+    /// There may be other threads than before that sockets are for.
+    pub(super) threads: Notify,
     /// Which codex process the request ids belong to.
     pub(super) generation: AtomicU64,
     pub(super) unnamed: AtomicU64,
@@ -55,22 +64,56 @@ impl Shared {
         *self.state.borrow()
     }
 
-    /// Tells whom it concerns about a frame.
-    pub(super) fn deliver(&self, frame: Frame) {
-        let generation = self.generation();
-        let delivery = self.registry().take(frame, generation);
-        tell(delivery);
+    /// Notes how a socket stands.
+    pub(super) fn set_link(&self, thread_id: Option<&Arc<str>>, state: LinkState) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.insert(thread_id.cloned(), state);
+        self.conclude(&links);
     }
 
-    /// The same for a frame of the stream: it may be the first word of a child.
-    pub(super) fn deliver_frame(self: &Arc<Self>, frame: Frame) {
+    /// Forgets the sockets of all other threads.
+    pub(super) fn retain_links(&self, threads: &HashSet<Arc<str>>) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|thread, _| {
+            thread
+                .as_ref()
+                .is_none_or(|thread| threads.contains(thread))
+        });
+        self.conclude(&links);
+    }
+
+    fn conclude(&self, links: &HashMap<Option<Arc<str>>, LinkState>) {
+        let worst = links.values().max().copied();
+        let worst = worst.unwrap_or(LinkState::Connecting);
+        // Whoever sleeps until it changes is not woken for nothing.
+        self.state
+            .send_if_modified(|state| std::mem::replace(state, worst) != worst);
+    }
+
+    /// Tells whom it concerns about a frame.
+    pub(super) fn deliver(&self, frame: Frame) {
+        self.deliver_of(frame, self.generation());
+    }
+
+    fn deliver_of(&self, frame: Frame, generation: u64) {
+        let is_child = matches!(frame, Frame::Children { .. });
+        let delivery = self.registry().take(frame, generation);
+        tell(delivery);
+        if is_child {
+            self.threads.notify_one();
+        }
+    }
+
+    /// The same for a frame of the stream, which a certain process may have sent. It may be the first word
+    /// of a child.
+    pub(super) fn deliver_frame(self: &Arc<Self>, frame: Frame, process: Option<u64>) {
         if let Frame::Call { thread_id, .. } = &frame
             && self.registry().is_unknown(thread_id)
         {
             let (shared, thread_id) = (self.clone(), thread_id.clone());
             tokio::spawn(async move { shared.adopt(thread_id).await });
         }
-        self.deliver(frame);
+        self.deliver_of(frame, process.unwrap_or_else(|| self.generation()));
     }
 
     /// The codex process as it is now.

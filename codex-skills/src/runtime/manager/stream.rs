@@ -1,6 +1,7 @@
-//! The driver of the stream: one WebSocket for all sessions of a client, kept alive and made anew, with
-//! polls in its place while it is down.
+//! The driver of the stream: one WebSocket for all sessions of a client, or one for each where that was asked
+//! for, kept alive and made anew, with polls in its place while it is down.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 
@@ -8,31 +9,65 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::StatusCode;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::task::AbortOnDropHandle;
 
+use super::http;
 use super::link::{Idle, Link, LinkState};
 use super::registry::Which;
 use super::shared::Shared;
 use super::wire::{self, Frame};
 
-/// The largest message that is read, in bytes. A larger one costs the connection, which is made anew.
-const MESSAGE_BYTES: usize = 256 * 1024 * 1024;
-
-type Socket = WebSocketStream<reqwest::Upgraded>;
+/// A WebSocket, and what is asked of it.
+struct Socket {
+    stream: WebSocketStream<reqwest::Upgraded>,
+    /// The thread that it is for; without one it is for all.
+    thread_id: Option<Arc<str>>,
+    /// The codex process whose frames it brings, where that is known.
+    process: Option<u64>,
+}
 
 /// Keeps the stream, and polls beside it, until the task is aborted.
 pub(super) async fn keep(shared: Arc<Shared>) {
-    tokio::join!(keep_connected(&shared), keep_asking(&shared));
+    if shared.stream_per_session {
+        tokio::join!(keep_sockets(&shared), keep_asking(&shared));
+    } else {
+        tokio::join!(keep_connected(&shared, None), keep_asking(&shared));
+    }
 }
 
-async fn keep_connected(shared: &Arc<Shared>) {
+/// Keeps a socket for each thread that is served.
+async fn keep_sockets(shared: &Arc<Shared>) {
+    let mut sockets: HashMap<Arc<str>, AbortOnDropHandle<()>> = HashMap::new();
+    loop {
+        let threads = shared.registry().threads();
+        sockets.retain(|thread, socket| threads.contains(thread) && !socket.is_finished());
+        shared.retain_links(&threads);
+        for thread in threads {
+            sockets.entry(thread).or_insert_with_key(|thread| {
+                let (shared, thread) = (shared.clone(), thread.clone());
+                AbortOnDropHandle::new(tokio::spawn(async move {
+                    keep_connected(&shared, Some(thread)).await;
+                }))
+            });
+        }
+        tokio::select! {
+            () = shared.threads.notified() => {}
+            // Sessions are let go of without a word.
+            () = tokio::time::sleep(shared.link.recheck) => {}
+        }
+    }
+}
+
+async fn keep_connected(shared: &Arc<Shared>, thread_id: Option<Arc<str>>) {
+    shared.set_link(thread_id.as_ref(), LinkState::Connecting);
     let began = Instant::now();
     let mut link = Link::new(shared.link.clone());
     loop {
-        match connect(shared).await {
+        match connect(shared, thread_id.clone()).await {
             Ok(socket) => {
                 link.connected(began.elapsed());
                 let why = read(shared, socket, &mut link, began).await;
@@ -42,7 +77,7 @@ async fn keep_connected(shared: &Arc<Shared>) {
                 tracing::debug!(target: "codex_skills::manager", why, "the stream cannot be opened");
             }
         }
-        shared.state.send_replace(LinkState::Down);
+        shared.set_link(thread_id.as_ref(), LinkState::Down);
         shared.count_reconnect();
         tokio::time::sleep(link.lost(random())).await;
     }
@@ -54,6 +89,8 @@ async fn keep_asking(shared: &Arc<Shared>) {
     let mut state = shared.state.subscribe();
     loop {
         let (interval, which) = match *state.borrow_and_update() {
+            // There may be children whose frames do not come.
+            LinkState::Up if shared.stream_per_session => (shared.link.recheck, Which::Active),
             LinkState::Up => (shared.link.recheck, Which::Quiet),
             LinkState::Connecting | LinkState::Down => (shared.link.poll, Which::Active),
         };
@@ -64,7 +101,7 @@ async fn keep_asking(shared: &Arc<Shared>) {
         }
         let shared = shared.clone();
         // A task of its own, so that the reader's has nothing to do but read.
-        let asked = tokio::spawn(async move { shared.catch_up(which).await });
+        let asked = tokio::spawn(async move { shared.catch_up(&which).await });
         if let Err(error) = asked.await {
             tracing::error!(target: "codex_skills::manager", %error, "asking about sessions failed");
         }
@@ -72,11 +109,15 @@ async fn keep_asking(shared: &Arc<Shared>) {
 }
 
 /// Opens the stream through the HTTP client, so that proxies, TLS and headers are the same.
-async fn connect(shared: &Shared) -> Result<Socket, String> {
+async fn connect(shared: &Shared, thread_id: Option<Arc<str>>) -> Result<Socket, String> {
     let key = generate_key();
+    let path = match &thread_id {
+        Some(thread_id) => http::with_query("/stream", "threadId", thread_id),
+        None => "/stream".to_owned(),
+    };
     let request = shared
         .http
-        .upgrade("/stream")
+        .upgrade(&path)
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
         .header("sec-websocket-version", "13")
@@ -85,7 +126,7 @@ async fn connect(shared: &Shared) -> Result<Socket, String> {
     let response = tokio::time::timeout(shared.connect_timeout, request)
         .await
         .map_err(|_| "no answer to the upgrade".to_owned())?
-        .map_err(super::http::chain)?;
+        .map_err(http::chain)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(format!("the upgrade was answered {}", response.status()));
     }
@@ -104,9 +145,13 @@ async fn connect(shared: &Shared) -> Result<Socket, String> {
     let process = shared.process().await.map_err(|error| error.to_string())?;
     shared.now_is(process.id);
     let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES))
-        .max_frame_size(Some(MESSAGE_BYTES));
-    Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await)
+        .max_message_size(Some(shared.message_bytes))
+        .max_frame_size(Some(shared.message_bytes));
+    Ok(Socket {
+        stream: WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await,
+        thread_id,
+        process: process.id,
+    })
 }
 
 /// Reads until the connection is lost, and says why it was.
@@ -118,21 +163,33 @@ async fn read(
 ) -> &'static str {
     let mut caught_up = false;
     loop {
+        if socket
+            .process
+            .is_some_and(|process| process != shared.generation())
+        {
+            // What it still brings is of no use, and what the next one will bring is not known here.
+            return "codex was started anew";
+        }
         let idle = match link.tick(began.elapsed()) {
             Idle::Dead => return "nothing was heard for too long",
             Idle::Wait(idle) => idle,
             Idle::Ping(idle) => {
                 let ping = Message::text(r#"{"type":"ping"}"#);
-                let sent = tokio::time::timeout(idle, socket.send(ping)).await;
+                let sent = tokio::time::timeout(idle, socket.stream.send(ping)).await;
                 if !matches!(sent, Ok(Ok(()))) {
                     return "it cannot be written to";
                 }
                 idle
             }
         };
-        let message = match tokio::time::timeout(idle, socket.next()).await {
+        let message = match tokio::time::timeout(idle, socket.stream.next()).await {
             Err(_) => continue,
             Ok(None) => return "the server closed it",
+            Ok(Some(Err(Error::Capacity(error)))) => {
+                shared.count_malformed();
+                tracing::warn!(target: "codex_skills::manager", %error, "a message of the stream is too large: the stream is made anew without it");
+                return "a message was too large";
+            }
             Ok(Some(Err(error))) => {
                 tracing::debug!(target: "codex_skills::manager", %error, "the stream failed");
                 return "it failed";
@@ -146,13 +203,14 @@ async fn read(
         if !caught_up {
             // The first frame is `ready`: from here on nothing is missed, and what was is asked for.
             caught_up = true;
-            shared.state.send_replace(LinkState::Up);
+            shared.set_link(socket.thread_id.as_ref(), LinkState::Up);
             let shared = shared.clone();
-            tokio::spawn(async move { shared.catch_up(Which::All).await });
+            let which = socket.thread_id.clone().map_or(Which::All, Which::Of);
+            tokio::spawn(async move { shared.catch_up(&which).await });
         }
         match wire::frame(&text) {
             Ok(Frame::Other) => {}
-            Ok(frame) => shared.deliver_frame(frame),
+            Ok(frame) => shared.deliver_frame(frame, socket.process),
             Err(error) => {
                 shared.count_malformed();
                 tracing::warn!(target: "codex_skills::manager", %error, "a frame of the stream cannot be read and is left out");

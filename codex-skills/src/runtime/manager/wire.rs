@@ -43,9 +43,10 @@ pub(super) enum Frame {
         thread_id: Arc<str>,
         end: TurnEnd,
     },
-    Child {
+    /// A thread has sub-agents, which are threads too.
+    Children {
         parent_id: Arc<str>,
-        thread_id: Arc<str>,
+        thread_ids: Vec<Arc<str>>,
     },
     Deleted {
         session_id: Arc<str>,
@@ -191,6 +192,17 @@ struct Item {
     kind: String,
     #[serde(default)]
     text: Option<String>,
+    #[serde(rename = "receiverThreadIds", default)]
+    receivers: Value,
+    #[serde(rename = "agentThreadId", default)]
+    agent: Value,
+}
+
+/// The sub-agents that an item of a turn tells of.
+fn children_of_item(receivers: &Value, agent: &Value) -> Vec<Arc<str>> {
+    let receivers = receivers.as_array().into_iter().flatten();
+    let ids = receivers.chain([agent]).filter_map(Value::as_str);
+    ids.filter(|id| !id.is_empty()).map(Arc::from).collect()
 }
 
 #[derive(Deserialize)]
@@ -282,13 +294,19 @@ pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
                 text: payload.params.delta,
             }
         }
-        "app_server.item.completed" => {
+        kind @ ("app_server.item.started" | "app_server.item.completed") => {
             let payload: Payload<ItemParams> = serde_json::from_str(payload)?;
-            match (payload.params.item.kind.as_str(), payload.params.item.text) {
-                ("agentMessage", Some(text)) => Frame::Message {
+            let item = payload.params.item;
+            let children = children_of_item(&item.receivers, &item.agent);
+            match (item.kind.as_str(), item.text) {
+                ("agentMessage", Some(text)) if kind.ends_with("completed") => Frame::Message {
                     thread_id,
                     turn_id: payload.params.turn_id,
                     text,
+                },
+                _ if !children.is_empty() => Frame::Children {
+                    parent_id: thread_id,
+                    thread_ids: children,
                 },
                 _ => Frame::Other,
             }
@@ -305,9 +323,9 @@ pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
             let payload: Payload<ThreadParams> = serde_json::from_str(payload)?;
             let thread = payload.params.thread;
             match thread.parent_thread_id {
-                Some(parent_id) => Frame::Child {
+                Some(parent_id) => Frame::Children {
                     parent_id,
-                    thread_id: thread.id,
+                    thread_ids: vec![thread.id],
                 },
                 None => Frame::Other,
             }
@@ -388,12 +406,9 @@ pub(super) fn children_of_detail(detail: &Value) -> Vec<Arc<str>> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let turns = list(detail.pointer("/thread/turns"));
     let items = turns.iter().flat_map(|turn| list(turn.get("items")));
-    let ids = items.flat_map(|item| {
-        let mut ids = list(item.get("receiverThreadIds"));
-        ids.extend(item.get("agentThreadId").cloned());
-        ids
-    });
-    ids.filter_map(|id| id.as_str().map(Arc::from)).collect()
+    items
+        .flat_map(|item| children_of_item(&item["receiverThreadIds"], &item["agentThreadId"]))
+        .collect()
 }
 
 fn turn_end(turn: Turn, payload: Value) -> TurnEnd {
