@@ -213,10 +213,14 @@ pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
         shared
             .serve(&opened.connection, opened.server.clone())
             .await;
+        let mut asked = false;
         let why = tokio::select! {
             why = &mut opened.reading => Some(why.unwrap_or_else(|error| error.to_string())),
             () = shared.stop.cancelled() => None,
-            () = shared.again.notified() => Some("it is started again".to_owned()),
+            () = shared.again.notified() => {
+                asked = true;
+                Some("it is started again".to_owned())
+            }
         };
         let is_over = why.is_none();
         let why = why.unwrap_or_else(|| "the client was shut down".to_owned());
@@ -228,7 +232,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
         }
         shared.count_reconnect();
         tracing::warn!(target: "codex_skills::app_server", why, "codex is gone");
-        match again(&shared, &why).await {
+        match again(&shared, &why, asked).await {
             Some(new) => opened = new,
             None => break,
         }
@@ -260,13 +264,15 @@ async fn end(shared: &Arc<Shared>, opened: Opened, mut why: String, is_over: boo
     why
 }
 
-/// Tries to have codex back, as the policy says or when asked to.
-async fn again(shared: &Arc<Shared>, why: &str) -> Option<Opened> {
+/// Tries to have codex back, as the policy says, and whenever it was asked to.
+async fn again(shared: &Arc<Shared>, why: &str, mut asked: bool) -> Option<Opened> {
     let policy = &shared.settings.restart;
     let mut attempts = 0;
     let mut last = why.to_owned();
     loop {
-        if attempts >= policy.attempts {
+        if asked {
+            attempts = 0;
+        } else if attempts >= policy.attempts {
             if attempts > 0 {
                 last = format!("{last}, after {attempts} attempts to have it back");
             }
@@ -287,6 +293,7 @@ async fn again(shared: &Arc<Shared>, why: &str) -> Option<Opened> {
                 }
             }
         }
+        asked = false;
         attempts += 1;
         match open(shared).await {
             Ok(opened) => return Some(opened),

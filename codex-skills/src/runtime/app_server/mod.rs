@@ -82,6 +82,12 @@ impl AppServer {
     /// process that was started end as [lost](crate::TurnStatus::Lost). Returns at once; requests wait until it is
     /// there.
     pub fn restart(&self) {
+        if self.shared.stop.is_cancelled() {
+            return;
+        }
+        // From now on requests wait.
+        self.shared
+            .set_state(State::Down("it is started again".into()));
         self.shared.again.notify_one();
     }
 
