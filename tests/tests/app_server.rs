@@ -12,6 +12,10 @@ mod support;
 
 #[path = "app_server/calls.rs"]
 mod calls;
+#[path = "app_server/loss.rs"]
+mod loss;
+#[path = "app_server/requests.rs"]
+mod requests;
 #[path = "app_server/sockets.rs"]
 mod sockets;
 #[path = "app_server/threads.rs"]

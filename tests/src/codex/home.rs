@@ -109,6 +109,20 @@ impl Home {
             .collect()
     }
 
+    /// The codex that works for this home: the process that no other of them started.
+    #[must_use]
+    pub fn codex(&self) -> Option<u32> {
+        let all = self.processes();
+        let parent = |id: &u32| -> Option<u32> {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            // The name before it may contain anything.
+            let (_, rest) = stat.rsplit_once(") ")?;
+            rest.split_whitespace().nth(1)?.parse().ok()
+        };
+        let is_first = |id: &u32| parent(id).is_some_and(|parent| !all.contains(&parent));
+        all.iter().copied().find(is_first)
+    }
+
     /// Waits until no process works for this home.
     ///
     /// # Panics

@@ -1,0 +1,261 @@
+//! Codex that dies, and programs that die before it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use codex_skills::app_server::{AppServerError, RestartPolicy, SpawnAppServer};
+use codex_skills::{AppServer, Error, Event, TurnStatus};
+use codex_skills_tests::codex::{Codex, Home};
+use codex_skills_tests::gate::Gate;
+use codex_skills_tests::provider::Provider;
+use codex_skills_tests::skills::{Counter, echo, held};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Rig, call, catalog, next, on_codex, spawn};
+
+/// Kills the codex of a home, and leaves what it started alone.
+fn kill(home: &Home) {
+    let id = home.codex().and_then(|id| Pid::from_raw(id.cast_signed()));
+    kill_process(id.expect("a codex"), Signal::KILL).expect("it runs");
+}
+
+on_codex!(a_codex_that_was_killed_is_started_again: current, old);
+async fn a_codex_that_was_killed_is_started_again(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let skills = catalog([echo(&runs), held(&runs, &gate)]);
+    let run = rig.client.lifecycle_with(skills).await?;
+    let script = format!("{}\nTHEN\n{}", call("echo", ["a"]), call("held", ["b"]));
+
+    let dies = async {
+        gate.somebody().await;
+        kill(&rig.home);
+    };
+    let (turn, ()) = tokio::join!(run.send_and_handle(script), dies);
+    let next = run.send_and_handle(call("echo", ["c"])).await?;
+
+    let Err(Error::TurnLost { turn }) = turn else {
+        panic!("{turn:?}")
+    };
+    assert_eq!(turn.dispatches[0].tool(), "echo");
+    assert_eq!(next.status, TurnStatus::Completed);
+    assert_eq!(runs.get(), 3);
+    assert_eq!(rig.client.runtime().reconnects(), 1);
+    let calls = rig.provider.calls();
+    let outputs: Vec<usize> = calls
+        .iter()
+        .map(|call| rig.provider.outputs(call).len())
+        .collect();
+    // Codex says to the model that the second one was aborted, or nothing.
+    assert!(
+        outputs[0] == 1 && outputs[1] <= 1 && outputs[2] == 1,
+        "{outputs:?}"
+    );
+    run.close().await?;
+    rig.end_unanswered().await
+}
+
+on_codex!(a_codex_is_started_again_on_request: current, old);
+async fn a_codex_is_started_again_on_request(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::with(codex, |spawn| spawn.restart(RestartPolicy::never())).await?;
+    let runs = Counter::default();
+    let run = rig.client.lifecycle_with(catalog([echo(&runs)])).await?;
+    run.send_and_handle(call("echo", ["a"])).await?;
+    let before = rig.home.codex();
+
+    rig.client.runtime().restart();
+    run.send_and_handle(call("echo", ["b"])).await?;
+
+    assert_ne!(rig.home.codex(), before);
+    assert_eq!(rig.answers(), ["echo a", "echo b"]);
+    run.close().await?;
+    rig.end().await
+}
+
+on_codex!(sessions_end_with_a_codex_that_is_not_started_again: current);
+async fn sessions_end_with_a_codex_that_is_not_started_again(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::with(codex, |spawn| spawn.restart(RestartPolicy::never())).await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let (_, session) = rig
+        .client
+        .create_session_with(catalog([held(&runs, &gate)]))
+        .await?;
+
+    let dies = async {
+        gate.somebody().await;
+        kill(&rig.home);
+    };
+    let (turn, ()) = tokio::join!(session.send_and_handle(call("held", ["a"])), dies);
+    let next = session.send_and_handle("SAY hello").await;
+
+    assert!(
+        matches!(
+            turn,
+            Err(Error::TurnLost { .. } | Error::SessionClosed { .. })
+        ),
+        "{turn:?}"
+    );
+    assert!(next.is_err(), "{next:?}");
+    assert_eq!(runs.get(), 1);
+    // Unless somebody asks for it.
+    rig.client.runtime().restart();
+    let other = rig.client.lifecycle_with(catalog([echo(&runs)])).await?;
+    other.send_and_handle(call("echo", ["b"])).await?;
+    other.close().await?;
+    let report = rig.client.shutdown().await;
+    assert!(report.runtime_error.is_none(), "{report:?}");
+    rig.home.until_no_process_is_left().await;
+    Ok(())
+}
+
+on_codex!(a_shutdown_ends_turns_and_codex: current, old);
+async fn a_shutdown_ends_turns_and_codex(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = rig
+        .client
+        .lifecycle_with(catalog([held(&runs, &gate)]))
+        .await?;
+
+    let ends = async {
+        gate.somebody().await;
+        rig.client.shutdown().grace(Duration::from_millis(50)).await
+    };
+    let (turn, report) = tokio::join!(run.send_and_handle(call("held", ["a"])), ends);
+
+    assert!(turn.is_err(), "{turn:?}");
+    assert_eq!(report.cancelled_calls, 1, "{report:?}");
+    assert!(report.runtime_error.is_none(), "{report:?}");
+    rig.home.until_no_process_is_left().await;
+    drop(run);
+    Ok(())
+}
+
+on_codex!(a_client_that_is_dropped_ends_its_codex: current, old);
+async fn a_client_that_is_dropped_ends_its_codex(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let (_, session) = rig
+        .client
+        .create_session_with(catalog([echo(&runs)]))
+        .await?;
+    session.send_and_handle(call("echo", ["a"])).await?;
+
+    drop(session);
+    drop(rig.client);
+
+    rig.home.until_no_process_is_left().await;
+    Ok(())
+}
+
+/// Where the program that is killed finds its codex and its home.
+const DOOMED: &str = "CODEX_SKILLS_TEST_DOOMED";
+
+on_codex!(a_program_that_is_killed_leaves_no_codex: current, old);
+async fn a_program_that_is_killed_leaves_no_codex(codex: Codex) -> Result<(), Error> {
+    let provider = Provider::start().await?;
+    let home = Home::new(&provider)?;
+    let mut program = Command::new(std::env::current_exe()?)
+        .args(["--exact", "loss::a_program_to_be_killed", "--nocapture"])
+        .env(DOOMED, codex.binary())
+        .envs(home.environment())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let said = BufReader::new(program.stdout.take().expect("piped")).lines();
+    let held = tokio::task::spawn_blocking(move || {
+        said.map_while(Result::ok).any(|line| line.contains("held"))
+    });
+    assert!(
+        held.await.expect("no panic"),
+        "it ended before it had a call"
+    );
+    assert!(home.processes().len() > 1);
+
+    program.kill()?;
+    program.wait()?;
+
+    home.until_no_process_is_left().await;
+    Ok(())
+}
+
+/// Is another program when it is run as one.
+#[tokio::test]
+async fn a_program_to_be_killed() -> Result<(), Error> {
+    let Some(binary) = std::env::var_os(DOOMED) else {
+        return Ok(());
+    };
+    let client = AppServer::spawn().codex(binary).await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let (_, session) = client
+        .create_session_with(catalog([held(&runs, &gate)]))
+        .await?;
+    let waits = async {
+        gate.somebody().await;
+        println!("\nheld");
+    };
+    let (turn, ()) = tokio::join!(session.send_and_handle(call("held", ["a"])), waits);
+    turn?;
+    Ok(())
+}
+
+on_codex!(a_codex_that_does_not_start_says_why: current);
+async fn a_codex_that_does_not_start_says_why(codex: Codex) -> Result<(), Error> {
+    let provider = Provider::start().await?;
+    let home = Home::new(&provider)?;
+    let setting = |spawn: SpawnAppServer| spawn.config("approval_policy", "untrusted");
+
+    let broken = setting(spawn(&codex, &home))
+        .await
+        .expect_err("no such setting");
+    let missing = AppServer::spawn()
+        .codex("/nowhere/codex")
+        .await
+        .expect_err("no such program");
+    let other = AppServer::spawn()
+        .codex("/bin/false")
+        .await
+        .expect_err("no codex");
+
+    assert!(
+        matches!(&broken, AppServerError::Ended { stderr, .. } if !stderr.is_empty()),
+        "{broken:?}"
+    );
+    assert!(
+        matches!(missing, AppServerError::NotFound { .. }),
+        "{missing:?}"
+    );
+    assert!(matches!(other, AppServerError::Ended { .. }), "{other:?}");
+    home.until_no_process_is_left().await;
+    Ok(())
+}
+
+on_codex!(a_session_hears_the_end_of_what_it_waits_for: current, old);
+async fn a_session_hears_the_end_of_what_it_waits_for(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = rig
+        .client
+        .lifecycle_with(catalog([held(&runs, &gate)]))
+        .await?;
+    let mut events = run.events();
+    run.send(call("held", ["a"])).await?;
+    next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+
+    kill(&rig.home);
+
+    next(&mut events, |event| matches!(event, Event::CallExpired(_))).await;
+    next(&mut events, |event| {
+        matches!(
+            event,
+            Event::TurnCompleted {
+                status: TurnStatus::Lost,
+                ..
+            }
+        )
+    })
+    .await;
+    assert_eq!(runs.get(), 0);
+    run.close().await?;
+    rig.end_unanswered().await
+}

@@ -1,0 +1,128 @@
+//! What codex asks besides calls, and the calls of its sub-agents.
+
+use std::sync::{Arc, Mutex};
+
+use codex_skills::{
+    ApprovalPolicy, CodexReply, CodexRequestKind, Error, RequestHandler, TurnStatus,
+};
+use codex_skills_tests::codex::Codex;
+use codex_skills_tests::gate::Gate;
+use codex_skills_tests::skills::{Counter, echo, held};
+use serde_json::json;
+
+use crate::support::{Rig, call, catalog, on_codex, until};
+
+/// A command that codex runs only when it is allowed to.
+fn command(line: &str) -> String {
+    let arguments =
+        json!({"cmd": line, "sandbox_permissions": "require_escalated", "justification": "a test"});
+    format!("CALL exec_command {arguments}")
+}
+
+on_codex!(a_command_is_refused_unless_somebody_grants_it: current, old);
+async fn a_command_is_refused_unless_somebody_grants_it(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let refuses = rig
+        .client
+        .lifecycle_with(catalog([echo(&runs)]))
+        .approval_policy(ApprovalPolicy::OnRequest)
+        .await?;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let asked = asked.clone();
+        RequestHandler::new(move |request| {
+            asked.lock().expect("no panic").push(request.kind());
+            async { CodexReply::Grant }
+        })
+    };
+    let grants = rig
+        .client
+        .lifecycle_with(catalog([echo(&runs)]))
+        .approval_policy(ApprovalPolicy::OnRequest)
+        .on_request(handler)
+        .await?;
+
+    let refused = refuses.send_and_handle(command("touch by-nobody")).await?;
+    let granted = grants.send_and_handle(command("touch by-somebody")).await?;
+
+    assert_eq!(
+        (refused.status, granted.status),
+        (TurnStatus::Completed, TurnStatus::Completed)
+    );
+    assert!(
+        rig.answers()[0].contains("rejected by user"),
+        "{:?}",
+        rig.answers()
+    );
+    assert!(!rig.home.work().join("by-nobody").exists());
+    assert!(
+        rig.home.work().join("by-somebody").exists(),
+        "{:?}",
+        rig.answers()
+    );
+    assert_eq!(
+        *asked.lock().expect("no panic"),
+        [CodexRequestKind::Command]
+    );
+    refuses.close().await?;
+    grants.close().await?;
+    rig.end().await
+}
+
+on_codex!(a_handler_that_panics_refuses: current);
+async fn a_handler_that_panics_refuses(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let run = rig
+        .client
+        .lifecycle_with(catalog([echo(&runs)]))
+        .approval_policy(ApprovalPolicy::OnRequest)
+        .on_request(RequestHandler::new(|_| async { panic!("no idea") }))
+        .await?;
+
+    run.send_and_handle(command("touch by-nobody")).await?;
+
+    assert!(
+        rig.answers()[0].contains("rejected by user"),
+        "{:?}",
+        rig.answers()
+    );
+    run.close().await?;
+    rig.end().await
+}
+
+on_codex!(the_call_of_a_sub_agent_is_answered_by_the_skills_of_its_parent: current);
+async fn the_call_of_a_sub_agent_is_answered_by_the_skills_of_its_parent(
+    codex: Codex,
+) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = rig
+        .client
+        .lifecycle_with(catalog([held(&runs, &gate)]))
+        .await?;
+    let serving = run.clone();
+    let serve = tokio::spawn(async move { serving.serve().await });
+
+    // The parent goes on meanwhile.
+    let script = format!("SPAWN {}", call("held", ["a"]));
+    let turn = run.send_and_handle(script).await?;
+    gate.somebody().await;
+    gate.open();
+    until("its model was told", || {
+        let calls = rig.provider.calls();
+        calls.len() == 2 && !rig.provider.outputs(&calls[1]).is_empty()
+    })
+    .await;
+
+    assert_eq!(turn.status, TurnStatus::Completed);
+    let calls = rig.provider.calls();
+    assert_ne!(calls[1].thread_id, run.session_id());
+    assert_eq!(rig.answers()[1], "held a");
+    assert_eq!(runs.get(), 1);
+    // The sub-agent's thread goes with it.
+    assert!(run.close().await?.deleted());
+    assert!(!serve.await.expect("no panic").is_empty());
+    rig.end().await
+}
