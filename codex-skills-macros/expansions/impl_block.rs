@@ -1,3 +1,4 @@
+/// What customers complain about.
 impl Desk {
     async fn close(&self, ticket: Ticket) -> Result<Self, DeskError> {
         self.db.close(ticket).await
@@ -60,6 +61,9 @@ impl ::codex_skills::SkillSet for Desk {
                     __codex_skills::Handler::Async(__codex_skills_call),
                 )
                 .with_fallback_description("Remote skill close")
+                .with_namespace("tickets")
+                .with_namespace_description("What customers complain about.")
+                .deferred()
                 .with_group("tickets")
                 .with_state(&__CODEX_SKILLS_STATE)
                 .with_output(__codex_skills_output);

@@ -62,8 +62,9 @@ fn of_an_impl_block() -> Result<(), Box<dyn std::error::Error>> {
     check(
         "impl_block",
         crate::methods::expand(
-            quote!(group = "tickets"),
+            quote!(group = "tickets", namespace = "tickets", defer),
             syn::parse_quote! {
+                /// What customers complain about.
                 impl Desk {
                     #[skill]
                     async fn close(&self, ticket: Ticket) -> Result<Self, DeskError> {

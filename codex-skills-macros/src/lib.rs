@@ -97,7 +97,8 @@ use proc_macro::TokenStream;
 ///
 /// On an `impl` block (one a type), `#[skill]` takes the options `namespace`, `defer` and `group`, which count for all
 /// skills in it that do not say otherwise, and `crate`. The methods annotated in the block are skills with the
-/// value behind `&self` (or `self: Arc<Self>`) as their state, and the type itself is their name in lists.
+/// value behind `&self` (or `self: Arc<Self>`) as their state, and the type itself is their name in lists. The
+/// documentation of a block with a namespace tells the model what that is for.
 ///
 /// ```
 /// use codex_skills::skill;

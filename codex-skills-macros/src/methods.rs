@@ -15,7 +15,7 @@ use crate::skill::signature::located;
 /// Expands `#[skill(ARGS)] impl TYPE { .. }`.
 pub(crate) fn expand(args: TokenStream, mut block: ItemImpl) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
-    let args = BlockArgs::read(args, &mut diagnostics);
+    let args = BlockArgs::read(args, &block.attrs, &mut diagnostics);
     refuse_shapes(&block, &mut diagnostics);
     let krate = args.krate.clone().unwrap_or_else(default_crate);
     let context = Context {

@@ -386,6 +386,10 @@ fn a_draft_knows_skills_by_either_name() {
 
 struct Desk;
 
+/// Where customers come.
+///
+/// # Notes
+/// Not for the model.
 #[skill(namespace = "desk", defer)]
 impl Desk {
     /// Wait for a customer.
@@ -412,6 +416,49 @@ fn a_block_has_a_namespace_for_its_methods() {
     );
     assert_eq!(lookup::SKILLS[0].namespace(), Some("tickets"));
     assert_eq!(look_up_a_word::SKILLS[0].namespace(), None);
+}
+
+#[test]
+fn the_documentation_of_a_block_says_what_its_namespace_is_for() {
+    struct Counter;
+    /// Another place.
+    #[skill(namespace = "desk")]
+    impl Counter {
+        #[skill]
+        fn count(&self) {}
+    }
+
+    let descriptions = |draft: Draft| -> Vec<(String, String)> {
+        let catalog = draft.state(Desk).state(Counter).seal().unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let tools = declared(&catalog);
+        let tools = tools.as_array().unwrap().iter();
+        tools
+            .map(|tool| (text(&tool["name"]), text(&tool["description"])))
+            .collect()
+    };
+    let told = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        pairs.iter().map(owned).collect()
+    };
+    let one = || Draft::new().register(skills![Desk]);
+    assert_eq!(
+        descriptions(one()),
+        told(&[("desk", "Where customers come."), ("tickets", "")])
+    );
+    assert_eq!(
+        descriptions(one().describe_namespace("desk", "The desk.")),
+        told(&[("desk", "The desk."), ("tickets", "")])
+    );
+
+    let both = || one().register(skills![Counter]);
+    let said = problem(both().state(Desk).state(Counter));
+    assert!(said.starts_with("namespace `desk` ("), "{said}");
+    assert!(said.contains("with `.describe_namespace(..)`"), "{said}");
+    assert_eq!(
+        descriptions(both().describe_namespace("desk", "The desk."))[0].1,
+        "The desk."
+    );
 }
 
 #[test]

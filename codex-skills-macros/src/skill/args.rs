@@ -2,8 +2,9 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote};
-use syn::{Expr, Lit, LitStr};
+use syn::{Attribute, Expr, Lit, LitStr};
 
+use super::docs::Documentation;
 use super::{duration, json, names};
 use crate::diagnostics::Diagnostics;
 use crate::options::{self, Given, literal};
@@ -33,6 +34,7 @@ pub(crate) struct SkillArgs {
     /// `name` was given, and reported.
     pub(crate) name_is_wrong: bool,
     pub(crate) namespace: Option<LitStr>,
+    pub(crate) namespace_description: Option<String>,
     pub(crate) defer: bool,
     pub(crate) description: Option<LitStr>,
     pub(crate) input_schema: Option<Expr>,
@@ -89,14 +91,20 @@ impl SkillArgs {
 #[derive(Default)]
 pub(crate) struct BlockArgs {
     pub(crate) namespace: Option<LitStr>,
+    /// What the documentation of the block says of its namespace.
+    pub(crate) namespace_description: Option<String>,
     pub(crate) defer: bool,
     pub(crate) group: Option<LitStr>,
     pub(crate) krate: Option<TokenStream>,
 }
 
 impl BlockArgs {
-    /// Reads and checks the options, each on its own.
-    pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+    /// Reads and checks the options, each on its own, and what the block says of its namespace.
+    pub(crate) fn read(
+        tokens: TokenStream,
+        attributes: &[Attribute],
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
         let mut args = Self::default();
         for given in options::read("`#[skill]` on an `impl` block", &BLOCK, tokens, diagnostics) {
             match given.name.to_string().as_str() {
@@ -105,6 +113,9 @@ impl BlockArgs {
                 "group" => args.group = given.text(diagnostics),
                 _ => args.krate = krate(given, diagnostics),
             }
+        }
+        if let Some(namespace) = &args.namespace {
+            args.namespace_description = namespace_description(namespace, attributes, diagnostics);
         }
         args
     }
@@ -115,6 +126,8 @@ impl SkillArgs {
     pub(crate) fn inherit(&mut self, block: &BlockArgs) {
         if self.namespace.is_none() {
             self.namespace.clone_from(&block.namespace);
+            self.namespace_description
+                .clone_from(&block.namespace_description);
         }
         if self.group.is_none() {
             self.group.clone_from(&block.group);
@@ -135,6 +148,19 @@ fn namespace(given: Given, diagnostics: &mut Diagnostics) -> Option<LitStr> {
         diagnostics.at(&namespace, objection);
     }
     Some(namespace)
+}
+
+/// What the documentation of a block says of its namespace, as that of a function says what it does.
+fn namespace_description(
+    namespace: &LitStr,
+    attributes: &[Attribute],
+    diagnostics: &mut Diagnostics,
+) -> Option<String> {
+    let text = Documentation::read(attributes).description?;
+    if let Some(objection) = names::description_objection(&text) {
+        diagnostics.at(namespace, objection);
+    }
+    Some(text)
 }
 
 fn duration(given: Given, diagnostics: &mut Diagnostics) -> Option<u64> {

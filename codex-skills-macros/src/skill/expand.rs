@@ -350,6 +350,9 @@ impl Skill {
         if let Some(namespace) = &args.namespace {
             calls.extend(quote_spanned!(ours()=> .with_namespace(#namespace)));
         }
+        if let Some(text) = &args.namespace_description {
+            calls.extend(quote_spanned!(ours()=> .with_namespace_description(#text)));
+        }
         if args.defer {
             calls.extend(quote_spanned!(ours()=> .deferred()));
         }

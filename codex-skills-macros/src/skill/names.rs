@@ -47,6 +47,7 @@ const RESERVED_NAMESPACES: [&str; 14] = [
 
 const LONGEST: usize = 128;
 const LONGEST_NAMESPACE: usize = 64;
+const LONGEST_DESCRIPTION: usize = 1_024;
 
 /// What is wrong with a name in a namespace, or in none. `explicit` says whether `name = ".."` gave it.
 pub(crate) fn objection(name: &str, namespace: Option<&str>, explicit: bool) -> Option<String> {
@@ -103,6 +104,14 @@ pub(crate) fn namespace_objection(namespace: &str) -> Option<String> {
             "the namespace `{namespace}` is reserved: the Responses API has one of its own\nhelp: {remedy}, for example `my_{namespace}`"
         ))
     })
+}
+
+/// What is wrong with the description of a namespace.
+pub(crate) fn description_objection(description: &str) -> Option<String> {
+    let length = description.chars().count();
+    (length > LONGEST_DESCRIPTION).then(|| format!(
+        "the documentation of the block describes its namespace in {length} characters, and codex takes at most {LONGEST_DESCRIPTION}\nhelp: put what is not for the model under a heading, for example `# Notes`"
+    ))
 }
 
 /// What is wrong with the form of a name or a namespace that is not empty.

@@ -311,9 +311,9 @@ impl Draft {
         self
     }
 
-    /// Says what a namespace is for, in at most 1,024 characters; codex has words of its own where nobody
-    /// does. A second description takes the place of the first. Sealing refuses one of a namespace without
-    /// skills.
+    /// Says what a namespace is for, in at most 1,024 characters, in place of the documentation of an annotated
+    /// `impl` block; codex has words of its own where nobody says it. A second description takes the place of the
+    /// first. Sealing refuses one of a namespace without skills.
     #[must_use = "a draft is returned"]
     #[track_caller]
     pub fn describe_namespace(

@@ -94,6 +94,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
         }
     }
     check_descriptions(&draft.descriptions, &placed, &mut problems);
+    let descriptions = described(draft.descriptions, &placed, &mut problems);
     let qualified: Vec<Cow<'_, str>> = placed.iter().map(Placed::qualified).collect();
     let names: HashSet<&str> = placed
         .iter()
@@ -133,7 +134,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     for warning in &warnings {
         tracing::warn!(target: "codex_skills::catalog", "{warning}");
     }
-    Ok(render(skills, &draft.descriptions, warnings, draft.state))
+    Ok(render(skills, &descriptions, warnings, draft.state))
 }
 
 fn location(source: &Source) -> Location {
@@ -182,6 +183,44 @@ fn check_common_namespace(
             reason: problem.to_string(),
         });
     }
+}
+
+/// The descriptions of the draft, and those of blocks where it has none.
+fn described(
+    drafted: Descriptions,
+    placed: &[Placed<'_>],
+    problems: &mut Vec<CatalogProblem>,
+) -> Descriptions {
+    let mut written = Descriptions::new();
+    let mut disputed = HashSet::new();
+    for placed in placed {
+        let Source::Static(descriptor) = placed.source else {
+            continue;
+        };
+        let (Some(namespace), Some(text)) =
+            (descriptor.namespace, descriptor.namespace_description)
+        else {
+            continue;
+        };
+        if drafted.contains_key(namespace) {
+            continue;
+        }
+        let described = (text.to_owned(), descriptor.location);
+        let first = written.entry(namespace.to_owned()).or_insert(described);
+        if first.0 != text && disputed.insert(namespace) {
+            problems.push(CatalogProblem::Namespace {
+                namespace: namespace.to_owned(),
+                location: descriptor.location,
+                reason: format!(
+                    "its documentation is another one at {}: say what it is for with \
+                     `.describe_namespace(..)`",
+                    first.1
+                ),
+            });
+        }
+    }
+    written.extend(drafted);
+    written
 }
 
 fn check_descriptions(

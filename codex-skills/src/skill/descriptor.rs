@@ -140,6 +140,7 @@ pub enum Handler {
 pub struct SkillDescriptor {
     pub(crate) name: &'static str,
     pub(crate) namespace: Option<&'static str>,
+    pub(crate) namespace_description: Option<&'static str>,
     pub(crate) deferred: bool,
     pub(crate) description: &'static str,
     pub(crate) documented: bool,
@@ -168,6 +169,12 @@ impl SkillDescriptor {
     #[must_use]
     pub const fn namespace(&self) -> Option<&'static str> {
         self.namespace
+    }
+
+    /// What its namespace is for: the documentation of the `impl` block that has it.
+    #[must_use]
+    pub const fn namespace_description(&self) -> Option<&'static str> {
+        self.namespace_description
     }
 
     /// Whether the model finds the skill by searching its tools, instead of in the list of them.
@@ -282,6 +289,7 @@ impl SkillDescriptor {
         Self {
             name,
             namespace: None,
+            namespace_description: None,
             deferred: false,
             description: "",
             documented: false,
@@ -340,6 +348,12 @@ impl SkillDescriptor {
     #[must_use]
     pub const fn with_namespace(mut self, namespace: &'static str) -> Self {
         self.namespace = Some(namespace);
+        self
+    }
+
+    #[must_use]
+    pub const fn with_namespace_description(mut self, description: &'static str) -> Self {
+        self.namespace_description = Some(description);
         self
     }
 
