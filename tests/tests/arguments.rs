@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use calls::{answered, failed, raw};
+use calls::{answered, catalog_of, failed, raw};
 use codex_skills::{Catalog, Draft, Skill, skill, skills};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -352,6 +352,62 @@ async fn a_number_that_does_not_fit_is_named() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Page {
+        size: u8,
+        name: String,
+    }
+
+    #[skill]
+    fn whole(count: u8, below: Option<i64>, all: Vec<u16>, page: Option<Page>) -> String {
+        let page = page.map(|page| (page.size, page.name));
+        format!("{count} {below:?} {all:?} {page:?}")
+    }
+
+    #[skill]
+    fn ranged(#[schemars(range(max = 9))] count: u32, ratio: f64, text: String) -> String {
+        format!("{count} {ratio} {text}")
+    }
+
+    let catalog = catalog_of(skills![whole, ranged]);
+    for (skill, arguments, answer) in [
+        (
+            "whole",
+            r#"{"count": 5.0, "below": -7.00, "all": [1.0, 2]}"#,
+            "5 Some(-7) [1, 2] None",
+        ),
+        (
+            "whole",
+            r#"{"count": 5, "all": [], "page": {"name": "\\\"1.0", "size": 2.0}}"#,
+            r#"5 None [] Some((2, "\\\"1.0"))"#,
+        ),
+        (
+            "ranged",
+            r#"{"count": 9.0, "ratio": 2.0, "text": "3.0"}"#,
+            "9 2 3.0",
+        ),
+    ] {
+        assert_eq!(answered(&catalog, skill, raw(arguments)).await, answer);
+    }
+    for arguments in [
+        r#"{"count": 5.5, "all": []}"#,
+        r#"{"count": 300.0, "all": []}"#,
+        r#"{"count": -5.0, "all": []}"#,
+    ] {
+        let text = failed(&catalog, "whole", raw(arguments)).await;
+        assert!(text.contains("`count`: "), "{text}");
+    }
+    let text = failed(
+        &catalog,
+        "ranged",
+        raw(r#"{"count": 10.0, "ratio": 1, "text": ""}"#),
+    )
+    .await;
+    assert!(text.contains("count"), "{text}");
 }
 
 #[tokio::test]

@@ -39,8 +39,7 @@ pub trait Argument<Via>: Sized {
 
 impl<T: DeserializeOwned + JsonSchema> Argument<Standard> for T {
     fn decode(json: &str) -> Result<Self, PathError> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(PathError::new)
+        decode(json)
     }
 
     fn absent() -> Option<Self> {
@@ -50,6 +49,58 @@ impl<T: DeserializeOwned + JsonSchema> Argument<Standard> for T {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         generator.subschema_for::<T>()
     }
+}
+
+/// Decodes a value. Models write `5.0` where a whole number is wanted, which JSON schema takes for one: what
+/// cannot be decoded as it came is tried with such numbers as whole ones.
+fn decode<T: DeserializeOwned>(json: &str) -> Result<T, PathError> {
+    let read = |json: &str| {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(PathError::new)
+    };
+    read(json).or_else(|error| match with_whole_numbers(json) {
+        Some(json) => read(&json),
+        None => Err(error),
+    })
+}
+
+/// The JSON text with each number like `5.0` written as `5`; `None` where there is none.
+fn with_whole_numbers(json: &str) -> Option<String> {
+    let mut written = String::with_capacity(json.len());
+    let mut rest = json;
+    let mut changed = false;
+    while let Some(at) = rest.find(|c: char| c == '"' || c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        written.push_str(before);
+        let (token, after) = if from.starts_with('"') {
+            from.split_at(string_len(from))
+        } else {
+            let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+            from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()))
+        };
+        let whole = match token.split_once('.') {
+            Some((whole, zeros)) if !token.starts_with('"') => {
+                (!zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0')).then_some(whole)
+            }
+            _ => None,
+        };
+        changed |= whole.is_some();
+        written.push_str(whole.unwrap_or(token));
+        rest = after;
+    }
+    written.push_str(rest);
+    changed.then_some(written)
+}
+
+/// The length of the JSON string that a text begins with.
+fn string_len(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
 }
 
 impl<T: Nobody> Argument<Closed> for T {
@@ -371,9 +422,7 @@ pub fn decode_struct<T: DeserializeOwned>(
     only_member: Option<&str>,
 ) -> Result<T, SkillFailure> {
     let text = as_object(raw, only_member)?;
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
-    serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| PathError::new(error).under(""))
+    decode(&text).map_err(|error| error.under(""))
 }
 
 fn as_object<'a>(
@@ -406,5 +455,28 @@ impl<'de> Deserializer<'de> for Absent {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_whole_numbers;
+
+    #[test]
+    fn only_numbers_with_a_fraction_of_zero_become_whole() {
+        for (json, whole) in [
+            ("5.0", Some("5")),
+            ("-12.000", Some("-12")),
+            (
+                r#"{"1.0": [2.0,3.5], "a\"4.0": -0.0}"#,
+                Some(r#"{"1.0": [2,3.5], "a\"4.0": -0}"#),
+            ),
+            (r#"["\\",7.0,"é8.0"]"#, Some(r#"["\\",7,"é8.0"]"#)),
+            ("[1, 2.5, 3.01, 10.10]", None),
+            ("[1.0e5, 1e5, 1.0E-2]", None),
+            (r#"{"a": "5.0", "b": null}"#, None),
+        ] {
+            assert_eq!(with_whole_numbers(json).as_deref(), whole, "{json}");
+        }
     }
 }
