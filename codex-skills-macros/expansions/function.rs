@@ -60,7 +60,7 @@ impl ::codex_skills::SkillSet for lookup {
                         )
                     };
                     let __state2 = __invocation.state::<Db>()?;
-                    let __codex_skills_context = __invocation.context();
+                    let __codex_skills_context = __invocation.context::<SkillContext>();
                     let __answer = __codex_skills::Returned(
                             lookup(
                                     &__value0,

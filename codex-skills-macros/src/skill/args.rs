@@ -68,8 +68,10 @@ impl SkillArgs {
                 "output_description" => args.output_description = given.text(diagnostics),
                 "group" => args.group = given.text(diagnostics),
                 "timeout" => {
-                    timeout = Some(given.name.span());
+                    let name = given.name.span();
                     args.timeout_millis = duration(given, diagnostics);
+                    // A wrong one is reported already.
+                    timeout = args.timeout_millis.map(|_| name);
                 }
                 "inline" => args.inline = given.flag(diagnostics),
                 "exclusive" => args.exclusive = given.flag(diagnostics).is_some(),

@@ -246,9 +246,11 @@ impl Skill {
                         quote_spanned!(ours()=> &*#name)
                     }
                 }
-                Source::Context { cloned } => {
+                Source::Context { ty, cloned } => {
                     let context = quote_spanned!(span=> __codex_skills_context);
-                    setup.extend(quote_spanned!(ours()=> let #context = __invocation.context();));
+                    setup.extend(
+                        quote_spanned!(ours()=> let #context = __invocation.context::<#ty>();),
+                    );
                     if *cloned {
                         quote_spanned!(span=> ::core::clone::Clone::clone(#context))
                     } else {

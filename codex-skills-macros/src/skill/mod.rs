@@ -8,6 +8,7 @@ pub(crate) mod docs;
 pub(crate) mod duration;
 pub(crate) mod expand;
 pub(crate) mod json;
+mod keys;
 pub(crate) mod location;
 pub(crate) mod names;
 pub(crate) mod parameter;

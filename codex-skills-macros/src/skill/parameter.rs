@@ -9,7 +9,7 @@ use syn::{
     TypeReference,
 };
 
-use super::docs;
+use super::{docs, keys};
 use crate::diagnostics::{Diagnostics, listed};
 use crate::options;
 
@@ -30,7 +30,7 @@ pub(crate) enum Source {
     /// The state of the catalog, passed by reference or as the `Arc` itself.
     State { ty: TokenStream, shared: bool },
     /// The call, passed by reference or as a clone.
-    Context { cloned: bool },
+    Context { ty: TokenStream, cloned: bool },
 }
 
 /// A parameter that the model fills.
@@ -102,9 +102,7 @@ pub(crate) fn read(parameter: &mut PatType, diagnostics: &mut Diagnostics) -> Op
         }
         (None, Some(_)) => {
             refuse_options("#[context]", &marks, diagnostics);
-            Some(Source::Context {
-                cloned: !matches!(ty, Type::Reference(_)),
-            })
+            opaque.is_none().then(|| context(ty, diagnostics)).flatten()
         }
         (None, None) => argument(ident.as_ref(), ty, &marks, opaque.is_some(), diagnostics),
     };
@@ -134,14 +132,23 @@ fn argument(
         Type::Reference(reference) => owned(reference).unwrap_or_default(),
         inner => inner.to_token_stream(),
     });
-    let (ty, pass) = decoded?;
+    let (decoded, pass) = decoded?;
+    if let Some(key) = keys::not_a_name(ty) {
+        diagnostics.at(
+            key,
+            format!(
+                "`{}` cannot be the key of a map: the names in a JSON object are texts\nhelp: take a `Vec` of pairs, or a key that is a text, a number, a boolean or one of several words",
+                written(key)
+            ),
+        );
+    }
     Some(Source::Argument(Box::new(Argument {
         name: rename
             .as_ref()
             .map_or_else(|| ident.unraw().to_string(), LitStr::value),
         name_span: rename.as_ref().map_or(ident.span(), LitStr::span),
         description: docs::text(&marks.docs),
-        ty,
+        ty: decoded,
         inside,
         pass,
         default,
@@ -344,6 +351,26 @@ fn single_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
         (Some(GenericArgument::Type(inner)), 1) => Some(inner),
         _ => None,
     }
+}
+
+fn context(ty: &Type, diagnostics: &mut Diagnostics) -> Option<Source> {
+    let Type::Reference(reference) = ty else {
+        return Some(Source::Context {
+            ty: ty.to_token_stream(),
+            cloned: true,
+        });
+    };
+    if reference.mutability.is_some() {
+        diagnostics.at(
+            ty,
+            "the call is shared with those who watch it, and cannot be borrowed mutably\nhelp: take `&SkillContext`",
+        );
+        return None;
+    }
+    Some(Source::Context {
+        ty: unwrapped(&reference.elem).to_token_stream(),
+        cloned: false,
+    })
 }
 
 fn state(ty: &Type, diagnostics: &mut Diagnostics) -> Option<Source> {

@@ -91,6 +91,25 @@ impl SkillContext {
     }
 }
 
+/// The type of a `#[context]` parameter.
+#[diagnostic::on_unimplemented(
+    message = "`#[context]` gives a skill its call, and that is no `{Self}`",
+    label = "expected `SkillContext`",
+    note = "take `&SkillContext`, or `SkillContext` to keep it",
+    note = "what the program gives is marked with `#[state]`, and what the model gives with nothing"
+)]
+pub trait CallContext {
+    /// The call as this type.
+    fn of(context: &SkillContext) -> &Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl CallContext for SkillContext {
+    fn of(context: &SkillContext) -> &Self {
+        context
+    }
+}
+
 /// Everything that a handler is given.
 #[derive(Clone, Debug)]
 pub struct Invocation {
@@ -107,8 +126,8 @@ impl Invocation {
 
     /// The call.
     #[must_use]
-    pub fn context(&self) -> &SkillContext {
-        &self.context
+    pub fn context<T: ?Sized + CallContext>(&self) -> &T {
+        T::of(&self.context)
     }
 
     /// The state of type `T`; sealing the catalog made sure that it is there.
