@@ -474,3 +474,7 @@ struct Nobody;
 impl EventSink for Nobody {
     fn deliver(&self, _event: Event) {}
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -533,3 +533,7 @@ pub(super) fn refusal(id: &RequestId, message: &str) -> Vec<u8> {
     )
     .into_bytes()
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;
