@@ -482,6 +482,12 @@ pub enum Event {
         /// The numbers.
         usage: TokenUsage,
     },
+    /// Something that the runtime says on the side: that it tries again to reach the model, that a setting is
+    /// obsolete.
+    Warning {
+        /// What it says.
+        text: String,
+    },
     /// A turn ended.
     TurnCompleted {
         /// The turn.
@@ -513,7 +519,7 @@ impl Event {
             | Self::ToolCompleted { turn_id, .. }
             | Self::TokenUsage { turn_id, .. }
             | Self::TurnCompleted { turn_id, .. } => Some(turn_id),
-            Self::SessionClosed { .. } => None,
+            Self::Warning { .. } | Self::SessionClosed { .. } => None,
         }
     }
 }

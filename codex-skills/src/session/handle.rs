@@ -131,18 +131,17 @@ impl Session {
     /// # use codex_skills::{Error, Event, Session};
     /// async fn show(session: &Session, request: &str) -> Result<(), Error> {
     ///     let mut events = session.events();
-    ///     let watch = async {
+    ///     // It ends with the session.
+    ///     tokio::spawn(async move {
     ///         while let Some(event) = events.next().await {
     ///             match event {
     ///                 Event::TextDelta { delta, .. } => print!("{delta}"),
     ///                 Event::ToolStarted { tool, .. } => println!("[{tool} …]"),
-    ///                 Event::TurnCompleted { .. } => break,
     ///                 _ => {}
     ///             }
     ///         }
-    ///     };
-    ///     let (turn, ()) = tokio::join!(session.send_and_handle(request), watch);
-    ///     turn?;
+    ///     });
+    ///     session.send_and_handle(request).await?;
     ///     Ok(())
     /// }
     /// ```

@@ -146,9 +146,10 @@ impl Inbox {
                 self.on_usage(turn_id, usage);
                 Action::None
             }
-            Event::TextDelta { .. } | Event::ToolStarted { .. } | Event::ToolCompleted { .. } => {
-                Action::None
-            }
+            Event::TextDelta { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolCompleted { .. }
+            | Event::Warning { .. } => Action::None,
         }
     }
 

@@ -29,7 +29,8 @@ use self::shared::{Shared, State};
 use self::version::Version;
 use super::{
     Accepted, Created, Deletion, EventSink, NewSession, RequestHandler, Resumed, Runtime,
-    RuntimeError, RuntimeErrorKind, RuntimeFuture, SendRequest, Submission, ToolFormat,
+    RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
+    ToolFormat,
 };
 use crate::skill::{SkillOutput, ToolCall};
 
@@ -70,12 +71,6 @@ impl AppServer {
     #[must_use]
     pub fn codex_home(&self) -> Option<PathBuf> {
         self.shared.server().0.home
-    }
-
-    /// How often codex was lost.
-    #[must_use]
-    pub fn reconnects(&self) -> u64 {
-        self.shared.reconnects()
     }
 
     /// Starts codex again, or connects again: now, whatever the [policy](RestartPolicy) says. Turns that run in a
@@ -233,6 +228,14 @@ impl Runtime for AppServer {
     fn answer_limit(&self) -> Option<usize> {
         let socket = self.shared.settings.target.is_shared();
         socket.then_some(socket::SENT_BYTES - 1024)
+    }
+
+    fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics {
+            reconnects: self.shared.reconnects(),
+            unreadable_messages: self.shared.malformed(),
+            ..RuntimeMetrics::default()
+        }
     }
 
     fn shutdown(&self) -> RuntimeFuture<'_, ()> {

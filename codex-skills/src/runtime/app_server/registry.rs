@@ -338,7 +338,10 @@ impl Registry {
                 self.parents.remove(&thread_id);
                 self.close(&thread_id, reason)
             }
-            Notice::Warning { .. } => None,
+            Notice::Warning { thread_id, text } => {
+                let owner = self.owner(thread_id.as_ref()?);
+                self.threads.get(owner)?.tell(vec![Event::Warning { text }])
+            }
         }
     }
 

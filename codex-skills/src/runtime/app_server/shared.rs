@@ -125,6 +125,10 @@ impl Shared {
         self.malformed.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn malformed(&self) -> u64 {
+        self.malformed.load(Ordering::Relaxed)
+    }
+
     /// Whether to warn of something: once.
     pub(super) fn warns(&self, of: String) -> bool {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,12 +181,12 @@ impl Shared {
     fn notified(&self, method: &str, params: &RawValue) {
         match wire::notice(method, params) {
             Ok(None) => {}
-            Ok(Some(Notice::Warning { thread_id, text })) => {
-                if self.warns(format!("codex: {text}")) {
+            Ok(Some(notice)) => {
+                if let Notice::Warning { thread_id, text } = &notice
+                    && self.warns(format!("codex: {text}"))
+                {
                     tracing::info!(target: "codex_skills::app_server", session = thread_id.as_deref(), "codex says: {text}");
                 }
-            }
-            Ok(Some(notice)) => {
                 let delivery = self.registry().take(notice);
                 tell(delivery);
             }

@@ -408,6 +408,20 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
         "thread/deleted" => gone(params, "it was deleted")?,
         "thread/archived" => gone(params, "it was archived")?,
         "thread/closed" => gone(params, "codex unloaded it")?,
+        "error" => {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Failure<'a> {
+                #[serde(borrow, default)]
+                thread_id: Option<Text<'a>>,
+                error: RpcError,
+            }
+            let failure: Failure<'_> = serde_json::from_str(params)?;
+            Notice::Warning {
+                thread_id: failure.thread_id.as_ref().map(Text::shared),
+                text: failure.error.message,
+            }
+        }
         "warning" | "configWarning" | "guardianWarning" | "deprecationNotice" => {
             #[derive(Deserialize)]
             #[serde(rename_all = "camelCase")]
