@@ -9,7 +9,7 @@
 //! | sessions | [`Client`], [`lifecycle!`], [`Session`]; as a guard: [`Lifecycle`]; what a turn came to: [`TurnResult`]; the cleanup: [`CleanupReport`] |
 //! | calls | [`DispatchRecord`], [`Outcome`], [`SubmissionRecord`], [`Limits`]; counted: [`Metrics`] |
 //! | errors | [`Error`], and what is known of an unfinished turn: [`TurnIncomplete`] |
-//! | runtimes | [`Embedded`] and [`embedded`]; of your own: [`Runtime`] and [`runtime`] |
+//! | runtimes | [`AppServer`] and [`app_server`], [`CodexManager`] and [`manager`], [`Embedded`] and [`embedded`]; of your own: [`Runtime`] and [`runtime`] |
 //! | without async | [`blocking`] |
 //!
 //! Every future is [`Send`] (that of [`lifecycle!`] if its block is). What happens when it is dropped is said

@@ -73,6 +73,12 @@ impl AppServer {
         self.shared.server().0.home
     }
 
+    /// How often codex was lost.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.shared.reconnects()
+    }
+
     /// Starts codex again, or connects again: now, whatever the [policy](RestartPolicy) says. Turns that run in a
     /// process that was started end as [lost](crate::TurnStatus::Lost). Returns at once; requests wait until it is
     /// there.

@@ -479,5 +479,6 @@ impl EventSink for Nobody {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 #[path = "registry_tests.rs"]
 mod tests;

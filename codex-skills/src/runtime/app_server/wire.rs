@@ -549,5 +549,6 @@ pub(super) fn refusal(id: &RequestId, message: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 #[path = "wire_tests.rs"]
 mod tests;
