@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use tracing::field::{Empty, debug, display};
 
 use super::claim::{
     Claimed, DispatchLedger, Dispatched, Running, Settled, SharedLedger, broken_off, is_newer,
@@ -157,14 +158,18 @@ impl Dispatcher {
             }
         };
         drop(ledger);
-        let span = tracing::debug_span!(
+        let span = tracing::info_span!(
             target: "codex_skills::dispatch",
             "call",
-            tool = &*call.tool,
-            namespace = call.namespace(),
+            tool = shown(&call.tool),
+            namespace = call.namespace().map(shown),
             session = &*call.session_id,
             turn = call.turn_id.as_deref(),
             call = call.call_id.as_deref(),
+            outcome = Empty,
+            submission = Empty,
+            waited_ms = Empty,
+            ran_ms = Empty,
         );
         // Made here and not on the task, which may go down before it begins.
         let claimed = Claimed {
@@ -260,14 +265,12 @@ impl Dispatcher {
             claimed.record.submission = submission;
             break claimed.settle(ledger);
         };
-        tracing::debug!(
-            target: "codex_skills::dispatch",
-            outcome = %record.outcome,
-            waited = ?record.waited,
-            ran = ?record.ran,
-            submission = ?record.submission.status,
-            "call answered"
-        );
+        let span = tracing::Span::current();
+        span.record("outcome", display(record.outcome));
+        span.record("submission", debug(record.submission.status));
+        span.record("waited_ms", record.waited.as_secs_f64() * 1e3);
+        span.record("ran_ms", record.ran.as_secs_f64() * 1e3);
+        tracing::debug!(target: "codex_skills::dispatch", "call answered");
     }
 
     /// Runs the handler of a call, without ledger and submission.

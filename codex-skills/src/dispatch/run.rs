@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::record::Outcome;
 use crate::catalog::{Catalog, CatalogSkill, Run};
@@ -183,7 +184,9 @@ async fn work(
         Run::Blocking(handler) => {
             let handler = handler.clone();
             // Without a thread yet when nobody waits any more, it is not begun.
+            let span = tracing::Span::current();
             let running = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
+                let _within = span.entered();
                 let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
                 drop(place);
                 answer
@@ -200,11 +203,12 @@ async fn work(
 /// Runs an asynchronous handler on a task of its own, so that one that blocks its thread holds up neither
 /// its deadline nor its answer.
 async fn apart(handler: HandlerFuture, place: Place) -> Worked {
-    let running = AbortOnDropHandle::new(tokio::spawn(async move {
+    let work = async move {
         let answer = AssertUnwindSafe(handler).catch_unwind().await;
         drop(place);
         answer
-    }));
+    };
+    let running = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     match running.await {
         Ok(Ok(answer)) => Worked::Answered(answer),
         Ok(Err(panic)) => Worked::Panicked(panic_message(panic)),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::client::ClientShared;
 use super::inbox::{Action, Inbox, Turn};
 use super::signals::Queue;
+use super::spans::Spans;
 use crate::catalog::Catalog;
 use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settled};
 use crate::error::Error;
@@ -51,6 +52,7 @@ pub(crate) struct SessionCore {
     inbox: Mutex<Inbox>,
     changed: Notify,
     readers: Mutex<Vec<Weak<Queue>>>,
+    spans: Spans,
     this: Weak<Self>,
 }
 
@@ -93,6 +95,7 @@ impl SessionCore {
             inbox: Mutex::new(inbox),
             changed: Notify::new(),
             readers: Mutex::default(),
+            spans: Spans::new(id.clone(), client.runtime.name(), catalog.len()),
             this: core.clone(),
             client,
         });
@@ -180,8 +183,14 @@ impl SessionCore {
     ) -> impl Future<Output = Arc<DispatchRecord>> + use<> {
         let over = self.inbox().is_over(&call);
         let dispatcher = if over { &self.late } else { &self.dispatcher };
-        let dispatched =
-            dispatcher.dispatch(call.clone(), announced, self.settled(), &self.handle());
+        // The call's span is in that of its turn, unless the turn is over or a sub-agent's.
+        let within = match &call.turn_id {
+            Some(turn_id) if !over && call.thread_id.is_none() => self.spans.turn(turn_id),
+            _ => self.spans.session().clone(),
+        };
+        let dispatched = within.in_scope(|| {
+            dispatcher.dispatch(call.clone(), announced, self.settled(), &self.handle())
+        });
         // The turn may have ended before there was a handler to be cancelled.
         if !over && self.inbox().is_over(&call) {
             self.dispatcher.cancel_call(&call);
@@ -194,6 +203,7 @@ impl SessionCore {
         if self.leaves_calls() {
             return;
         }
+        let _within = self.spans.session().enter();
         for call in calls {
             self.late
                 .dispatch(call, Announced::Event, self.settled(), &self.handle());
@@ -324,6 +334,7 @@ impl SessionCore {
     /// Takes no calls any more; running handlers go on. Returns the calls that waited.
     pub(crate) fn close(&self, reason: &str) -> Vec<Arc<ToolCall>> {
         let waiting = self.inbox().close(reason.to_owned());
+        self.spans.end(reason);
         for reader in self.readers().drain(..) {
             if let Some(queue) = reader.upgrade() {
                 queue.close();
@@ -350,6 +361,13 @@ fn announced(call: &ToolCall) -> Announced {
 impl EventSink for SessionCore {
     fn deliver(&self, event: Event) {
         let action = self.inbox().on_event(&event);
+        match &event {
+            Event::TurnStarted { turn_id } => drop(self.spans.turn(turn_id)),
+            Event::TurnCompleted {
+                turn_id, status, ..
+            } => self.spans.end_turn(turn_id, status),
+            _ => {}
+        }
         let closed = match &event {
             Event::SessionClosed { reason } => Some(reason.clone()),
             _ => None,

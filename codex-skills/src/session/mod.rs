@@ -18,6 +18,7 @@ mod manager;
 mod past;
 mod send;
 mod signals;
+mod spans;
 
 pub use builder::{CreateSession, OpenLifecycle, OpenSession};
 pub use cleanup::{CleanupReport, CloseSession};

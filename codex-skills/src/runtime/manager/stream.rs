@@ -213,7 +213,8 @@ async fn read(
             Ok(frame) => shared.deliver_frame(frame, socket.process),
             Err(error) => {
                 shared.count_malformed();
-                tracing::warn!(target: "codex_skills::manager", %error, "a frame of the stream cannot be read and is left out");
+                let error = wire::place(&error);
+                tracing::warn!(target: "codex_skills::manager", error, "a frame of the stream cannot be read and is left out");
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::runtime::TurnStatus;
@@ -232,6 +233,16 @@ struct Resolved<'a> {
     request_id: &'a RawValue,
 }
 
+/// What is wrong with a text, without any of it: it may have arguments or answers in it.
+pub(super) fn place(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Io | Category::Syntax => "no JSON",
+        Category::Eof => "cut off",
+        Category::Data => "not of the expected form",
+    };
+    format!("{what} at column {}", error.column())
+}
+
 /// Reads one frame.
 pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
     let envelope: Envelope<'_> = serde_json::from_str(text)?;
@@ -349,7 +360,7 @@ pub(super) fn pending_calls(body: &str) -> Result<(Vec<PendingCall>, usize), Str
         code: Option<String>,
     }
     let list: List<'_> = serde_json::from_str(body)
-        .map_err(|error| format!("the list of tool calls is not what was expected: {error}"))?;
+        .map_err(|error| format!("the list of tool calls is {}", place(&error)))?;
     let Some(rows) = list.data else {
         return match (list.status.as_deref(), list.code.as_deref()) {
             (Some("deleted"), _) | (Some("error"), Some("system_session")) => Ok((Vec::new(), 0)),
