@@ -32,6 +32,11 @@ pub(super) fn items(number: usize, items: &[Item]) -> Vec<Value> {
             }
             call
         }
+        Item::Exec(program) => json!({
+            "type": "custom_tool_call", "id": format!("ctc_{number}_{at}"),
+            "call_id": format!("call_{number}_{at}"), "namespace": "functions", "name": "exec",
+            "input": program, "status": "completed",
+        }),
     };
     items.iter().enumerate().map(on_the_wire).collect()
 }

@@ -6,6 +6,7 @@
 //! | line | what the model does |
 //! |---|---|
 //! | `CALL name arguments` | calls a tool; the arguments are the rest of the line, whatever they are; `CALL namespace.name arguments` |
+//! | `EXEC program` | runs a program in code mode, which models have whose names codex knows |
 //! | `SPAWN text` | starts a sub-agent that knows the conversation, and says the text to it |
 //! | `SAY text` | says something |
 //! | `THEN` | what follows is done in the next response, when the calls before it were answered |
@@ -253,19 +254,20 @@ async fn respond(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: By
 }
 
 fn call(request: &Request, item: &Value, of: &Item) -> Option<Call> {
-    let Item::Call {
-        namespace,
-        tool,
-        arguments,
-    } = of
-    else {
-        return None;
+    let (namespace, tool, arguments) = match of {
+        Item::Say(_) => return None,
+        Item::Call {
+            namespace,
+            tool,
+            arguments,
+        } => (namespace.clone(), tool.as_str(), arguments),
+        Item::Exec(program) => (Some("functions".to_owned()), "exec", program),
     };
     Some(Call {
         call_id: item["call_id"].as_str()?.to_owned(),
         thread_id: request.thread_id().to_owned(),
-        namespace: namespace.clone(),
-        tool: tool.clone(),
+        namespace,
+        tool: tool.to_owned(),
         arguments: arguments.clone(),
     })
 }

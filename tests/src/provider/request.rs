@@ -95,7 +95,8 @@ impl Request {
 
 impl Output {
     fn of(item: &Value) -> Option<Self> {
-        if item["type"] != "function_call_output" {
+        let kind = item["type"].as_str()?;
+        if !["function_call_output", "custom_tool_call_output"].contains(&kind) {
             return None;
         }
         Some(Self {

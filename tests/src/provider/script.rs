@@ -23,6 +23,8 @@ pub(super) enum Item {
         tool: String,
         arguments: String,
     },
+    /// A program in code mode.
+    Exec(String),
 }
 
 /// How a response ends.
@@ -41,7 +43,7 @@ pub(super) enum Ending {
 
 impl Round {
     fn calls(&self) -> usize {
-        let call = |item: &&Item| matches!(item, Item::Call { .. });
+        let call = |item: &&Item| !matches!(item, Item::Say(_));
         self.items.iter().filter(call).count()
     }
 }
@@ -107,6 +109,7 @@ fn step(round: &mut Round, line: &str) {
             tool: "spawn_agent".to_owned(),
             arguments: json!({"message": rest, "fork_context": true}).to_string(),
         }),
+        "EXEC" => round.items.push(Item::Exec(rest.to_owned())),
         "SAY" => round.items.push(Item::Say(rest.to_owned())),
         "HOLD" => round.hold = true,
         "STATUS" => round.ending = Ending::Status(rest.parse().unwrap_or(500)),
