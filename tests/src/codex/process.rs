@@ -95,7 +95,21 @@ impl Server {
     /// # Errors
     /// When it does not say where it listens.
     pub async fn web_socket(codex: &Codex, home: &Home, arguments: &[&str]) -> io::Result<Self> {
-        let listen = [&["--listen", "ws://127.0.0.1:0"], arguments].concat();
+        Self::web_socket_at(codex, home, "127.0.0.1:0", arguments).await
+    }
+
+    /// One that listens at this address.
+    ///
+    /// # Errors
+    /// When it does not say where it listens.
+    pub async fn web_socket_at(
+        codex: &Codex,
+        home: &Home,
+        address: &str,
+        arguments: &[&str],
+    ) -> io::Result<Self> {
+        let url = format!("ws://{address}");
+        let listen = [&["--listen", &url], arguments].concat();
         let mut process = Process::spawn(codex, home, &listen)?;
         let stderr = process
             .child()
@@ -146,6 +160,14 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address in it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.url
+            .split_once("://")
+            .map_or("", |(_, address)| address)
     }
 
     /// Its process.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use codex_skills::app_server::{AppServerError, ConnectAppServer, RestartPolicy};
-use codex_skills::{AppServer, Client, Error, Event, TurnStatus};
+use codex_skills::{AppServer, Client, Error, Event, Limits, Outcome, TurnStatus};
 use codex_skills_tests::codex::{Codex, Home, Server};
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::provider::Provider;
 use codex_skills_tests::relay::Relay;
-use codex_skills_tests::skills::{Counter, echo, held};
+use codex_skills_tests::skills::{Counter, asynchronous, echo, held};
 
 use crate::support::{answers, call, catalog, next, on_codex, until};
 
@@ -185,6 +185,126 @@ async fn a_connection_may_break_before_the_first_turn(codex: Codex) -> Result<()
     run.send_and_handle(call("echo", ["a"])).await?;
 
     assert_eq!(answers(&listening.provider), ["echo a"]);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_silent_connection_is_given_up_and_made_anew: current);
+async fn a_silent_connection_is_given_up_and_made_anew(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening
+        .connect()
+        .heartbeat(Duration::from_millis(100))
+        .await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client.lifecycle_with(catalog([held(&runs, &gate)])).await?;
+    let mut events = run.events();
+
+    let silence = async {
+        gate.somebody().await;
+        listening.relay.silence();
+        for _ in 0..2 {
+            next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+        }
+        gate.open();
+    };
+    let (turn, ()) = tokio::join!(run.send_and_handle(call("held", ["a"])), silence);
+
+    assert_eq!(turn?.status, TurnStatus::Completed);
+    assert_eq!(answers(&listening.provider), ["held a"]);
+    assert_eq!(runs.get(), 1);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_codex_that_listens_again_has_its_sessions_still: current);
+async fn a_codex_that_listens_again_has_its_sessions_still(codex: Codex) -> Result<(), Error> {
+    let mut listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client
+        .lifecycle_with(catalog([echo(&runs), held(&runs, &gate)]))
+        .await?;
+    let script = format!("{}\nTHEN\n{}", call("echo", ["a"]), call("held", ["b"]));
+
+    let dies = async {
+        gate.somebody().await;
+        let address = listening.server.address().to_owned();
+        listening.server.process().kill()?;
+        listening.server.process().ended().await?;
+        listening.server = Server::web_socket_at(&codex, &listening.home, &address, &[]).await?;
+        Ok::<_, Error>(())
+    };
+    let (turn, died) = tokio::join!(run.send_and_handle(script), dies);
+    died?;
+    let turn = turn?;
+    run.send_and_handle(call("echo", ["c"])).await?;
+
+    // Codex takes it for interrupted when it reads it again.
+    assert_eq!(turn.status, TurnStatus::Interrupted);
+    assert_eq!(turn.dispatches[0].tool(), "echo");
+    let calls = listening.provider.calls();
+    assert_eq!(listening.provider.outputs(&calls[0]).len(), 1);
+    assert_eq!(listening.provider.outputs(&calls[2])[0].text(), "echo c");
+    assert_eq!(runs.get(), 3);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_call_that_nobody_served_is_answered_by_the_next_client: current);
+async fn a_call_that_nobody_served_is_answered_by_the_next_client(
+    codex: Codex,
+) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let first = listening.connect().await?;
+    let runs = Counter::default();
+    let skills = catalog([echo(&runs)]);
+    let (_, session) = first.create_session_with(skills.clone()).await?;
+    let id = session.session_id().to_owned();
+    let mut events = session.events();
+    session.send(call("echo", ["a"])).await?;
+    next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+    drop((session, events));
+    drop(first);
+
+    let second = listening.connect().await?;
+    let session = second.session(&id).catalog(skills).await?;
+    let mut events = session.events();
+    let records = session.drain_pending_calls().await?;
+    next(&mut events, |event| {
+        matches!(event, Event::TurnCompleted { .. })
+    })
+    .await;
+
+    assert_eq!(records.len(), 1);
+    assert_eq!(answers(&listening.provider), ["echo a"]);
+    assert_eq!(runs.get(), 1);
+    second.close_session(&id, true).await?;
+    listening.end(second).await
+}
+
+on_codex!(an_answer_larger_than_a_frame_is_a_failure_that_says_so: current);
+async fn an_answer_larger_than_a_frame_is_a_failure_that_says_so(
+    codex: Codex,
+) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let large = asynchronous("large", |_| async { "x".repeat(17 * 1024 * 1024) });
+    let limits = Limits {
+        output_bytes: 100 * 1024 * 1024,
+        ..Limits::default()
+    };
+    let run = client
+        .lifecycle_with(catalog([large]))
+        .limits(limits)
+        .await?;
+
+    let turn = run.send_and_handle("CALL large {}").await?;
+
+    assert_eq!(turn.status, TurnStatus::Completed);
+    assert_eq!(turn.dispatches[0].outcome(), Outcome::TooLarge);
+    assert!(answers(&listening.provider)[0].contains("large"));
+    assert_eq!(client.runtime().reconnects(), 0);
     run.close().await?;
     listening.end(client).await
 }
