@@ -12,6 +12,8 @@ mod support;
 
 #[path = "app_server/calls.rs"]
 mod calls;
+#[path = "app_server/chaos.rs"]
+mod chaos;
 #[path = "app_server/code_mode.rs"]
 mod code_mode;
 #[path = "app_server/loss.rs"]
