@@ -94,7 +94,7 @@ pub enum Error {
     /// The catalog has skills in namespaces, and the runtime has no place for those.
     #[error(
         "{runtime} takes no namespaces, and the catalog has skills in some: {}; \
-         leave the namespaces out, or use `codex app-server` or the embedded runtime",
+         leave the namespaces out, or use `codex app-server` from 0.141 on or the embedded runtime",
         some_of(.skills)
     )]
     NoNamespaces {

@@ -642,8 +642,8 @@ mod sessions {
         assert_eq!(
             error.to_string(),
             "the faulty runtime takes no namespaces, and the catalog has skills in some: \
-             `tickets.import`, `tickets.lookup`; leave the namespaces out, or use `codex app-server` or \
-             the embedded runtime"
+             `tickets.import`, `tickets.lookup`; leave the namespaces out, or use `codex app-server` \
+             from 0.141 on or the embedded runtime"
         );
         let opened = codex.session("s").catalog(catalog()).await;
         assert!(matches!(opened, Err(Error::NoNamespaces { .. })));

@@ -281,7 +281,7 @@ impl Draft {
     ///
     /// Names are unique within a namespace. Those of codex's built-in tools are free there, except that a
     /// function of such a name needs a namespace of its own to compile. codex-manager takes no namespaces;
-    /// `codex app-server` and the embedded runtime do.
+    /// `codex app-server`, from 0.141 on, and the embedded runtime do.
     ///
     /// ```
     /// # use codex_skills::{skill, skills, Draft};
