@@ -18,6 +18,8 @@ mod chaos;
 mod code_mode;
 #[path = "app_server/loss.rs"]
 mod loss;
+#[path = "app_server/orphans.rs"]
+mod orphans;
 #[path = "app_server/requests.rs"]
 mod requests;
 #[path = "app_server/sockets.rs"]

@@ -47,6 +47,8 @@
 //! All that block may fail when the background threads cannot be started, and when the thread that calls is
 //! being torn down, in the destructor of a thread local.
 
+#[cfg(feature = "app-server")]
+mod app_server;
 mod builder;
 mod client;
 mod lifecycle;

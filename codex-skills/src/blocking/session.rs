@@ -99,6 +99,13 @@ impl Session {
         Signals::new(self.inner.signals())
     }
 
+    /// The events of the session from now on, for those who watch while calls are answered by somebody else. The
+    /// same as [`signals`](Self::signals).
+    #[must_use]
+    pub fn events(&self) -> Signals {
+        self.signals()
+    }
+
     /// Answers the call that an event announces; `None` for every other event, and for calls of other
     /// sessions.
     ///
@@ -161,6 +168,14 @@ impl Session {
     /// When there is no active turn, or the runtime cannot be asked.
     pub fn interrupt(&self) -> Result<(), Error> {
         wait(self.inner.interrupt())?
+    }
+
+    /// Makes another session with the catalog and the history of this one.
+    ///
+    /// # Errors
+    /// When the session is closed, or the runtime refuses.
+    pub fn fork(&self) -> Result<Session, Error> {
+        Ok(wait(self.inner.fork())??.into())
     }
 
     /// The session as the runtime sees it.

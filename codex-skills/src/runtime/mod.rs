@@ -98,6 +98,12 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Err(refused)))
     }
 
+    /// Whether somebody else may answer the calls of its sessions. If not, a session that was opened without its
+    /// catalog answers that it has no such skill; otherwise it leaves its calls alone.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Has what is asked in a session, and is no tool call, answered by `handler`. Local: asks nobody. Runtimes
     /// that ask nothing do nothing.
     fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {

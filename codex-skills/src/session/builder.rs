@@ -434,7 +434,8 @@ impl OpenSession {
     /// The catalog that the session was created with. Another one is refused.
     ///
     /// Without it, a session that has tools can be sent requests and watched; its calls are left alone, for
-    /// whoever has the catalog. A handle that is opened with the catalog later takes the place of those
+    /// whoever has the catalog (on a codex that this program started there is nobody else: they are answered with a
+    /// failure). A handle that is opened with the catalog later takes the place of those
     /// without, which are closed.
     pub fn catalog(mut self, catalog: Catalog) -> Self {
         self.catalog = Some(catalog);

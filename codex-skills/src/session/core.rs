@@ -139,6 +139,7 @@ impl SessionCore {
     /// Whether the calls of the session are for somebody who has its catalog.
     fn leaves_calls(&self) -> bool {
         !self.has_catalog
+            && self.runtime().is_shared()
             && match self.created_with.get() {
                 None => true,
                 Some(None) => false,

@@ -19,7 +19,7 @@ struct LookupError(String);
 /// # Returns
 /// The ticket's status.
 #[skill]
-async fn lookup_ticket(
+fn lookup_ticket(
     /// Stable ticket identifier, for example `ABC-123`.
     ticket_id: String,
 ) -> Result<String, LookupError> {

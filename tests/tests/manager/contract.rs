@@ -213,7 +213,7 @@ async fn every_recorded_exchange_is_answered_alike() {
     let recorded: Vec<Value> = serde_json::from_str(HTTP).expect("recorded exchanges");
     let mut player = Player {
         manager: Manager::start().await.expect("a port"),
-        http: reqwest::Client::new(),
+        http: client(),
         sessions: HashMap::new(),
         requests: HashMap::new(),
         main: String::new(),
@@ -290,7 +290,7 @@ async fn answer(manager: &Manager) {
         panic!("a call waits")
     };
     let url = format!("{}/api/tool-calls/{request}/response", manager.url());
-    let call = reqwest::Client::new()
+    let call = client()
         .post(url)
         .header("content-type", "application/json");
     call.body(r#"{"text":"open"}"#)
@@ -336,7 +336,7 @@ async fn every_frame_has_the_shape_that_was_recorded() {
     manager
         .until("a call waits", |manager| manager.pending() == 1)
         .await;
-    let http = reqwest::Client::new();
+    let http = client();
     let base = format!("{}/api/sessions/{session}", manager.url());
     http.post(format!("{base}/interrupt"))
         .send()
@@ -402,4 +402,13 @@ async fn every_recorded_frame_passes_through_a_client_without_harm() -> Result<(
     assert_eq!((runs.get(), manager.count("POST", "/tool-calls/")), (1, 1));
     assert_eq!(manager.count("GET", "/api/stream"), 1);
     Ok(())
+}
+
+/// A client of HTTP that begins each request on a connection of its own: one that the server is about to close answers
+/// nothing.
+fn client() -> reqwest::Client {
+    // Another test may have been faster.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+    client.no_proxy().build().expect("a client")
 }

@@ -190,6 +190,10 @@ impl Runtime for AppServer {
         self.shared.registry().subscribe(session_id, events);
     }
 
+    fn is_shared(&self) -> bool {
+        self.shared.settings.target.is_shared()
+    }
+
     fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {
         self.shared.registry().set_requests(session_id, handler);
     }
@@ -232,8 +236,7 @@ impl Runtime for AppServer {
     }
 
     fn answer_limit(&self) -> Option<usize> {
-        let socket = self.shared.settings.target.is_shared();
-        socket.then_some(socket::SENT_BYTES - 1024)
+        self.is_shared().then_some(socket::SENT_BYTES - 1024)
     }
 
     fn metrics(&self) -> RuntimeMetrics {
@@ -246,7 +249,7 @@ impl Runtime for AppServer {
 
     fn shutdown(&self) -> RuntimeFuture<'_, ()> {
         Box::pin(async move {
-            if !self.shared.settings.target.is_shared() {
+            if !self.is_shared() {
                 self.interrupt_all(Duration::from_secs(2)).await;
             }
             self.shared.stop.cancel();

@@ -145,6 +145,18 @@ impl CodexManager {
     async fn create(&self, request: NewSession) -> Result<Created, RuntimeError> {
         let operation = "create the session";
         let options = request.options;
+        let missing = [
+            ("ephemeral", options.ephemeral == Some(true)),
+            ("config", !options.config.is_empty()),
+        ];
+        if let Some((option, _)) = missing.iter().find(|(_, is_set)| *is_set) {
+            return Err(RuntimeError::new(
+                NAME,
+                operation,
+                RuntimeErrorKind::Refused,
+                format!("its sessions have no option `{option}`: leave it out, or use `AppServer`"),
+            ));
+        }
         let mut body = Map::new();
         let texts = [
             ("cwd", options.cwd),
