@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{Connection, RequestError};
 use super::error::AppServerError;
@@ -22,7 +22,7 @@ pub(super) struct Opened {
     pub(super) connection: Arc<Connection>,
     pub(super) server: Server,
     /// Ends when nothing comes any more, and says why.
-    reading: JoinHandle<String>,
+    reading: AbortOnDropHandle<String>,
     process: Option<Process>,
 }
 
@@ -61,6 +61,7 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<Opened, AppServerError>
         writer,
     ));
     let reading = tokio::spawn(read(shared.clone(), connection.clone(), reader));
+    let reading = AbortOnDropHandle::new(reading);
     let mut opened = Opened {
         connection,
         server: Server::default(),
@@ -210,9 +211,10 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
 /// Keeps the connection until the client is stopped, or nothing is left to try.
 pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
     loop {
-        shared
-            .serve(&opened.connection, opened.server.clone())
-            .await;
+        tokio::select! {
+            () = shared.serve(&opened.connection, opened.server.clone()) => {}
+            () = shared.stop.cancelled() => {}
+        }
         let mut asked = false;
         let why = tokio::select! {
             why = &mut opened.reading => Some(why.unwrap_or_else(|error| error.to_string())),
@@ -295,7 +297,15 @@ async fn again(shared: &Arc<Shared>, why: &str, mut asked: bool) -> Option<Opene
         }
         asked = false;
         attempts += 1;
-        match open(shared).await {
+        let opened = tokio::select! {
+            opened = open(shared) => opened,
+            // What was started is killed.
+            () = shared.stop.cancelled() => {
+                shared.close_all("the client was shut down");
+                return None;
+            }
+        };
+        match opened {
             Ok(opened) => return Some(opened),
             Err(error) => {
                 last = error.to_string();

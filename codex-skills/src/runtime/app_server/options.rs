@@ -180,10 +180,9 @@ pub struct ConnectAppServer {
 impl ConnectAppServer {
     fn new(place: Place) -> Self {
         let address = Address { place, token: None };
-        Self {
-            settings: Settings::new(Target::Socket(address.clone())),
-            address,
-        }
+        let mut settings = Settings::new(Target::Socket(address.clone()));
+        settings.restart.attempts = usize::MAX;
+        Self { settings, address }
     }
 
     /// The token of a codex that was started with `--ws-auth capability-token`.

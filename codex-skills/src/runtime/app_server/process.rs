@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,7 @@ const STDERR_LINES: usize = 10;
 const STDERR_BYTES: u64 = 4096;
 
 /// How codex is started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Program {
     pub(super) codex: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
@@ -27,6 +28,22 @@ pub(super) struct Program {
     pub(super) overrides: Vec<String>,
     pub(super) arguments: Vec<OsString>,
     pub(super) environment: Vec<(OsString, OsString)>,
+}
+
+/// Without the values of settings and variables, which may be secrets.
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = |setting: &String| setting.split('=').next().map(str::to_owned);
+        let settings: Vec<_> = self.overrides.iter().filter_map(key).collect();
+        let variables: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Program")
+            .field("codex", &self.codex)
+            .field("codex_home", &self.home)
+            .field("current_dir", &self.directory)
+            .field("config", &settings)
+            .field("env", &variables)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A running codex, with what reads and writes it taken out.

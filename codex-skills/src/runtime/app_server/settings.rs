@@ -12,7 +12,8 @@ use super::socket::Address;
 /// connected again. Delays double and are jittered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestartPolicy {
-    /// How often it is tried in a row; 0: never. Sessions are closed when nothing is left to try. Default: 8.
+    /// How often it is tried in a row; 0: never. Sessions are closed when nothing is left to try. Default: 8; of a
+    /// client that connects: without end.
     pub attempts: usize,
     /// The delay before the second attempt; the first is made at once. Default: 100 milliseconds.
     pub delay: Duration,

@@ -287,13 +287,20 @@ impl Shared {
         let params = serde_json::from_str(params.get()).unwrap_or_default();
         let request = CodexRequest::new(method, thread_id.as_deref(), params);
         let handler = thread_id.and_then(|thread_id| self.registry().requests(&thread_id));
-        let reply = handler.map(|handler| handler.ask(request.clone()));
         let connection = connection.clone();
         tokio::spawn(async move {
-            let reply = match reply {
+            let reply = match handler {
                 None => CodexReply::Refuse,
-                // A handler that panics refuses.
-                Some(reply) => tokio::spawn(reply).await.unwrap_or(CodexReply::Refuse),
+                Some(handler) => {
+                    let asked = request.clone();
+                    let mut reply = tokio::spawn(async move { handler.ask(asked).await });
+                    tokio::select! {
+                        // A handler that panics refuses.
+                        reply = &mut reply => reply.unwrap_or(CodexReply::Refuse),
+                        // Nobody wants to know any more.
+                        () = connection.closed() => return reply.abort(),
+                    }
+                }
             };
             let answer = match reply.into_result(&request) {
                 Some(result) => wire::result(&id, &result),

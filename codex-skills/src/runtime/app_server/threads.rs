@@ -272,6 +272,15 @@ impl AppServer {
         {
             return Ok(());
         }
+        if turn_id.is_none() && active.is_none() && self.shared.registry().is_subscribed(&thread_id)
+        {
+            return Err(RuntimeError::new(
+                NAME,
+                operation,
+                RuntimeErrorKind::NotFound,
+                "there is no active turn",
+            ));
+        }
         // An empty id is codex's word for the turn that runs.
         let wanted = turn_id.clone().or(active).unwrap_or_else(|| "".into());
         let interrupt = |turn_id: Arc<str>| {
