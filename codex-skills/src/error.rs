@@ -81,6 +81,10 @@ pub enum Error {
     #[cfg(feature = "app-server")]
     #[error(transparent)]
     AppServer(#[from] crate::runtime::app_server::AppServerError),
+    /// The settings of a codex-manager cannot be used.
+    #[cfg(feature = "manager")]
+    #[error(transparent)]
+    Profile(#[from] crate::runtime::manager::ProfileError),
     /// The session was closed meanwhile.
     #[error("session {session_id} is closed: {reason}")]
     SessionClosed {
