@@ -199,6 +199,25 @@ async fn a_program_to_be_killed() -> Result<(), Error> {
     Ok(())
 }
 
+on_codex!(the_native_program_is_started_behind_the_shim: current, old);
+async fn the_native_program_is_started_behind_the_shim(codex: Codex) -> Result<(), Error> {
+    let binary = codex.binary().to_owned();
+    let modules = binary
+        .ancestors()
+        .find(|path| path.ends_with("node_modules"));
+    // Another binary than the installed one has none.
+    let Some(shim) = modules.map(|modules| modules.join(".bin/codex")) else {
+        return Ok(());
+    };
+    let rig = Rig::with(codex, |spawn| spawn.codex(shim)).await?;
+
+    let running = rig.home.codex().expect("a codex");
+
+    let program = std::fs::read_link(format!("/proc/{running}/exe"))?;
+    assert_eq!(program, binary.canonicalize()?);
+    rig.end().await
+}
+
 on_codex!(a_codex_that_does_not_start_says_why: current);
 async fn a_codex_that_does_not_start_says_why(codex: Codex) -> Result<(), Error> {
     let provider = Provider::start().await?;

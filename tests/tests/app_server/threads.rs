@@ -179,6 +179,28 @@ async fn sessions_at_the_same_time_have_their_own_calls(codex: Codex) -> Result<
     rig.end().await
 }
 
+on_codex!(a_session_of_another_process_is_left_to_it: current);
+async fn a_session_of_another_process_is_left_to_it(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let skills = catalog([echo(&runs)]);
+    let run = rig.client.lifecycle_with(skills.clone()).await?;
+    reply(&run, "SAY hello").await?;
+    let other = spawn(&rig.codex, &rig.home).await?;
+
+    let resumed = other.session(run.session_id()).catalog(skills).await;
+
+    let error = resumed.expect_err("it has a writer").to_string();
+    assert!(error.contains("active writer"), "{error}");
+    other.shutdown().await;
+    assert_eq!(
+        reply(&run, &call("echo", ["a"])).await?,
+        "Tool outputs: echo a"
+    );
+    run.close().await?;
+    rig.end().await
+}
+
 /// Reverse a word.
 #[skill]
 fn reverse(
