@@ -1,7 +1,5 @@
-//! Codex that dies, and programs that die before it.
+//! Codex that dies, does not start, or is ended.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use codex_skills::app_server::{AppServerError, RestartPolicy, SpawnAppServer};
@@ -130,92 +128,6 @@ async fn a_shutdown_ends_turns_and_codex(codex: Codex) -> Result<(), Error> {
     rig.home.until_no_process_is_left().await;
     drop(run);
     Ok(())
-}
-
-on_codex!(a_client_that_is_dropped_ends_its_codex: current, old);
-async fn a_client_that_is_dropped_ends_its_codex(codex: Codex) -> Result<(), Error> {
-    let rig = Rig::start(codex).await?;
-    let runs = Counter::default();
-    let (_, session) = rig
-        .client
-        .create_session_with(catalog([echo(&runs)]))
-        .await?;
-    session.send_and_handle(call("echo", ["a"])).await?;
-
-    drop(session);
-    drop(rig.client);
-
-    rig.home.until_no_process_is_left().await;
-    Ok(())
-}
-
-/// Where the program that is killed finds its codex and its home.
-const DOOMED: &str = "CODEX_SKILLS_TEST_DOOMED";
-
-on_codex!(a_program_that_is_killed_leaves_no_codex: current, old);
-async fn a_program_that_is_killed_leaves_no_codex(codex: Codex) -> Result<(), Error> {
-    let provider = Provider::start().await?;
-    let home = Home::new(&provider)?;
-    let mut program = Command::new(std::env::current_exe()?)
-        .args(["--exact", "loss::a_program_to_be_killed", "--nocapture"])
-        .env(DOOMED, codex.binary())
-        .envs(home.environment())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let said = BufReader::new(program.stdout.take().expect("piped")).lines();
-    let held = tokio::task::spawn_blocking(move || {
-        said.map_while(Result::ok).any(|line| line.contains("held"))
-    });
-    assert!(
-        held.await.expect("no panic"),
-        "it ended before it had a call"
-    );
-    assert!(home.processes().len() > 1);
-
-    program.kill()?;
-    program.wait()?;
-
-    home.until_no_process_is_left().await;
-    Ok(())
-}
-
-/// Is another program when it is run as one.
-#[tokio::test]
-async fn a_program_to_be_killed() -> Result<(), Error> {
-    let Some(binary) = std::env::var_os(DOOMED) else {
-        return Ok(());
-    };
-    let client = AppServer::spawn().codex(binary).await?;
-    let (runs, gate) = (Counter::default(), Gate::new());
-    let (_, session) = client
-        .create_session_with(catalog([held(&runs, &gate)]))
-        .await?;
-    let waits = async {
-        gate.somebody().await;
-        println!("\nheld");
-    };
-    let (turn, ()) = tokio::join!(session.send_and_handle(call("held", ["a"])), waits);
-    turn?;
-    Ok(())
-}
-
-on_codex!(the_native_program_is_started_behind_the_shim: current, old);
-async fn the_native_program_is_started_behind_the_shim(codex: Codex) -> Result<(), Error> {
-    let binary = codex.binary().to_owned();
-    let modules = binary
-        .ancestors()
-        .find(|path| path.ends_with("node_modules"));
-    // Another binary than the installed one has none.
-    let Some(shim) = modules.map(|modules| modules.join(".bin/codex")) else {
-        return Ok(());
-    };
-    let rig = Rig::with(codex, |spawn| spawn.codex(shim)).await?;
-
-    let running = rig.home.codex().expect("a codex");
-
-    let program = std::fs::read_link(format!("/proc/{running}/exe"))?;
-    assert_eq!(program, binary.canonicalize()?);
-    rig.end().await
 }
 
 on_codex!(a_codex_that_does_not_start_says_why: current);

@@ -1,18 +1,19 @@
 //! No codex is left behind, however a program ends.
 
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
-use codex_skills::{AppServer, Error};
+use codex_skills::Error;
 use codex_skills_tests::codex::{Codex, Home};
 use codex_skills_tests::provider::Provider;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
+use crate::support::{on_codex, spawn};
+
 /// Ends a program that holds a codex with an open call, and waits until nothing is left of both.
-async fn nothing_is_left_after(how: &str) -> Result<(), Error> {
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+async fn nothing_is_left_after(how: &str, codex: Codex) -> Result<(), Error> {
     let provider = Provider::start().await?;
     let home = Home::new(&provider)?;
     let mut holder = Command::new(env!("CARGO_BIN_EXE_app_server_holder"))
@@ -39,68 +40,58 @@ async fn nothing_is_left_after(how: &str) -> Result<(), Error> {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_program_that_is_killed_leaves_no_codex() -> Result<(), Error> {
-    nothing_is_left_after("wait").await
+on_codex!(a_program_that_is_killed_leaves_no_codex: current, old);
+async fn a_program_that_is_killed_leaves_no_codex(codex: Codex) -> Result<(), Error> {
+    nothing_is_left_after("wait", codex).await
 }
 
-#[tokio::test]
-async fn a_program_that_aborts_leaves_no_codex() -> Result<(), Error> {
-    nothing_is_left_after("abort").await
+on_codex!(a_program_that_aborts_leaves_no_codex: current, old);
+async fn a_program_that_aborts_leaves_no_codex(codex: Codex) -> Result<(), Error> {
+    nothing_is_left_after("abort", codex).await
 }
 
-#[tokio::test]
-async fn a_program_that_exits_leaves_no_codex() -> Result<(), Error> {
-    nothing_is_left_after("exit").await
+on_codex!(a_program_that_exits_leaves_no_codex: current, old);
+async fn a_program_that_exits_leaves_no_codex(codex: Codex) -> Result<(), Error> {
+    nothing_is_left_after("exit", codex).await
 }
 
-#[tokio::test]
-async fn a_program_that_ends_without_a_shutdown_leaves_no_codex() -> Result<(), Error> {
-    nothing_is_left_after("return").await
+on_codex!(a_program_that_ends_without_a_shutdown_leaves_no_codex: current, old);
+async fn a_program_that_ends_without_a_shutdown_leaves_no_codex(codex: Codex) -> Result<(), Error> {
+    nothing_is_left_after("return", codex).await
 }
 
-#[tokio::test]
-async fn a_client_that_is_dropped_ends_its_codex() -> Result<(), Error> {
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+on_codex!(a_client_that_is_dropped_ends_its_codex: current, old);
+async fn a_client_that_is_dropped_ends_its_codex(codex: Codex) -> Result<(), Error> {
     let provider = Provider::start().await?;
     let home = Home::new(&provider)?;
-    let mut spawn = AppServer::spawn().codex(codex.binary());
-    for (name, value) in home.environment() {
-        spawn = spawn.env(name, value);
-    }
+
     // Dropped while it starts, and after it did.
-    drop(tokio::time::timeout(std::time::Duration::from_millis(20), spawn.clone()).await);
+    let start = spawn(&codex, &home).into_future();
+    drop(tokio::time::timeout(Duration::from_millis(20), start).await);
     home.until_no_process_is_left().await;
-    let client = spawn.await?;
-    assert_eq!(home.processes().len(), 1);
+    let client = spawn(&codex, &home).await?;
+    assert!(home.codex().is_some());
     drop(client);
+
     home.until_no_process_is_left().await;
     Ok(())
 }
 
-#[tokio::test]
-async fn the_program_behind_the_shim_of_npm_is_started() -> Result<(), Error> {
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
-    let is_modules = |path: &&std::path::Path| path.ends_with("node_modules");
+on_codex!(the_program_behind_the_shim_of_npm_is_started: current, old);
+async fn the_program_behind_the_shim_of_npm_is_started(codex: Codex) -> Result<(), Error> {
+    let is_modules = |path: &&Path| path.ends_with("node_modules");
     let Some(modules) = codex.binary().ancestors().filter(is_modules).last() else {
         // It was installed in another way.
         return Ok(());
     };
     let provider = Provider::start().await?;
     let home = Home::new(&provider)?;
-    let mut spawn = AppServer::spawn().codex(modules.join(".bin").join("codex"));
-    for (name, value) in home.environment() {
-        spawn = spawn.env(name, value);
-    }
-    let client = spawn.await?;
-    let [process] = home.processes()[..] else {
-        panic!("one process: {:?}", home.processes());
-    };
-    let program = std::fs::read_link(format!("/proc/{process}/exe"))?;
+    let shim = modules.join(".bin").join("codex");
+
+    let client = spawn(&codex, &home).codex(shim).await?;
+
+    let running = home.codex().expect("a codex");
+    let program = std::fs::read_link(format!("/proc/{running}/exe"))?;
     assert_eq!(program, codex.binary().canonicalize()?);
     assert!(client.shutdown().await.runtime_error.is_none());
     home.until_no_process_is_left().await;

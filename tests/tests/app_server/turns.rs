@@ -1,10 +1,11 @@
 //! Turns from their beginning to their end, and what is told of them.
 
-use codex_skills::{Error, Event, TurnStatus, lifecycle, skill};
-use codex_skills_tests::codex::Codex;
+use codex_skills::{Error, Event, TurnStatus, lifecycle, skill, skills};
+use codex_skills_tests::codex::{Codex, Home};
+use codex_skills_tests::provider::Provider;
 use codex_skills_tests::skills::{Counter, echo};
 
-use crate::support::{Rig, call, catalog, on_codex};
+use crate::support::{Rig, answers, call, catalog, on_codex, spawn};
 
 /// Look up a ticket.
 #[skill]
@@ -58,6 +59,37 @@ async fn a_block_that_fails_or_panics_leaves_no_session(codex: Codex) -> Result<
     );
     assert!(panics.await.expect_err("a panic").is_panic());
     rig.end().await
+}
+
+on_codex!(a_program_without_async_does_the_same: current, old);
+async fn a_program_without_async_does_the_same(codex: Codex) -> Result<(), Error> {
+    let provider = Provider::start().await?;
+    let home = Home::new(&provider)?;
+    let spawn = spawn(&codex, &home);
+
+    let program = move || {
+        let client = spawn.wait()?;
+        let reply = client
+            .lifecycle(|draft| draft.register(skills![lookup_ticket]))
+            .run(|run| {
+                let request = "CALL lookup_ticket {\"ticket_id\":\"ABC-123\"}";
+                Ok(run
+                    .send_and_handle(request)
+                    .require_reply()
+                    .wait()?
+                    .assistant_reply)
+            })?;
+        client.shutdown().wait()?;
+        Ok::<_, Error>(reply)
+    };
+    let reply = tokio::task::spawn_blocking(program)
+        .await
+        .expect("no panic")?;
+
+    assert_eq!(reply, "Tool outputs: ABC-123 is open");
+    assert_eq!(answers(&provider), ["ABC-123 is open"]);
+    home.until_no_process_is_left().await;
+    Ok(())
 }
 
 on_codex!(what_happens_in_a_turn_is_told_in_its_order: current, old);
