@@ -5,8 +5,9 @@
 #     tests/e2e/install.sh             every version that is tested
 #     tests/e2e/install.sh 0.169.0     only this one
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-target=${CARGO_TARGET_DIR:-$root/target}
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 
 # binary DIRECTORY: the native binary of an installed package. The place depends on the version and on the platform.
 binary() {

@@ -260,12 +260,12 @@ async fn a_sub_agent_makes_calls_of_its_own() -> io::Result<()> {
     let parent = client.start_thread(tools()).await?;
 
     client.turn(&parent, &format!("SPAWN {LOOKUP}")).await?;
+    let told = || {
+        let calls = provider.calls();
+        calls.len() == 2 && calls.iter().all(|call| !provider.outputs(call).is_empty())
+    };
     // The child goes on while its parent does something else.
-    while provider
-        .calls()
-        .iter()
-        .any(|call| provider.outputs(call).is_empty())
-    {
+    while !told() {
         client.turn(&parent, "SAY waiting").await?;
     }
 

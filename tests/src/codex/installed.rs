@@ -95,10 +95,10 @@ fn skipped(version: &'static str, how: &str) {
 
 /// Where `tests/e2e/install.sh` puts it.
 fn installed(version: &str) -> Option<PathBuf> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    );
+    let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let target = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(target);
     let packages = target
         .join("codex")
         .join(version)
