@@ -40,8 +40,8 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<Opened, AppServerError>
             })??;
             let (process, stdin, stdout) = program.start(&path)?;
             (
-                Reader::lines(stdout),
-                Writer::Lines(stdin),
+                Reader::lines(Box::pin(stdout)),
+                Writer::Lines(Box::pin(stdin)),
                 Some(process),
                 None,
             )
@@ -53,6 +53,13 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<Opened, AppServerError>
                 after: limit,
             })??;
             (reader, writer, None, Some(socket::SENT_BYTES))
+        }
+        Target::Streams(streams) => {
+            let (source, drain) = streams.take().ok_or_else(|| AppServerError::Unreachable {
+                address: settings.target.shown(),
+                why: "its streams ended, and there are no others".to_owned(),
+            })?;
+            (Reader::lines(source), Writer::Lines(drain), None, None)
         }
     };
     let connection = Arc::new(Connection::new(

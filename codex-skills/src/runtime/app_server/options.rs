@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use super::AppServer;
 use super::error::AppServerError;
 use super::process::Program;
-use super::settings::{RestartPolicy, Settings, Target};
+use super::settings::{RestartPolicy, Settings, Streams, Target};
 use super::socket::{Address, Place, Token};
 use crate::runtime::{ApprovalPolicy, FilesystemSandbox};
 
@@ -37,6 +39,19 @@ impl AppServer {
     /// Without a token, whoever reaches the address can answer calls.
     pub fn connect(url: impl Into<String>) -> ConnectAppServer {
         ConnectAppServer::new(Place::Tcp(url.into()))
+    }
+
+    /// Codex at the other end of two streams that carry lines, as those of its process do. When they end, it is
+    /// gone for good. Tests and benchmarks play codex there; make a client with [`Client::new`](crate::Client::new).
+    #[doc(hidden)]
+    pub async fn over(
+        reads: impl AsyncRead + Send + 'static,
+        writes: impl AsyncWrite + Send + 'static,
+    ) -> Result<Self, AppServerError> {
+        let streams = Streams::new(Box::pin(reads), Box::pin(writes));
+        let mut settings = Settings::new(Target::Streams(streams));
+        settings.restart = RestartPolicy::never();
+        Self::open(settings).await
     }
 
     /// A client of a codex that listens on a Unix socket (`codex app-server --listen unix://PATH`); await what

@@ -3,8 +3,9 @@
 use std::pin::Pin;
 
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{ChildStdin, ChildStdout};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -16,13 +17,17 @@ pub(super) const MESSAGE_BYTES: usize = 256 * 1024 * 1024;
 /// What a buffer keeps after a large message.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// What lines are read from.
+pub(super) type Source = Pin<Box<dyn AsyncRead + Send>>;
+/// What lines are written to.
+pub(super) type Drain = Pin<Box<dyn AsyncWrite + Send>>;
 type Frames = Pin<Box<dyn Stream<Item = Result<tungstenite::Message, tungstenite::Error>> + Send>>;
 type Outlet = Pin<Box<dyn Sink<tungstenite::Message, Error = tungstenite::Error> + Send>>;
 
 /// Where messages come from.
 pub(super) enum Reader {
     Lines {
-        stdout: BufReader<ChildStdout>,
+        source: BufReader<Source>,
         line: Vec<u8>,
     },
     Socket {
@@ -33,7 +38,7 @@ pub(super) enum Reader {
 
 /// Where messages go.
 pub(super) enum Writer {
-    Lines(ChildStdin),
+    Lines(Drain),
     Socket(Outlet),
 }
 
@@ -49,9 +54,9 @@ pub(super) enum Read<'a> {
 }
 
 impl Reader {
-    pub(super) fn lines(stdout: ChildStdout) -> Self {
+    pub(super) fn lines(source: Source) -> Self {
         Self::Lines {
-            stdout: BufReader::with_capacity(BUFFER_BYTES, stdout),
+            source: BufReader::with_capacity(BUFFER_BYTES, source),
             line: Vec::new(),
         }
     }
@@ -73,10 +78,10 @@ impl Reader {
     /// Waits for the next message.
     pub(super) async fn next(&mut self) -> Read<'_> {
         match self {
-            Self::Lines { stdout, line } => {
+            Self::Lines { source, line } => {
                 line.clear();
                 line.shrink_to(BUFFER_BYTES);
-                match read_line(stdout, line).await {
+                match read_line(source, line).await {
                     Ok(Line::Whole) => Read::Message(line),
                     Ok(Line::TooLarge) => Read::TooLarge,
                     Ok(Line::End) => Read::End("it closed its output".to_owned()),
@@ -105,14 +110,11 @@ enum Line {
     End,
 }
 
-async fn read_line(
-    stdout: &mut BufReader<ChildStdout>,
-    line: &mut Vec<u8>,
-) -> std::io::Result<Line> {
+async fn read_line(source: &mut BufReader<Source>, line: &mut Vec<u8>) -> std::io::Result<Line> {
     let mut too_large = false;
     loop {
         let limit = u64::try_from(MESSAGE_BYTES).unwrap_or(u64::MAX);
-        let read = stdout.take(limit).read_until(b'\n', line).await?;
+        let read = source.take(limit).read_until(b'\n', line).await?;
         if line.last() == Some(&b'\n') {
             return Ok(if too_large {
                 Line::TooLarge
@@ -148,6 +150,7 @@ pub(super) async fn write(
     mut queue: mpsc::Receiver<Outgoing>,
     closing: CancellationToken,
 ) {
+    let mut written: Vec<oneshot::Sender<()>> = Vec::new();
     loop {
         let outgoing = tokio::select! {
             // What was queued before goes out first.
@@ -155,14 +158,28 @@ pub(super) async fn write(
             outgoing = queue.recv() => outgoing,
             () = closing.cancelled() => None,
         };
-        let Some(Outgoing { frame, written }) = outgoing else {
+        let Some(outgoing) = outgoing else {
             break;
         };
+        written.extend(outgoing.written);
+        let mut frame = outgoing.frame;
+        if let (Writer::Lines(_), Frame::Message(lines)) = (&writer, &mut frame) {
+            // What waits as well goes out in the same write.
+            while lines.len() < BUFFER_BYTES
+                && let Ok(next) = queue.try_recv()
+            {
+                written.extend(next.written);
+                if let Frame::Message(line) = next.frame {
+                    lines.push(b'\n');
+                    lines.extend_from_slice(&line);
+                }
+            }
+        }
         if let Err(error) = writer.write(frame).await {
             tracing::debug!(target: "codex_skills::app_server", error, "codex cannot be written to");
             break;
         }
-        if let Some(written) = written {
+        for written in written.drain(..) {
             // Whoever waited may be gone.
             let _ = written.send(());
         }
@@ -178,9 +195,9 @@ pub(super) async fn write(
 impl Writer {
     async fn write(&mut self, frame: Frame) -> Result<(), String> {
         match (self, frame) {
-            (Self::Lines(stdin), Frame::Message(mut message)) => {
+            (Self::Lines(drain), Frame::Message(mut message)) => {
                 message.push(b'\n');
-                stdin
+                drain
                     .write_all(&message)
                     .await
                     .map_err(|error| error.to_string())

@@ -1,8 +1,11 @@
 //! How codex is started or reached, and what is done when it goes away.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::AppServerError;
+use super::pipe::{Drain, Source};
 use super::process::Program;
 use super::socket::Address;
 
@@ -47,6 +50,27 @@ impl RestartPolicy {
 pub(super) enum Target {
     Program(Program),
     Socket(Address),
+    Streams(Streams),
+}
+
+/// The two streams of a codex that somebody else started. They are there once.
+#[derive(Clone)]
+pub(super) struct Streams(Arc<Mutex<Option<(Source, Drain)>>>);
+
+impl Streams {
+    pub(super) fn new(source: Source, drain: Drain) -> Self {
+        Self(Arc::new(Mutex::new(Some((source, drain)))))
+    }
+
+    pub(super) fn take(&self) -> Option<(Source, Drain)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streams")
+    }
 }
 
 impl Target {
@@ -58,7 +82,7 @@ impl Target {
     /// Where it is, as a user knows it.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Program(_) => "codex app-server".to_owned(),
+            Self::Program(_) | Self::Streams(_) => "codex app-server".to_owned(),
             Self::Socket(address) => address.shown(),
         }
     }
