@@ -4,16 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use super::ledger::Ledger;
 use super::metrics::Common;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use crate::skill::call::CallKey;
+use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
 
 /// Who is told about settled calls, under the ledger's lock: must not come back to the dispatcher.
-pub(crate) type Settled = dyn Fn(&Arc<DispatchRecord>) + Send + Sync;
+pub(crate) trait Settle: Send + Sync {
+    /// A call was settled. `is_new`: its handler had this one run, so no record of it was told before.
+    fn settled(&self, record: &Arc<DispatchRecord>, is_new: bool);
+}
 
 pub(super) type DispatchLedger = Ledger<Arc<Running>, Arc<DispatchRecord>>;
 
@@ -37,16 +40,16 @@ impl SharedLedger {
 pub(crate) struct Running {
     /// Where the answer goes.
     address: Mutex<Arc<ToolCall>>,
-    pub(super) cancellation: CancellationToken,
+    pub(super) interest: Arc<Interest>,
     record: OnceLock<Arc<DispatchRecord>>,
     settled: Notify,
 }
 
 impl Running {
-    pub(super) fn new(call: Arc<ToolCall>, cancellation: CancellationToken) -> Arc<Self> {
+    pub(super) fn new(call: Arc<ToolCall>, interest: Arc<Interest>) -> Arc<Self> {
         Arc::new(Self {
             address: Mutex::new(call),
-            cancellation,
+            interest,
             record: OnceLock::new(),
             settled: Notify::new(),
         })
@@ -99,28 +102,35 @@ pub(super) fn is_newer(call: &ToolCall, known: &ToolCall) -> bool {
 pub(super) struct Claimed {
     pub(super) ledger: SharedLedger,
     pub(super) running: Arc<Running>,
-    pub(super) settled: Arc<Settled>,
+    pub(super) settled: Option<Arc<dyn Settle>>,
     pub(super) common: Arc<Common>,
     pub(super) key: CallKey,
-    /// As it would be if the task ended here.
-    pub(super) record: DispatchRecord,
+    pub(super) arrival: u64,
+    /// What is to be submitted, once it is known.
+    pub(super) record: Option<DispatchRecord>,
     /// Whether no handler ran for this announcement.
     pub(super) repeat: bool,
 }
 
 impl Claimed {
     /// Ends the claim, under the ledger's lock.
-    pub(super) fn settle(&self, mut ledger: MutexGuard<'_, DispatchLedger>) -> Arc<DispatchRecord> {
-        let record = Arc::new(self.record.clone());
+    pub(super) fn settle(
+        &self,
+        mut ledger: MutexGuard<'_, DispatchLedger>,
+        record: DispatchRecord,
+    ) -> Arc<DispatchRecord> {
+        let record = Arc::new(record);
         ledger.settle(&self.key, record.clone());
         self.common.counters.settle(&record, self.repeat);
         // Still under the lock: whoever finds nothing running has been told of every record.
-        (self.settled)(&record);
+        if let Some(settled) = &self.settled {
+            settled.settled(&record, !self.repeat);
+        }
         drop(ledger);
         self.running.tell(if self.repeat {
             Arc::new(DispatchRecord {
                 repeat: true,
-                ..self.record.clone()
+                ..DispatchRecord::clone(&record)
             })
         } else {
             record.clone()
@@ -132,9 +142,14 @@ impl Claimed {
 impl Drop for Claimed {
     fn drop(&mut self) {
         if self.running.record.get().is_none() {
-            self.record.call = self.running.address();
-            let ledger = self.ledger.clone();
-            self.settle(ledger.lock());
+            let call = self.running.address();
+            let mut record = match self.record.take() {
+                Some(record) => record,
+                None => broken_off(&call, self.arrival),
+            };
+            record.call = call;
+            record.submission = never_sent();
+            self.settle(self.ledger.lock(), record);
         }
     }
 }

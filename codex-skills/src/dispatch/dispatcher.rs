@@ -12,8 +12,7 @@ use tracing::Instrument as _;
 use tracing::field::{Empty, debug, display};
 
 use super::claim::{
-    Claimed, DispatchLedger, Dispatched, Running, Settled, SharedLedger, broken_off, is_newer,
-    never_sent,
+    Claimed, DispatchLedger, Dispatched, Running, Settle, SharedLedger, broken_off, is_newer,
 };
 use super::ledger::Claim;
 use super::limits::Limits;
@@ -24,6 +23,7 @@ use super::submit;
 use crate::catalog::{Catalog, CatalogSkill};
 use crate::runtime::Runtime;
 use crate::skill::call::CallKey;
+use crate::skill::context::Interest;
 use crate::skill::{SkillContext, SkillOutput, ToolCall};
 
 /// How a call became known.
@@ -87,9 +87,9 @@ impl Dispatcher {
         &self.limits
     }
 
-    /// A cancellation that fires with the session's.
-    pub(crate) fn cancellation(&self) -> CancellationToken {
-        self.cancellation.child_token()
+    /// An interest that is lost with the session's.
+    pub(crate) fn interest(&self) -> Arc<Interest> {
+        Interest::new(self.cancellation.child_token())
     }
 
     /// Sees to it that a call is answered, on a task of its own on `tokio`; returns at once.
@@ -97,14 +97,14 @@ impl Dispatcher {
         self: &Arc<Self>,
         call: Arc<ToolCall>,
         announced: Announced,
-        settled: Arc<Settled>,
+        settled: Option<Arc<dyn Settle>>,
         tokio: &Handle,
     ) -> Dispatched {
-        let running = Running::new(call.clone(), self.cancellation.child_token());
+        let running = Running::new(call.clone(), self.interest());
         let mut ledger = self.ledger.lock();
         let key = key_in(&ledger, &call);
         let (open, limit) = (ledger.running_len(), self.limits.open_calls.max(1));
-        let (work, record) = match ledger.claim(&key, running.clone()) {
+        let (work, arrival, record) = match ledger.claim(&key, running.clone()) {
             Claim::Join(running) => {
                 // Under the ledger's lock, so that the call cannot be settled in between.
                 running.readdress(call);
@@ -126,26 +126,22 @@ impl Dispatcher {
                 }
                 ledger.reopen(&key, running.clone());
                 self.common.counters.reopen(stored.submission.status);
-                let again = DispatchRecord {
-                    call: call.clone(),
-                    submission: never_sent(),
-                    ..DispatchRecord::clone(&stored)
-                };
                 let given_up = stored.submission.status == SubmissionStatus::Exhausted;
                 (
                     Work::Submit {
                         is_retry: given_up && !moved,
                     },
-                    again,
+                    stored.arrival,
+                    Some(DispatchRecord::clone(&stored)),
                 )
             }
             Claim::Run => {
-                let record = broken_off(&call, self.arrivals.fetch_add(1, Ordering::Relaxed));
+                let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
                 if open >= limit.saturating_mul(UNANSWERED) {
                     ledger.disclaim(&key);
                     drop(ledger);
                     self.common.counters.leave_waiting();
-                    return Dispatched::Known(leave_waiting(record));
+                    return Dispatched::Known(leave_waiting(broken_off(&call, arrival)));
                 }
                 self.common.counters.receive();
                 let surplus = open >= limit || announced == Announced::Surplus;
@@ -154,7 +150,7 @@ impl Dispatcher {
                 } else {
                     Work::Run(self.find(&call).and_then(|skill| run::stand_in_line(skill)))
                 };
-                (work, record)
+                (work, arrival, None)
             }
         };
         drop(ledger);
@@ -178,6 +174,7 @@ impl Dispatcher {
             settled,
             common: self.common.clone(),
             key,
+            arrival,
             record,
             repeat: matches!(work, Work::Submit { .. }),
         };
@@ -203,9 +200,7 @@ impl Dispatcher {
                 ),
             )),
             Work::Run(turn) => {
-                // A token of its own: the run's end cancels it, and that says nothing of the call.
-                let cancellation = running.cancellation.child_token();
-                let run = self.run_in_turn(call.clone(), cancellation, turn);
+                let run = self.run_in_turn(call.clone(), running.interest.clone(), turn);
                 // What a handler's destructor throws must not cost the answer either.
                 Some(
                     AssertUnwindSafe(run)
@@ -225,35 +220,39 @@ impl Dispatcher {
             }
         };
         if let Some(finished) = finished {
-            claimed.record = DispatchRecord {
+            claimed.record = Some(DispatchRecord {
+                call: call.clone(),
                 output: Arc::new(finished.output),
                 outcome: finished.outcome,
                 error: finished.error,
                 waited: finished.waited,
                 ran: finished.ran,
-                ..claimed.record.clone()
-            };
+                submission: SubmissionRecord::unsent(SubmissionStatus::Exhausted),
+                repeat: false,
+                arrival: claimed.arrival,
+            });
         }
-        let record = loop {
+        // There is one in every case; without, the claim ends as one that was broken off.
+        while let Some(record) = &mut claimed.record {
             let address = running.address();
             let answer = submit::Answer {
                 call: &address,
-                output: &claimed.record.output,
+                output: &record.output,
                 is_retry: std::mem::take(&mut is_retry),
-                cancellation: &running.cancellation,
+                cancellation: &running.interest.cancellation,
             };
             let submission = self.submit(answer).await;
             if submission.status == SubmissionStatus::TooLarge
-                && claimed.record.outcome != Outcome::TooLarge
+                && record.outcome != Outcome::TooLarge
             {
                 let text = format!(
                     "skill `{}` failed: its answer of {} bytes is more than can be carried; ask for less of it",
                     shown(&call.qualified_tool()),
-                    claimed.record.output.content_len()
+                    record.output.content_len()
                 );
-                claimed.record.output = Arc::new(SkillOutput::failure(text.clone()));
-                claimed.record.outcome = Outcome::TooLarge;
-                claimed.record.error = Some(text);
+                record.output = Arc::new(SkillOutput::failure(text.clone()));
+                record.outcome = Outcome::TooLarge;
+                record.error = Some(text);
                 continue;
             }
             let ledger = self.ledger.lock();
@@ -261,26 +260,25 @@ impl Dispatcher {
                 // Announced again at another address meanwhile: the answer goes there too.
                 continue;
             }
-            claimed.record.call = address;
-            claimed.record.submission = submission;
-            break claimed.settle(ledger);
-        };
-        let span = tracing::Span::current();
-        span.record("outcome", display(record.outcome));
-        span.record("submission", debug(record.submission.status));
-        span.record("waited_ms", record.waited.as_secs_f64() * 1e3);
-        span.record("ran_ms", record.ran.as_secs_f64() * 1e3);
-        tracing::debug!(target: "codex_skills::dispatch", "call answered");
+            let Some(mut record) = claimed.record.take() else {
+                break;
+            };
+            record.call = address;
+            record.submission = submission;
+            let record = claimed.settle(ledger, record);
+            let span = tracing::Span::current();
+            span.record("outcome", display(record.outcome));
+            span.record("submission", debug(record.submission.status));
+            span.record("waited_ms", record.waited.as_secs_f64() * 1e3);
+            span.record("ran_ms", record.ran.as_secs_f64() * 1e3);
+            tracing::debug!(target: "codex_skills::dispatch", "call answered");
+        }
     }
 
     /// Runs the handler of a call, without ledger and submission.
-    pub(crate) async fn run(
-        &self,
-        call: Arc<ToolCall>,
-        cancellation: CancellationToken,
-    ) -> Finished {
+    pub(crate) async fn run(&self, call: Arc<ToolCall>, interest: Arc<Interest>) -> Finished {
         let turn = self.find(&call).and_then(|skill| run::stand_in_line(skill));
-        self.run_in_turn(call, cancellation, turn).await
+        self.run_in_turn(call, interest, turn).await
     }
 
     fn find(&self, call: &ToolCall) -> Option<&Arc<CatalogSkill>> {
@@ -290,7 +288,7 @@ impl Dispatcher {
     async fn run_in_turn(
         &self,
         call: Arc<ToolCall>,
-        cancellation: CancellationToken,
+        interest: Arc<Interest>,
         turn: Option<Turn>,
     ) -> Finished {
         let Some(skill) = self.find(&call) else {
@@ -299,7 +297,7 @@ impl Dispatcher {
         };
         let context = SkillContext {
             call,
-            cancellation,
+            interest,
             deadline: None,
         };
         run::run(&self.catalog, skill, context, &self.bounds, turn).await
@@ -348,7 +346,7 @@ impl Dispatcher {
             .collect();
         // Without the lock: who is woken may come back to it.
         for running in running {
-            running.cancellation.cancel();
+            running.interest.cancellation.cancel();
         }
     }
 

@@ -3,7 +3,10 @@
 //! Generic over what is kept for a running and for a settled call, so that another ledger (one that
 //! survives the process) can keep plain data.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+
+use foldhash::HashMap;
 
 use crate::skill::call::CallKey;
 
@@ -18,17 +21,13 @@ pub(crate) enum Claim<R, S> {
     Repeat(S),
 }
 
-#[derive(Debug)]
-enum Entry<R, S> {
-    Running(R),
-    Settled(S),
-}
-
 /// The calls of one session.
 #[derive(Debug)]
 pub(crate) struct Ledger<R, S> {
-    entries: HashMap<CallKey, Entry<R, S>>,
-    settled: VecDeque<CallKey>,
+    running: HashMap<CallKey, R>,
+    settled: HashMap<CallKey, S>,
+    /// The keys of `settled`, oldest first.
+    order: VecDeque<CallKey>,
     capacity: usize,
 }
 
@@ -36,19 +35,22 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
     /// A ledger that remembers `capacity` settled calls, at least the newest.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            entries: HashMap::new(),
-            settled: VecDeque::new(),
+            running: HashMap::default(),
+            settled: HashMap::default(),
+            order: VecDeque::new(),
             capacity: capacity.max(1),
         }
     }
 
     /// Claims a call. `Run` is said once for a key, for as long as the ledger remembers it.
     pub(crate) fn claim(&mut self, key: &CallKey, running: R) -> Claim<R, S> {
-        match self.entries.get(key) {
-            Some(Entry::Running(running)) => Claim::Join(running.clone()),
-            Some(Entry::Settled(settled)) => Claim::Repeat(settled.clone()),
-            None => {
-                self.entries.insert(key.clone(), Entry::Running(running));
+        if let Some(settled) = self.settled.get(key) {
+            return Claim::Repeat(settled.clone());
+        }
+        match self.running.entry(key.clone()) {
+            Entry::Occupied(entry) => Claim::Join(entry.get().clone()),
+            Entry::Vacant(entry) => {
+                entry.insert(running);
                 Claim::Run
             }
         }
@@ -56,60 +58,52 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
 
     /// Notes the answer of a call that was claimed, and forgets the oldest beyond the capacity.
     pub(crate) fn settle(&mut self, key: &CallKey, answer: S) {
-        let Some(entry) = self.entries.get_mut(key) else {
+        let Some((key, _)) = self.running.remove_entry(key) else {
+            if let Some(settled) = self.settled.get_mut(key) {
+                *settled = answer;
+            }
             return;
         };
-        let was_running = matches!(entry, Entry::Running(_));
-        *entry = Entry::Settled(answer);
-        if was_running {
-            self.settled.push_back(key.clone());
-        }
-        while self.settled.len() > self.capacity {
-            if let Some(oldest) = self.settled.pop_front() {
-                self.entries.remove(&oldest);
+        self.settled.insert(key.clone(), answer);
+        self.order.push_back(key);
+        while self.order.len() > self.capacity {
+            if let Some(oldest) = self.order.pop_front() {
+                self.settled.remove(&oldest);
             }
         }
     }
 
     /// Takes a settled call up again: its answer is on its way once more.
     pub(crate) fn reopen(&mut self, key: &CallKey, running: R) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            *entry = Entry::Running(running);
-            self.settled.retain(|settled| settled != key);
+        if let Some((key, _)) = self.settled.remove_entry(key) {
+            self.order.retain(|settled| *settled != key);
+            self.running.insert(key, running);
         }
     }
 
     /// Gives a claim up, as if the call had never been seen.
     pub(crate) fn disclaim(&mut self, key: &CallKey) {
-        if let Some(Entry::Running(_)) = self.entries.get(key) {
-            self.entries.remove(key);
-        }
+        self.running.remove(key);
     }
 
     /// Whether the call was seen.
     pub(crate) fn contains(&self, key: &CallKey) -> bool {
-        self.entries.contains_key(key)
+        self.running.contains_key(key) || self.settled.contains_key(key)
     }
 
     /// The calls that were answered.
     pub(crate) fn settled(&self) -> impl Iterator<Item = (&CallKey, &S)> {
-        self.entries.iter().filter_map(|(key, entry)| match entry {
-            Entry::Running(_) => None,
-            Entry::Settled(settled) => Some((key, settled)),
-        })
+        self.settled.iter()
     }
 
     /// The calls whose handlers run.
     pub(crate) fn running(&self) -> impl Iterator<Item = (&CallKey, &R)> {
-        self.entries.iter().filter_map(|(key, entry)| match entry {
-            Entry::Running(running) => Some((key, running)),
-            Entry::Settled(_) => None,
-        })
+        self.running.iter()
     }
 
     /// How many handlers run.
     pub(crate) fn running_len(&self) -> usize {
-        self.entries.len() - self.settled.len()
+        self.running.len()
     }
 }
 

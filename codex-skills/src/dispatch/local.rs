@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::limits::Limits;
 use super::run::{self, Bounds};
 use crate::catalog::Catalog;
+use crate::skill::context::Interest;
 use crate::skill::{SkillContext, SkillOutput, ToolCall};
 
 /// A skill could not be called.
@@ -80,7 +81,7 @@ impl Catalog {
         let limits = Limits::default();
         let context = SkillContext {
             call: Arc::new(call),
-            cancellation: CancellationToken::new(),
+            interest: Interest::new(CancellationToken::new()),
             deadline: None,
         };
         let bounds = Bounds {

@@ -85,7 +85,6 @@ pub(crate) async fn run(
     let ended = {
         let work = AssertUnwindSafe(work(catalog, skill, &context, bounds, turn, &mut began))
             .catch_unwind();
-        let cancellation = context.cancellation.clone();
         tokio::select! {
             biased;
             answered = work => match answered {
@@ -93,12 +92,12 @@ pub(crate) async fn run(
                 Ok(Worked::Panicked(message)) => Ended::Panicked(message),
                 Err(panic) => Ended::Panicked(panic_message(panic)),
             },
-            () = cancellation.cancelled() => Ended::Cancelled,
+            () = context.interest.cancellation.cancelled() => Ended::Cancelled,
             () = expiry(deadline) => Ended::TimedOut,
         }
     };
     // Work that the handler started elsewhere learns that nobody waits.
-    context.cancellation.cancel();
+    context.interest.end();
     let now = Instant::now();
     let (waited, ran) = match began {
         Some(began) => (began - arrived, now - began),
@@ -167,7 +166,7 @@ async fn work(
     let is_late = context
         .deadline
         .is_some_and(|deadline| deadline <= Instant::now());
-    if is_late || context.cancellation.is_cancelled() {
+    if is_late || context.interest.cancellation.is_cancelled() {
         // What takes a call's time or cancels it also frees places: nobody waits for this one any more.
         drop(place);
         return std::future::pending().await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
 use super::limits::RetryPolicy;
@@ -37,15 +37,10 @@ pub(super) async fn submit(
     if call.request_id.is_none() {
         return SubmissionRecord::unsent(SubmissionStatus::NoRequestId);
     }
-    let mut delays = ExponentialBuilder::new()
-        .with_min_delay(policy.delay)
-        .with_max_delay(policy.max_delay)
-        .with_max_times(policy.attempts.saturating_sub(1))
-        .with_jitter()
-        .build();
+    let mut delays = None;
     let mut attempts = 0;
     let mut is_retry = answer.is_retry;
-    let mut failure = "it did not arrive before".to_owned();
+    let mut failure = std::borrow::Cow::Borrowed("it did not arrive before");
     loop {
         if is_retry && !may_retry(answer, policy, common).await {
             let error =
@@ -75,17 +70,19 @@ pub(super) async fn submit(
                 Some("the runtime carries no answer of this size".to_owned()),
             ),
             Submission::Refused { reason } => (SubmissionStatus::Refused, None, Some(reason)),
-            Submission::Retry { reason, after } => match delays.next() {
-                Some(delay) => {
-                    tracing::debug!(target: "codex_skills::dispatch", tool = &*call.tool, attempts, reason, "answer not taken, trying again");
-                    if !policy.delay.is_zero() || after.is_some() {
-                        tokio::time::sleep(after.unwrap_or(delay).min(LONGEST_WAIT)).await;
+            Submission::Retry { reason, after } => {
+                match delays.get_or_insert_with(|| backoff(policy)).next() {
+                    Some(delay) => {
+                        tracing::debug!(target: "codex_skills::dispatch", tool = &*call.tool, attempts, reason, "answer not taken, trying again");
+                        if !policy.delay.is_zero() || after.is_some() {
+                            tokio::time::sleep(after.unwrap_or(delay).min(LONGEST_WAIT)).await;
+                        }
+                        (is_retry, failure) = (true, reason.into());
+                        continue;
                     }
-                    (is_retry, failure) = (true, reason);
-                    continue;
+                    None => return given_up(call, attempts, reason),
                 }
-                None => return given_up(call, attempts, reason),
-            },
+            }
         };
         if let Some(error) = &error {
             report(call, attempts, error);
@@ -97,6 +94,15 @@ pub(super) async fn submit(
             error,
         };
     }
+}
+
+fn backoff(policy: &RetryPolicy) -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(policy.delay)
+        .with_max_delay(policy.max_delay)
+        .with_max_times(policy.attempts.saturating_sub(1))
+        .with_jitter()
+        .build()
 }
 
 /// Waits until the budget has a retry for the answer; not for ever, and hardly for one whose call is

@@ -13,7 +13,7 @@ use super::inbox::{Action, Inbox, Turn};
 use super::signals::Queue;
 use super::spans::Spans;
 use crate::catalog::Catalog;
-use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settled};
+use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settle};
 use crate::error::Error;
 use crate::runtime::{Event, EventSink, Runtime};
 use crate::skill::ToolCall;
@@ -216,15 +216,10 @@ impl SessionCore {
         Handle::try_current().unwrap_or_else(|_| self.tokio.clone())
     }
 
-    /// Notes the record of a call. Holds the session: while one of its calls runs, it is found by whoever
+    /// Who notes the record of a call. Holds the session: while one of its calls runs, it is found by whoever
     /// opens it again, with its ledger.
-    fn settled(&self) -> Arc<Settled> {
-        let core = self.this.upgrade();
-        Arc::new(move |record| {
-            if let Some(core) = &core {
-                core.inbox().on_record(record);
-            }
-        })
+    fn settled(&self) -> Option<Arc<dyn Settle>> {
+        Some(self.this.upgrade()?)
     }
 
     /// Has calls answered as they come, until the guard is dropped.
@@ -356,6 +351,12 @@ fn announced(call: &ToolCall) -> Announced {
         Announced::Waiting
     } else {
         Announced::Event
+    }
+}
+
+impl Settle for SessionCore {
+    fn settled(&self, record: &Arc<DispatchRecord>, is_new: bool) {
+        self.inbox().on_record(record, is_new);
     }
 }
 

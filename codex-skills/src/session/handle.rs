@@ -261,12 +261,8 @@ impl Session {
         core.check_open()?;
         let arguments = to_raw_value(arguments)?;
         let call = ToolCall::new(core.id.clone(), tool.into(), arguments.into());
-        let cancellation = core.dispatcher().cancellation();
-        Ok(core
-            .dispatcher()
-            .run(Arc::new(call), cancellation)
-            .await
-            .output)
+        let interest = core.dispatcher().interest();
+        Ok(core.dispatcher().run(Arc::new(call), interest).await.output)
     }
 
     /// Ends the active turn. Its handlers are cancelled.

@@ -1,8 +1,9 @@
 //! What a session knows of its turns and its waiting calls: a pure state machine.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use serde_json::Value;
 
 use crate::dispatch::{DispatchRecord, SubmissionStatus};
@@ -89,7 +90,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(crate) fn new(remembered_turns: usize, open_calls: usize) -> Self {
         Self {
-            turns: HashMap::new(),
+            turns: HashMap::default(),
             order: VecDeque::new(),
             ended: 0,
             watches: BTreeMap::new(),
@@ -215,22 +216,28 @@ impl Inbox {
 
     /// A call is being answered: it waits no longer.
     pub(crate) fn forget_waiting(&mut self, call: &Arc<ToolCall>) {
+        if self.waiting.is_empty() {
+            return;
+        }
         let key = call.key();
         // A call without ids has no key that is found again.
         self.waiting
             .retain(|waiting| !Arc::ptr_eq(waiting, call) && waiting.key() != key);
     }
 
-    /// Notes a settled call, or that its answer arrived after all.
-    pub(crate) fn on_record(&mut self, record: &Arc<DispatchRecord>) {
+    /// Notes a settled call, or that its answer arrived after all. `is_new`: nothing was noted of it before.
+    pub(crate) fn on_record(&mut self, record: &Arc<DispatchRecord>, is_new: bool) {
         if let Some(turn_id) = &record.call.turn_id {
             let records = &mut self.turn(turn_id).records;
-            let key = record.call.key();
-            if let Some(earlier) = records.iter_mut().find(|earlier| earlier.call.key() == key) {
-                if has_arrived(record) || !has_arrived(earlier) {
-                    *earlier = record.clone();
+            if !is_new {
+                let key = record.call.key();
+                let earlier = records.iter_mut().find(|known| known.call.key() == key);
+                if let Some(earlier) = earlier {
+                    if has_arrived(record) || !has_arrived(earlier) {
+                        *earlier = record.clone();
+                    }
+                    return;
                 }
-                return;
             }
             let at = records.partition_point(|earlier| earlier.arrival <= record.arrival);
             records.insert(at, record.clone());

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -74,9 +75,7 @@ impl ToolCall {
 
     /// The key that the call has where the wire leaves its turn out.
     pub(crate) fn turnless_key(&self) -> CallKey {
-        let mut turnless = self.clone();
-        turnless.turn_id = None;
-        turnless.key()
+        self.key_in_turn(None)
     }
 
     /// Whether an answer to the one goes where an answer to the other goes.
@@ -85,14 +84,17 @@ impl ToolCall {
     }
 
     pub(crate) fn key(&self) -> CallKey {
+        self.key_in_turn(self.turn_id.clone())
+    }
+
+    fn key_in_turn(&self, turn_id: Option<Arc<str>>) -> CallKey {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         CallKey {
             thread_id: self
                 .thread_id
                 .clone()
                 .unwrap_or_else(|| self.session_id.clone()),
-            turn_id: self.turn_id.clone(),
-            id: match (&self.turn_id, &self.call_id, &self.request_id) {
+            id: match (&turn_id, &self.call_id, &self.request_id) {
                 (Some(_), Some(call_id), _) | (None, Some(call_id), None) => {
                     CallIdentity::Call(call_id.clone())
                 }
@@ -102,6 +104,7 @@ impl ToolCall {
                 }
                 (_, None, None) => CallIdentity::Unknown(SERIAL.fetch_add(1, Ordering::Relaxed)),
             },
+            turn_id,
         }
     }
 }
@@ -115,11 +118,18 @@ pub(crate) fn qualified<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, s
 }
 
 /// What makes two announcements the same call.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CallKey {
     pub(crate) thread_id: Arc<str>,
     pub(crate) turn_id: Option<Arc<str>>,
     pub(crate) id: CallIdentity,
+}
+
+/// Of the id alone, which nearly always differs where keys do: keys are hashed several times for a call.
+impl Hash for CallKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

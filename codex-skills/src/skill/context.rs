@@ -4,8 +4,10 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +36,7 @@ use super::output::SkillFailure;
 #[derive(Clone, Debug)]
 pub struct SkillContext {
     pub(crate) call: Arc<ToolCall>,
-    pub(crate) cancellation: CancellationToken,
+    pub(crate) interest: Arc<Interest>,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -79,7 +81,7 @@ impl SkillContext {
     /// session or the client closed. Long-running synchronous skills should look now and then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancellation.is_cancelled()
+        self.interest.is_lost()
     }
 
     /// Waits until nobody waits for the answer any more.
@@ -87,7 +89,48 @@ impl SkillContext {
     /// Cancel safe. An asynchronous handler is dropped at that moment anyway; this is for work that
     /// it started elsewhere.
     pub async fn cancelled(&self) {
-        self.cancellation.cancelled().await;
+        self.interest.lost().await;
+    }
+}
+
+/// Whether anybody waits for the answer of a call: until the call is cancelled, or its run ended, which says
+/// nothing of the call. Cheaper than a token for the run, which is a child of the call's.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    pub(crate) cancellation: CancellationToken,
+    ended: AtomicBool,
+    told: Notify,
+}
+
+impl Interest {
+    pub(crate) fn new(cancellation: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            cancellation,
+            ended: AtomicBool::new(false),
+            told: Notify::new(),
+        })
+    }
+
+    /// The run ended, with an answer or without.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    fn is_lost(&self) -> bool {
+        self.ended.load(Ordering::Acquire) || self.cancellation.is_cancelled()
+    }
+
+    async fn lost(&self) {
+        // Made before the flag is read, it hears of an end that comes between.
+        let told = self.told.notified();
+        if self.ended.load(Ordering::Acquire) {
+            return;
+        }
+        tokio::select! {
+            () = told => {}
+            () = self.cancellation.cancelled() => {}
+        }
     }
 }
 

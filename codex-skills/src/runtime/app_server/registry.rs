@@ -1,20 +1,24 @@
 //! Which session a message belongs to: children to their parents, answers to their calls. A pure state
 //! machine: messages in, events out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use foldhash::HashMap;
 use tokio::time::Instant;
 
 use super::wire::{Notice, TurnEnd};
 use crate::runtime::{Event, EventSink, RequestHandler, TurnStatus};
-use crate::skill::ToolCall;
+use crate::skill::{RequestId, ToolCall};
 
 /// How many ended turns of a session are remembered, so that a late word of one does not revive it.
 const ENDED_TURNS: usize = 64;
 
 /// Events for one sink, in order.
 pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
+
+/// A call for a sink.
+pub(super) type Call = (Arc<dyn EventSink>, Arc<ToolCall>);
 
 /// The sessions that somebody listens to.
 #[derive(Default)]
@@ -30,7 +34,8 @@ struct Thread {
     requests: Option<RequestHandler>,
     active: Option<Arc<str>>,
     ended: VecDeque<Arc<str>>,
-    calls: Vec<Waiting>,
+    calls: HashMap<Address, Waiting>,
+    arrivals: u64,
     fate: Fate,
     is_subscribed: bool,
 }
@@ -39,6 +44,15 @@ struct Thread {
 struct Waiting {
     call: Arc<ToolCall>,
     since: Instant,
+    /// The how manieth announcement of the thread it is.
+    arrival: u64,
+}
+
+/// Where an answer goes: [`ToolCall::same_address`].
+type Address = (Option<RequestId>, u64);
+
+fn address(call: &ToolCall) -> Address {
+    (call.request_id.clone(), call.generation)
 }
 
 /// What becomes of a thread when its process ends.
@@ -82,7 +96,8 @@ impl Registry {
                 requests: None,
                 active: None,
                 ended: VecDeque::new(),
-                calls: Vec::new(),
+                calls: HashMap::default(),
+                arrivals: 0,
                 fate,
                 is_subscribed: true,
             },
@@ -177,9 +192,10 @@ impl Registry {
     /// The calls of a session that wait for an answer, oldest first.
     pub(super) fn waiting(&self, thread_id: &str) -> Vec<ToolCall> {
         let calls = self.threads.get(thread_id).map(|thread| &thread.calls);
+        let mut calls: Vec<&Waiting> = calls.into_iter().flat_map(HashMap::values).collect();
+        calls.sort_by_key(|waiting| waiting.arrival);
         calls
             .into_iter()
-            .flatten()
             .map(|waiting| {
                 let mut call = ToolCall::clone(&waiting.call);
                 call.is_listed = true;
@@ -201,10 +217,7 @@ impl Registry {
     /// A call is answered. Says since when it waited.
     pub(super) fn answered(&mut self, call: &ToolCall) -> Option<Instant> {
         let calls = &mut self.threads.get_mut(&call.session_id)?.calls;
-        let at = calls
-            .iter()
-            .position(|known| known.call.same_address(call))?;
-        Some(calls.remove(at).since)
+        Some(calls.remove(&address(call))?.since)
     }
 
     /// A thread is the child of a session, or of a child of one. Says whether the session is known.
@@ -227,21 +240,28 @@ impl Registry {
             .map(|(thread_id, _)| thread_id.clone())
     }
 
-    /// A call came. `None` when it is nobody's here.
-    pub(super) fn call(&mut self, mut call: ToolCall, now: Instant) -> Option<Delivery> {
+    /// A call came. It is handed back when it is nobody's here.
+    #[allow(clippy::result_large_err, reason = "it is handed on at once")]
+    pub(super) fn call(&mut self, mut call: ToolCall, now: Instant) -> Result<Call, ToolCall> {
         let owner = self.owner(&call.session_id).clone();
+        let Some(thread) = self.threads.get_mut(&owner) else {
+            return Err(call);
+        };
+        let Some(events) = thread.events.upgrade() else {
+            return Err(call);
+        };
         if owner != call.session_id {
-            call.thread_id = Some(std::mem::replace(&mut call.session_id, owner.clone()));
+            call.thread_id = Some(std::mem::replace(&mut call.session_id, owner));
         }
-        let thread = self.threads.get_mut(&owner)?;
-        let events = thread.events.upgrade()?;
         let call = Arc::new(call);
-        thread.calls.retain(|known| !known.call.same_address(&call));
-        thread.calls.push(Waiting {
+        thread.arrivals += 1;
+        let waiting = Waiting {
             call: call.clone(),
             since: now,
-        });
-        Some((events, vec![Event::ToolCall(call)]))
+            arrival: thread.arrivals,
+        };
+        thread.calls.insert(address(&call), waiting);
+        Ok((events, call))
     }
 
     /// Takes a notification, and says whom to tell what.
@@ -452,17 +472,13 @@ impl Thread {
         true
     }
 
-    /// Takes calls away.
+    /// Takes calls away, oldest first.
     fn expire(&mut self, gone: impl Fn(&ToolCall) -> bool) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.calls.retain(|waiting| {
-            let goes = gone(&waiting.call);
-            if goes {
-                events.push(Event::CallExpired(waiting.call.clone()));
-            }
-            !goes
-        });
-        events
+        let gone = self.calls.extract_if(|_, waiting| gone(&waiting.call));
+        let mut gone: Vec<Waiting> = gone.map(|(_, waiting)| waiting).collect();
+        gone.sort_by_key(|waiting| waiting.arrival);
+        let events = gone.into_iter().map(|waiting| waiting.call);
+        events.map(Event::CallExpired).collect()
     }
 
     fn tell(&self, events: Vec<Event>) -> Option<Delivery> {

@@ -19,6 +19,13 @@ fn told(delivery: Option<Delivery>) -> Vec<String> {
     events.iter().map(shown).collect()
 }
 
+fn asked(call: Result<Call, ToolCall>) -> Vec<String> {
+    told(
+        call.ok()
+            .map(|(sink, call)| (sink, vec![Event::ToolCall(call)])),
+    )
+}
+
 fn shown(event: &Event) -> String {
     let id = |call: &ToolCall| call.call_id.as_deref().unwrap_or("?").to_owned();
     match event {
@@ -104,7 +111,7 @@ fn now() -> Instant {
 fn a_call_waits_until_it_is_answered() {
     let (mut registry, _sink) = listening(&["t"]);
     let call = call_in("t", "u", "a", 0, 1);
-    assert_eq!(told(registry.call(call.clone(), now())), ["call a"]);
+    assert_eq!(asked(registry.call(call.clone(), now())), ["call a"]);
     let waiting = registry.waiting("t");
     assert!(waiting.len() == 1 && waiting[0].is_listed);
     assert!(registry.answered(&call).is_some());
@@ -117,19 +124,19 @@ fn a_call_that_is_replayed_is_told_again_and_waits_once() {
     let (mut registry, _sink) = listening(&["t"]);
     for _ in 0..2 {
         let call = call_in("t", "u", "a", 0, 1);
-        assert_eq!(told(registry.call(call, now())), ["call a"]);
+        assert_eq!(asked(registry.call(call, now())), ["call a"]);
     }
     assert_eq!(registry.waiting("t").len(), 1);
     // Another process counts from 0 as well.
-    registry.call(call_in("t", "v", "b", 0, 2), now());
+    drop(registry.call(call_in("t", "v", "b", 0, 2), now()));
     assert_eq!(registry.waiting("t").len(), 2);
 }
 
 #[test]
 fn a_call_that_codex_completes_itself_expires() {
     let (mut registry, _sink) = listening(&["t"]);
-    registry.call(call_in("t", "u", "a", 0, 1), now());
-    registry.call(call_in("t", "u", "b", 1, 1), now());
+    drop(registry.call(call_in("t", "u", "a", 0, 1), now()));
+    drop(registry.call(call_in("t", "u", "b", 1, 1), now()));
     let told = told(registry.take(completed("t", "u", "a")));
     assert_eq!(told, ["expired a", "ended a false"]);
     assert_eq!(registry.waiting("t").len(), 1);
@@ -138,7 +145,7 @@ fn a_call_that_codex_completes_itself_expires() {
 #[test]
 fn the_same_call_id_in_another_turn_does_not_expire() {
     let (mut registry, _sink) = listening(&["t"]);
-    registry.call(call_in("t", "u", "a", 0, 1), now());
+    drop(registry.call(call_in("t", "u", "a", 0, 1), now()));
     assert_eq!(
         told(registry.take(completed("t", "v", "a"))),
         ["ended a false"]
@@ -151,7 +158,7 @@ fn a_turn_ends_once_and_takes_its_calls_away() {
     let (mut registry, _sink) = listening(&["t"]);
     registry.take(started("t", "u", "u"));
     assert_eq!(registry.active("t").as_deref(), Some("u"));
-    registry.call(call_in("t", "u", "a", 0, 1), now());
+    drop(registry.call(call_in("t", "u", "a", 0, 1), now()));
     assert_eq!(
         told(registry.take(ended("t", "u"))),
         ["expired a", "u completed"]
@@ -195,10 +202,7 @@ fn children_are_their_sessions_by_any_word_of_them() {
     assert!(registry.adopt(&"two".into(), "three".into()));
     for (request, child) in [(0, "one"), (1, "two"), (2, "three")] {
         let call = call_in(child, "x", child, request, 1);
-        let (_, events) = registry.call(call, now()).expect("it is ours");
-        let [Event::ToolCall(call)] = &events[..] else {
-            unreachable!("{events:?}")
-        };
+        let (_, call) = registry.call(call, now()).expect("it is ours");
         assert_eq!(
             (&*call.session_id, call.thread_id.as_deref()),
             ("t", Some(child))
@@ -214,7 +218,7 @@ fn children_are_their_sessions_by_any_word_of_them() {
 #[test]
 fn strangers_are_nobodys() {
     let (mut registry, _sink) = listening(&["t"]);
-    assert!(registry.call(call_in("x", "u", "a", 0, 1), now()).is_none());
+    assert!(registry.call(call_in("x", "u", "a", 0, 1), now()).is_err());
     assert!(registry.take(started("x", "u", "u")).is_none());
     assert!(registry.take(ended("x", "u")).is_none());
     assert!(!registry.adopt(&"x".into(), "y".into()));
@@ -226,7 +230,7 @@ fn a_thread_that_nobody_listens_to_any_more_is_nobodys() {
     let (mut registry, sink) = listening(&["t"]);
     drop(sink);
     assert!(!registry.serves(&"t".into()));
-    assert!(registry.call(call_in("t", "u", "a", 0, 1), now()).is_none());
+    assert!(registry.call(call_in("t", "u", "a", 0, 1), now()).is_err());
     assert!(registry.live().is_empty());
 }
 
@@ -242,7 +246,7 @@ fn a_process_takes_its_calls_turns_and_unwritten_threads_along() {
         registry.subscribe(thread.into(), Arc::downgrade(&sink));
     }
     registry.began("kept", &"u".into());
-    registry.call(call_in("kept", "u", "a", 0, 1), now());
+    drop(registry.call(call_in("kept", "u", "a", 0, 1), now()));
     let mut all: Vec<String> = registry
         .process_lost("it died")
         .into_iter()

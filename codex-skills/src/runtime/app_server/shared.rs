@@ -18,7 +18,7 @@ use super::registry::{Delivery, Registry};
 use super::settings::Settings;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
-use crate::runtime::{CodexReply, CodexRequest};
+use crate::runtime::{CodexReply, CodexRequest, Event};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
 /// How many generations of children a session has at most, as far as this client follows them.
@@ -157,6 +157,9 @@ impl Shared {
 
     /// Takes a message of codex. Never waits.
     pub(super) fn take(self: &Arc<Self>, connection: &Arc<Connection>, bytes: &[u8]) {
+        if let Some(call) = wire::whole_call(bytes, connection.generation) {
+            return self.offer_or_ask(connection, call);
+        }
         let message = match wire::message(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -209,21 +212,26 @@ impl Shared {
                     write_later(connection, refused(&id, text));
                 }
             }
-            Ok(call) => {
-                if let Some(call) = self.offer(call) {
-                    let (shared, connection) = (self.clone(), connection.clone());
-                    tokio::spawn(async move { shared.ask_whose(&connection, call).await });
-                }
-            }
+            Ok(call) => self.offer_or_ask(connection, call),
+        }
+    }
+
+    fn offer_or_ask(self: &Arc<Self>, connection: &Arc<Connection>, call: ToolCall) {
+        if let Some(call) = self.offer(call) {
+            let (shared, connection) = (self.clone(), connection.clone());
+            tokio::spawn(async move { shared.ask_whose(&connection, call).await });
         }
     }
 
     /// Tells a session about a call, and hands back one that is nobody's here.
     fn offer(&self, call: ToolCall) -> Option<ToolCall> {
-        let delivery = self.registry().call(call.clone(), Instant::now());
-        let taken = delivery.is_some();
-        tell(delivery);
-        (!taken).then_some(call)
+        match self.registry().call(call, Instant::now()) {
+            Ok((sink, call)) => {
+                sink.deliver(Event::ToolCall(call));
+                None
+            }
+            Err(call) => Some(call),
+        }
     }
 
     /// Finds out whether a call is of the child of a session: its beginning may not have been heard. Otherwise it

@@ -104,6 +104,30 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, serde_json::Error> {
     })
 }
 
+/// How codex writes calls.
+const CALL: &[u8] = br#"{"method":"item/tool/call","#;
+
+/// Reads a call in one step, where it is written as codex writes calls. Whatever else it may be is left to
+/// [`message`], which says what is wrong with it.
+pub(super) fn whole_call(bytes: &[u8], generation: u64) -> Option<ToolCall> {
+    #[derive(Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+        #[serde(borrow)]
+        params: CallParams<'a>,
+    }
+    if !bytes.starts_with(CALL) {
+        return None;
+    }
+    let whole: Whole<'_> = serde_json::from_slice(bytes).ok()?;
+    Some(
+        whole
+            .params
+            .into_call(RequestId::from_json(whole.id), generation),
+    )
+}
+
 /// The parameters of `item/tool/call`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -129,22 +153,28 @@ pub(super) fn call(
     generation: u64,
 ) -> Result<ToolCall, serde_json::Error> {
     let params: CallParams<'_> = serde_json::from_str(params.get())?;
-    let arguments = params.arguments.unwrap_or(RawValue::NULL).to_owned();
-    let mut call = ToolCall::new(
-        params.thread_id.shared(),
-        params.tool.shared(),
-        arguments.into(),
-    );
-    call.turn_id = params.turn_id.as_ref().map(Text::shared);
-    call.call_id = params.call_id.as_ref().map(Text::shared);
-    call.namespace = params
-        .namespace
-        .filter(|namespace| !namespace.0.is_empty())
-        .as_ref()
-        .map(Text::shared);
-    call.request_id = Some(id);
-    call.generation = generation;
-    Ok(call)
+    Ok(params.into_call(id, generation))
+}
+
+impl CallParams<'_> {
+    fn into_call(self, id: RequestId, generation: u64) -> ToolCall {
+        let arguments = self.arguments.unwrap_or(RawValue::NULL).to_owned();
+        let mut call = ToolCall::new(
+            self.thread_id.shared(),
+            self.tool.shared(),
+            arguments.into(),
+        );
+        call.turn_id = self.turn_id.as_ref().map(Text::shared);
+        call.call_id = self.call_id.as_ref().map(Text::shared);
+        call.namespace = self
+            .namespace
+            .filter(|namespace| !namespace.0.is_empty())
+            .as_ref()
+            .map(Text::shared);
+        call.request_id = Some(id);
+        call.generation = generation;
+        call
+    }
 }
 
 /// The thread that a request or notification is about, where it says so.
@@ -524,7 +554,7 @@ pub(super) const INITIALIZED: &[u8] = br#"{"method":"initialized"}"#;
 
 /// The answer to a call. The id is echoed as it came: codex takes `"0"` for another id than `0`.
 pub(super) fn answer(id: &RequestId, output: &SkillOutput) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = Vec::with_capacity(64 + output.content_len());
+    let mut bytes = Vec::with_capacity(128 + output.content_len());
     bytes.extend_from_slice(b"{\"id\":");
     bytes.extend_from_slice(id.as_json().as_bytes());
     bytes.extend_from_slice(b",\"result\":");
