@@ -93,7 +93,7 @@ async fn turns(scenario: &Scenario, manager: &Manager) -> Result<(), String> {
     // Where nothing comes back, somebody waits for it. Else time is no fault, however busy the machine is.
     let hangs = scenario.faults.contains(&Fault::HalfOpenRequests);
     let client = builder(manager)
-        .timeout(Duration::from_secs(if hangs { 3 } else { 20 }))
+        .timeout(Duration::from_secs(if hangs { 5 } else { 20 }))
         .connect_timeout(Duration::from_secs(1))
         // Every third scenario, so that each fault meets both kinds of streams.
         .stream_per_session(scenario.seed.is_multiple_of(3))

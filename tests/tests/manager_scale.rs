@@ -11,6 +11,7 @@
 #[path = "manager/support.rs"]
 mod support;
 
+use std::alloc::System;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -19,8 +20,16 @@ use codex_skills::{CodexManager, Error};
 use codex_skills_tests::manager::Manager;
 use codex_skills_tests::skills::Counter;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::sync::Mutex;
 
 use crate::support::{catalog, echo, limits};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Held by a test that measures: what others do would be measured too.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 const SESSIONS: usize = 10_000;
 const AT_ONCE: usize = 32;
@@ -90,18 +99,17 @@ async fn a_manager_for_another_process() -> std::io::Result<()> {
     .await?
 }
 
-/// The resident memory of this process in bytes; 0 where the system does not say.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: Option<usize> = text
-        .split_whitespace()
-        .nth(1)
-        .and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0) * 4096
+/// How many bytes of memory this process has allocated and not given back.
+fn allocated() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats
+        .bytes_allocated
+        .saturating_sub(stats.bytes_deallocated)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_sessions_share_a_socket_and_each_still_answers() -> Result<(), Error> {
+    let _alone = ALONE.lock().await;
     let mut process = Process::start()?;
     let client = CodexManager::builder()
         .ignore_env()
@@ -122,12 +130,12 @@ async fn ten_thousand_sessions_share_a_socket_and_each_still_answers() -> Result
     // Connections, pools and the stream are there before anything is measured.
     let mut sessions = open(200).await?;
     sessions[0].send_and_handle("hello").await?;
-    let before = resident();
+    let before = allocated();
     let began = std::time::Instant::now();
     sessions.extend(open(SESSIONS - 200).await?);
     let took = began.elapsed();
-    let bytes = resident().saturating_sub(before) / (SESSIONS - 200);
-    println!("{SESSIONS} sessions in {took:.1?}, {bytes} bytes of resident memory for each");
+    let bytes = allocated().saturating_sub(before) / (SESSIONS - 200);
+    println!("{SESSIONS} sessions in {took:.1?}, {bytes} bytes of memory for each");
     assert_eq!(process.ask("streams")?, "1");
     assert_eq!(process.ask("sessions")?, SESSIONS.to_string());
     let answers = sessions
@@ -152,6 +160,7 @@ async fn ten_thousand_sessions_share_a_socket_and_each_still_answers() -> Result
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_are_answered_when_they_arrive() -> Result<(), Error> {
+    let _alone = ALONE.lock().await;
     let manager = Manager::start().await?;
     let client = CodexManager::builder()
         .ignore_env()

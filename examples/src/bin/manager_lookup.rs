@@ -23,7 +23,7 @@ struct NoSuchTicket(String);
 /// # Returns
 /// The ticket and its current status.
 #[skill]
-async fn lookup_ticket(
+fn lookup_ticket(
     /// Stable ticket identifier, for example `ABC-123`.
     ticket_id: String,
 ) -> Result<Ticket, NoSuchTicket> {

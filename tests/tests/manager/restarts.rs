@@ -7,7 +7,7 @@ use codex_skills_tests::gate::Gate;
 use codex_skills_tests::manager::Fault;
 use codex_skills_tests::skills::Counter;
 
-use crate::support::{catalog, echo, held, start};
+use crate::support::{builder, catalog, echo, held, limits, start};
 
 /// Weakness 2 of the reference.
 #[tokio::test]
@@ -117,6 +117,50 @@ async fn a_restart_while_the_stream_is_refused_is_noticed() -> Result<(), Error>
         .await?;
     assert_eq!(new.assistant_reply, "Tool outputs: echo b");
     assert_eq!(manager.calls()[0].accepted, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_is_not_sent_before_it_is_known_that_its_process_is_still_there()
+-> Result<(), Error> {
+    let (manager, _) = start().await;
+    // Neither a stream nor a poll tells of the restart.
+    let client = builder(&manager)
+        .poll_intervals(Duration::from_secs(3600), Duration::from_secs(3600))
+        .build()
+        .expect("settings")
+        .with_limits(limits());
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client
+        .lifecycle_with(catalog(vec![held(&runs, &gate)]))
+        .await?;
+    run.send(r#"CALL held {"text":"old"}"#).await?;
+    let other = manager.foreign_session();
+    let restart = async {
+        gate.somebody().await;
+        manager.force(Fault::RefuseStream, u32::MAX);
+        manager.restart();
+        // It has the request id of the old one.
+        manager
+            .foreign_turn(&other, r#"CALL held {"text":"new"}"#)
+            .expect("a turn");
+        manager
+            .until("the new call waits", |manager| manager.pending() == 1)
+            .await;
+        while client.metrics().reconnects == 0 {
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+        while client.metrics().running > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        reason = run.serve() => panic!("{reason}"),
+        () = restart => {}
+    }
+    let calls = manager.calls();
+    assert_eq!((calls[1].received, calls[1].accepted), (0, 0), "{calls:?}");
     Ok(())
 }
 

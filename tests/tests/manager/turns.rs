@@ -183,8 +183,14 @@ async fn the_block_of_the_macro_runs_against_a_manager() -> Result<(), Error> {
 
 #[tokio::test]
 async fn the_end_of_a_turn_is_not_taken_from_a_false_interrupted() -> Result<(), Error> {
-    let (manager, client) = start().await;
-    manager.set_false_interrupted(Duration::from_millis(300));
+    let (manager, _) = start().await;
+    // So often that a poll sees the false status for certain, and not the true one first.
+    let client = builder(&manager)
+        .poll_intervals(Duration::from_millis(10), Duration::from_millis(10))
+        .build()
+        .expect("settings")
+        .with_limits(limits());
+    manager.set_false_interrupted(Duration::from_millis(600));
     // Nothing is heard of the end, so the reads decide.
     manager.silence("turn/completed");
     let run = client
