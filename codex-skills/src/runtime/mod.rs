@@ -166,7 +166,7 @@ pub struct NewSession {
 }
 
 /// Options of a new session. What is `None` is left to the runtime.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionOptions {
     /// The working directory of the session.
@@ -183,6 +183,21 @@ pub struct SessionOptions {
     pub ephemeral: Option<bool>,
     /// Settings of codex in the place of those in its `config.toml`, by dotted path. For codex app-server only.
     pub config: BTreeMap<String, Value>,
+}
+
+/// Without the values of codex's settings, which may be secrets.
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionOptions")
+            .field("cwd", &self.cwd)
+            .field("model", &self.model)
+            .field("approval_policy", &self.approval_policy)
+            .field("network_access", &self.network_access)
+            .field("filesystem_sandbox", &self.filesystem_sandbox)
+            .field("ephemeral", &self.ephemeral)
+            .field("config", &self.config.keys())
+            .finish()
+    }
 }
 
 macro_rules! wire_enum {

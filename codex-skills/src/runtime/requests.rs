@@ -133,13 +133,20 @@ pub type ReplyFuture = Pin<Box<dyn Future<Output = CodexReply> + Send>>;
 pub struct RequestHandler(Arc<dyn Fn(CodexRequest) -> ReplyFuture + Send + Sync>);
 
 impl RequestHandler {
-    /// A function of your own. It runs on a task of its own; one that panics refuses.
+    /// A function of your own. It runs on a task of its own; one that panics refuses. Codex waits for it as long as
+    /// it takes; it is dropped when its turn ends, and when somebody else answers.
     pub fn new<F, Fut>(handle: F) -> Self
     where
         F: Fn(CodexRequest) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = CodexReply> + Send + 'static,
     {
         Self(Arc::new(move |request| Box::pin(handle(request))))
+    }
+
+    /// Refuses everything.
+    #[must_use]
+    pub fn refuse() -> Self {
+        Self::new(|_| std::future::ready(CodexReply::Refuse))
     }
 
     /// Asks for the reply to a request.

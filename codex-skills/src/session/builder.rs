@@ -144,7 +144,7 @@ macro_rules! dispatch_options {
         }
 
         /// Who answers what codex asks in the session and is no tool call, like approvals. Default: it is
-        /// refused.
+        /// refused, and left to others in a session that was opened without its catalog.
         pub fn on_request(mut self, handler: RequestHandler) -> Self {
             self.config.requests = Some(handler);
             self
@@ -393,9 +393,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         limits,
         send,
     );
-    if let Some(handler) = requests {
-        shared.runtime.set_request_handler(&core.id, handler);
-    }
+    core.answer_requests(requests);
     shared.set_fingerprint(&core.id, core.catalog().fingerprint());
     Ok(Opened {
         created: created.payload,
@@ -465,6 +463,7 @@ pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
     }
     let forked = client.runtime.fork_session(core.id.clone()).await?;
     let fork = SessionCore::subscribe(client.clone(), forked.session_id, catalog, limits, send);
+    fork.answer_requests(core.requests());
     match core.created_with() {
         Some(fingerprint) => {
             client.set_fingerprint(&fork.id, fingerprint);
@@ -504,7 +503,12 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
                 (Some(catalog), _) if !core.has_catalog() && !catalog.is_empty() => {
                     core.close("it was opened again with its catalog");
                 }
-                _ => return Ok(Session::of(core)),
+                _ => {
+                    if config.requests.is_some() {
+                        core.answer_requests(config.requests);
+                    }
+                    return Ok(Session::of(core));
+                }
             }
         }
         // Its cancelled calls are still being answered, and must not be found waiting.
@@ -527,10 +531,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         config.limits,
         config.send,
     );
-    if let Some(handler) = config.requests {
-        let runtime = &config.shared.runtime;
-        runtime.set_request_handler(&session_id, handler);
-    }
+    core.answer_requests(config.requests);
     let resumed = config.shared.runtime.resume(session_id.clone()).await?;
     let created = created.or(resumed.fingerprint);
     if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())

@@ -15,7 +15,7 @@ use super::spans::Spans;
 use crate::catalog::Catalog;
 use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settle};
 use crate::error::Error;
-use crate::runtime::{Event, EventSink, Runtime};
+use crate::runtime::{Event, EventSink, RequestHandler, Runtime};
 use crate::skill::ToolCall;
 
 /// What `send` does unless it is told otherwise.
@@ -52,6 +52,8 @@ pub(crate) struct SessionCore {
     inbox: Mutex<Inbox>,
     changed: Notify,
     readers: Mutex<Vec<Weak<Queue>>>,
+    /// Who answers what codex asks besides calls.
+    requests: Mutex<Option<RequestHandler>>,
     spans: Spans,
     this: Weak<Self>,
 }
@@ -95,6 +97,7 @@ impl SessionCore {
             inbox: Mutex::new(inbox),
             changed: Notify::new(),
             readers: Mutex::default(),
+            requests: Mutex::default(),
             spans: Spans::new(id.clone(), client.runtime.name(), catalog.len()),
             this: core.clone(),
             client,
@@ -115,6 +118,22 @@ impl SessionCore {
 
     pub(crate) fn catalog(&self) -> &Catalog {
         self.dispatcher.catalog()
+    }
+
+    /// Has what codex asks besides calls answered by `handler`; without one it is refused, if the session's calls
+    /// are answered here.
+    pub(crate) fn answer_requests(&self, handler: Option<RequestHandler>) {
+        let handler = handler.or_else(|| self.has_catalog.then(RequestHandler::refuse));
+        if let Some(handler) = handler {
+            *self.requests.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler.clone());
+            self.runtime().set_request_handler(&self.id, handler);
+        }
+    }
+
+    /// Who answers what codex asks besides calls.
+    pub(crate) fn requests(&self) -> Option<RequestHandler> {
+        let requests = self.requests.lock();
+        requests.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the session was opened with its catalog.

@@ -27,6 +27,7 @@ impl Shared {
     pub(super) async fn serve(self: &Arc<Self>, connection: &Arc<Connection>, server: Server) {
         let fingerprints = Fingerprints::of_home(server.home.clone()).await;
         self.set_server(server, fingerprints);
+        self.registry().unsubscribed();
         self.set_state(State::Resuming(connection.clone()));
         let live = self.registry().live();
         let resumed = live.into_iter().map(|live| async move {
@@ -39,6 +40,15 @@ impl Shared {
     }
 
     async fn resume_live(self: &Arc<Self>, connection: &Arc<Connection>, live: Live) {
+        if live.is_child {
+            // What it called in a process that is gone, nobody asks any more.
+            if self.settings.target.is_shared()
+                && let Err(error) = self.resume(connection, &live.thread_id, true).await
+            {
+                tracing::debug!(target: "codex_skills::app_server", thread = &*live.thread_id, ?error, "a sub-agent was not resumed");
+            }
+            return;
+        }
         let without_turns = live.active.is_none();
         match self
             .resume(connection, &live.thread_id, without_turns)
@@ -85,7 +95,7 @@ impl Shared {
     }
 
     /// Finds out what became of a turn while nobody listened.
-    fn look_after(
+    pub(super) fn look_after(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
         thread_id: Arc<str>,
@@ -99,7 +109,7 @@ impl Shared {
         #[derive(Deserialize)]
         struct Thread {
             #[serde(default)]
-            turns: Vec<Value>,
+            turns: Vec<Box<RawValue>>,
         }
         let turns = serde_json::from_str::<Resumed>(resumed.get())
             .map(|resumed| resumed.thread.turns)
@@ -116,14 +126,14 @@ impl Shared {
         &self,
         thread_id: &Arc<str>,
         turn_id: &str,
-        turns: Vec<Value>,
+        turns: Vec<Box<RawValue>>,
         is_confirmed: bool,
     ) -> bool {
-        let turn = turns.into_iter().find(|turn| turn["id"] == *turn_id);
-        let reply = turn.as_ref().and_then(wire::reply_in);
-        let Some(end) = turn.and_then(wire::turn_end) else {
+        let ends = turns.iter().filter_map(|turn| wire::turn_end(turn).ok());
+        let Some(end) = ends.into_iter().find(|end| *end.turn_id == *turn_id) else {
             return false;
         };
+        let reply = wire::reply_in(&end.detail);
         match end.status {
             TurnStatus::InProgress => true,
             TurnStatus::Interrupted if !is_confirmed => false,
@@ -167,10 +177,10 @@ impl Shared {
         &self,
         connection: &Connection,
         thread_id: &str,
-    ) -> Result<Vec<Value>, RequestError> {
+    ) -> Result<Vec<Box<RawValue>>, RequestError> {
         #[derive(Deserialize)]
         struct Listed {
-            data: Vec<Value>,
+            data: Vec<Box<RawValue>>,
         }
         #[derive(Deserialize)]
         struct ReadThread {
@@ -179,7 +189,7 @@ impl Shared {
         #[derive(Deserialize)]
         struct Turns {
             #[serde(default)]
-            turns: Vec<Value>,
+            turns: Vec<Box<RawValue>>,
         }
         let timeout = self.settings.request_timeout;
         let unreadable = |error: serde_json::Error| RequestError::Unwritable(error.to_string());

@@ -4,7 +4,7 @@
 //! that several programs may share a home; a file that grew too large is written anew when it is opened.
 
 use std::collections::HashMap;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,8 +95,17 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
     bytes.push(b'\n');
     let mut file = std::fs::OpenOptions::new()
         .create(true)
+        .read(true)
         .append(true)
         .open(path)?;
+    // A line that a crash left unfinished costs itself only.
+    let mut last = [b'\n'];
+    if file.seek(io::SeekFrom::End(-1)).is_ok() {
+        file.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        bytes.insert(0, b'\n');
+    }
     file.write_all(&bytes)
 }
 

@@ -1,18 +1,21 @@
 //! The driver: one connection to codex at a time, kept, lost, and made anew.
 
+use std::future::pending;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{Connection, RequestError};
 use super::error::AppServerError;
 use super::pipe::{Read, Reader, Writer};
 use super::process::Process;
-use super::settings::{RestartPolicy, Target};
+use super::settings::{RestartPolicy, Settings, Target};
 use super::shared::{Server, Shared, State};
 use super::version::Version;
 use super::{socket, wire};
@@ -92,10 +95,16 @@ impl Opened {
         let Some(mut process) = self.process else {
             return match error {
                 Handshake::Error(error) => error,
-                Handshake::Lost => AppServerError::Unreachable {
-                    address: settings.target.shown(),
-                    why: self.reading.await.unwrap_or_default(),
-                },
+                Handshake::Lost => {
+                    let why = tokio::time::timeout(settings.grace, self.reading).await;
+                    AppServerError::Unreachable {
+                        address: settings.target.shown(),
+                        why: why
+                            .ok()
+                            .and_then(Result::ok)
+                            .unwrap_or_else(|| "it cannot be written to".to_owned()),
+                    }
+                }
             };
         };
         match error {
@@ -202,7 +211,13 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
             },
         };
         match next {
-            Read::Message(bytes) => shared.take(&connection, bytes),
+            Read::Message(bytes) => {
+                // What is dropped here may be a program's own, and panic.
+                let taken = AssertUnwindSafe(|| shared.take(&connection, bytes));
+                if std::panic::catch_unwind(taken).is_err() {
+                    tracing::error!(target: "codex_skills::app_server", "a panic while a message of codex was taken");
+                }
+            }
             Read::Nothing => {}
             Read::TooLarge => {
                 shared.count_malformed();
@@ -217,40 +232,80 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
 
 /// Keeps the connection until the client is stopped, or nothing is left to try.
 pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
+    let mut attempts = 0;
     loop {
-        tokio::select! {
-            () = shared.serve(&opened.connection, opened.server.clone()) => {}
-            () = shared.stop.cancelled() => {}
-        }
-        let mut asked = false;
+        let (since, mut asked) = (Instant::now(), false);
+        let grace = shared.settings.grace;
+        let up = async {
+            shared
+                .serve(&opened.connection, opened.server.clone())
+                .await;
+            pending::<()>().await;
+        };
         let why = tokio::select! {
-            why = &mut opened.reading => Some(why.unwrap_or_else(|error| error.to_string())),
+            biased;
             () = shared.stop.cancelled() => None,
+            why = &mut opened.reading => Some(why.unwrap_or_else(|error| error.to_string())),
+            // Somebody else may hold its output open.
+            status = ended(opened.process.as_mut()) => {
+                let rest = tokio::time::timeout(grace, &mut opened.reading).await;
+                drop(rest);
+                Some(format!("codex app-server ended ({status})"))
+            }
+            () = opened.connection.closed() => {
+                let why = tokio::time::timeout(grace, &mut opened.reading).await;
+                let why = why.ok().and_then(Result::ok);
+                Some(why.unwrap_or_else(|| "codex cannot be written to".to_owned()))
+            }
             () = shared.again.notified() => {
                 asked = true;
                 Some("it is started again".to_owned())
             }
+            () = up => None,
         };
         let is_over = why.is_none();
         let why = why.unwrap_or_else(|| "the client was shut down".to_owned());
         let why = end(&shared, opened, why, is_over).await;
         if is_over {
-            shared.close_all(&why);
-            shared.set_state(State::Gone(why.as_str().into()));
             break;
         }
         shared.count_reconnect();
         tracing::warn!(target: "codex_skills::app_server", why, "codex is gone");
-        match again(&shared, &why, asked).await {
+        attempts = fewer(&shared.settings, attempts, since.elapsed());
+        match again(&shared, &why, &mut attempts, asked).await {
             Some(new) => opened = new,
             None => break,
         }
     }
+    let why = "the client was shut down";
+    shared.close_all(why);
+    shared.set_state(State::Gone(why.into()));
     shared.ended.cancel();
 }
 
+/// Waits for the end of the process, where there is one.
+async fn ended(process: Option<&mut Process>) -> String {
+    match process {
+        Some(process) => process.ended().await,
+        None => pending().await,
+    }
+}
+
+/// How many attempts count as made after a connection that lasted so long: a process that dies again and again is
+/// given up; a socket that does is only not tried at once.
+fn fewer(settings: &Settings, attempts: usize, lasted: Duration) -> usize {
+    let policy = &settings.restart;
+    if lasted >= policy.max_delay {
+        0
+    } else if settings.target.is_shared() {
+        attempts.min(1)
+    } else {
+        attempts
+    }
+}
+
 /// Ends a connection that was lost or is not wanted any more, and says why in full.
-async fn end(shared: &Arc<Shared>, opened: Opened, mut why: String, is_over: bool) -> String {
+async fn end(shared: &Arc<Shared>, mut opened: Opened, mut why: String, is_over: bool) -> String {
     let settings = &shared.settings;
     shared.set_state(State::Down(why.as_str().into()));
     opened.connection.close();
@@ -259,6 +314,12 @@ async fn end(shared: &Arc<Shared>, opened: Opened, mut why: String, is_over: boo
         .is_err()
     {
         tracing::debug!(target: "codex_skills::app_server", "not everything was written before the end");
+    }
+    // What was read before is told before.
+    if !opened.reading.is_finished() {
+        opened.reading.abort();
+        let aborted = tokio::time::timeout(settings.grace, &mut opened.reading).await;
+        drop(aborted);
     }
     if let Some(mut process) = opened.process {
         if !is_over && let Ok(status) = tokio::time::timeout(settings.grace, process.ended()).await
@@ -269,48 +330,44 @@ async fn end(shared: &Arc<Shared>, opened: Opened, mut why: String, is_over: boo
         // Its calls and turns went with it.
         shared.process_lost(&why);
     }
-    opened.reading.abort();
     why
 }
 
-/// Tries to have codex back, as the policy says, and whenever it was asked to.
-async fn again(shared: &Arc<Shared>, why: &str, mut asked: bool) -> Option<Opened> {
+/// Tries to have codex back, as the policy says, and whenever it was asked to. `attempts` counts those in a row.
+async fn again(
+    shared: &Arc<Shared>,
+    why: &str,
+    attempts: &mut usize,
+    mut asked: bool,
+) -> Option<Opened> {
     let policy = &shared.settings.restart;
-    let mut attempts = 0;
     let mut last = why.to_owned();
     loop {
-        if asked {
-            attempts = 0;
-        } else if attempts >= policy.attempts {
-            if attempts > 0 {
+        if !asked && *attempts >= policy.attempts {
+            if *attempts > 0 {
                 last = format!("{last}, after {attempts} attempts to have it back");
             }
             shared.close_all(&last);
             shared.set_state(State::Gone(last.as_str().into()));
             tokio::select! {
-                () = shared.again.notified() => {}
+                () = shared.again.notified() => asked = true,
                 () = shared.stop.cancelled() => return None,
             }
-            attempts = 0;
-        } else {
+        } else if !asked {
             tokio::select! {
-                () = tokio::time::sleep(delay(policy, attempts)) => {}
-                () = shared.again.notified() => {}
-                () = shared.stop.cancelled() => {
-                    shared.close_all("the client was shut down");
-                    return None;
-                }
+                () = tokio::time::sleep(delay(policy, *attempts)) => {}
+                () = shared.again.notified() => asked = true,
+                () = shared.stop.cancelled() => return None,
             }
         }
-        asked = false;
-        attempts += 1;
+        if std::mem::take(&mut asked) {
+            *attempts = 0;
+        }
+        *attempts = attempts.saturating_add(1);
         let opened = tokio::select! {
             opened = open(shared) => opened,
             // What was started is killed.
-            () = shared.stop.cancelled() => {
-                shared.close_all("the client was shut down");
-                return None;
-            }
+            () = shared.stop.cancelled() => return None,
         };
         match opened {
             Ok(opened) => return Some(opened),

@@ -1,5 +1,6 @@
 //! Sessions of a codex app-server: threads of a codex that was started, or that a socket leads to.
 
+mod asked;
 mod catch_up;
 mod connection;
 mod error;
@@ -114,6 +115,7 @@ impl AppServer {
             };
         };
         if connection.generation != call.generation {
+            self.shared.registry().answered(&call);
             // The id may be another call's by now. Should the call wait still, it is announced again.
             return Submission::Settled {
                 code: "connection_lost".to_owned(),
@@ -255,6 +257,7 @@ impl Runtime for AppServer {
             self.shared.stop.cancel();
             // Three steps of ending a process, and some for the pipes.
             let patience = self.shared.settings.grace.saturating_mul(5);
+            let patience = patience.saturating_add(Duration::from_secs(2));
             let ended = tokio::time::timeout(patience, self.shared.ended.cancelled()).await;
             ended.map_err(|_| {
                 RuntimeError::new(

@@ -228,7 +228,10 @@ fn plain(line: &str) -> String {
 /// in its stead.
 fn find(codex: Option<&Path>) -> Result<PathBuf, AppServerError> {
     let found = match codex {
-        Some(path) if path.components().count() > 1 => path.exists().then(|| path.to_owned()),
+        // Where it runs may be elsewhere.
+        Some(path) if path.components().count() > 1 => path
+            .exists()
+            .then(|| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
         Some(name) => on_path(name),
         None => on_path(Path::new("codex")),
     };

@@ -2,17 +2,20 @@
 //! machine: messages in, events out.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 
 use foldhash::HashMap;
 use tokio::time::Instant;
 
-use super::wire::{Notice, TurnEnd};
+use super::wire::{Notice, TurnEnd, reply_in};
 use crate::runtime::{Event, EventSink, RequestHandler, TurnStatus};
 use crate::skill::{RequestId, ToolCall};
 
 /// How many ended turns of a session are remembered, so that a late word of one does not revive it.
 const ENDED_TURNS: usize = 64;
+/// How many threads that nobody listens to are remembered because they are not on disk.
+const MEMORABLE: usize = 4096;
 
 /// Events for one sink, in order.
 pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
@@ -33,9 +36,13 @@ struct Thread {
     events: Weak<dyn EventSink>,
     requests: Option<RequestHandler>,
     active: Option<Arc<str>>,
+    /// Whether a message of the active turn was heard.
+    spoke: bool,
     ended: VecDeque<Arc<str>>,
     calls: HashMap<Address, Waiting>,
     arrivals: u64,
+    /// Whether the connection was made anew while calls waited.
+    was_cut: bool,
     fate: Fate,
     is_subscribed: bool,
 }
@@ -72,36 +79,45 @@ pub(super) struct Live {
     pub(super) thread_id: Arc<str>,
     pub(super) active: Option<Arc<str>>,
     pub(super) fate: Fate,
+    /// Whether it is the child of a session.
+    pub(super) is_child: bool,
 }
 
 impl Registry {
     pub(super) fn subscribe(&mut self, thread_id: Arc<str>, events: Weak<dyn EventSink>) {
         if self.threads.len() >= self.sweep_at {
-            self.threads
-                .retain(|_, thread| thread.events.strong_count() > 0);
+            // What is known of a thread that is not on disk, nobody can tell again.
+            let few = self.threads.len() < MEMORABLE;
+            self.threads.retain(|_, thread| {
+                thread.events.strong_count() > 0 || (few && thread.fate != Fate::Persisted)
+            });
             let threads = &self.threads;
             self.parents
                 .retain(|_, parent| threads.contains_key(parent));
             self.sweep_at = (2 * self.threads.len()).max(64);
         }
-        // A fork or a resumed thread may be known already, with its fate.
-        let fate = self
-            .threads
-            .get(&thread_id)
-            .map_or(Fate::Persisted, |thread| thread.fate);
-        self.threads.insert(
-            thread_id,
-            Thread {
-                events,
-                requests: None,
-                active: None,
-                ended: VecDeque::new(),
-                calls: HashMap::default(),
-                arrivals: 0,
-                fate,
-                is_subscribed: true,
-            },
-        );
+        match self.threads.entry(thread_id) {
+            // Somebody else listened to it, or it was created just now.
+            Entry::Occupied(mut known) => {
+                let thread = known.get_mut();
+                thread.events = events;
+                thread.requests = None;
+            }
+            Entry::Vacant(place) => {
+                place.insert(Thread {
+                    events,
+                    requests: None,
+                    active: None,
+                    spoke: false,
+                    ended: VecDeque::new(),
+                    calls: HashMap::default(),
+                    arrivals: 0,
+                    was_cut: false,
+                    fate: Fate::Persisted,
+                    is_subscribed: true,
+                });
+            }
+        }
     }
 
     /// A thread was created, before anybody listens to it.
@@ -183,10 +199,39 @@ impl Registry {
                 thread_id: thread_id.clone(),
                 active: thread.active.clone(),
                 fate: thread.fate,
+                is_child: false,
             })
             .collect();
         live.sort_by_key(|live| live.active.is_none());
+        let children = self.parents.keys().filter(|child| self.serves(child));
+        live.extend(children.map(|child| Live {
+            thread_id: child.clone(),
+            active: None,
+            fate: Fate::Persisted,
+            is_child: true,
+        }));
         live
+    }
+
+    /// Another connection was made: nothing is said of any thread until it is resumed.
+    pub(super) fn unsubscribed(&mut self) {
+        for thread in self.threads.values_mut() {
+            thread.is_subscribed = false;
+            thread.was_cut = true;
+        }
+    }
+
+    /// The calls of a thread that wait, to be told again.
+    pub(super) fn again(&self, thread_id: &str) -> Option<Delivery> {
+        let thread = self.threads.get(thread_id)?;
+        let mut calls: Vec<&Waiting> = thread.calls.values().collect();
+        calls.sort_unstable_by_key(|waiting| waiting.arrival);
+        let calls = calls.into_iter();
+        thread.tell(
+            calls
+                .map(|waiting| Event::ToolCall(waiting.call.clone()))
+                .collect(),
+        )
     }
 
     /// The calls of a session that wait for an answer, oldest first.
@@ -208,9 +253,6 @@ impl Registry {
     pub(super) fn began(&mut self, thread_id: &str, turn_id: &Arc<str>) {
         if let Some(thread) = self.threads.get_mut(thread_id) {
             thread.begin(turn_id);
-            if thread.fate == Fate::Unwritten {
-                thread.fate = Fate::Persisted;
-            }
         }
     }
 
@@ -254,6 +296,11 @@ impl Registry {
             call.thread_id = Some(std::mem::replace(&mut call.session_id, owner));
         }
         let call = Arc::new(call);
+        thread.was_cut &= !thread.calls.is_empty();
+        if thread.was_cut {
+            // A replay on another connection has another address.
+            thread.calls.retain(|_, known| !is_same(&known.call, &call));
+        }
         thread.arrivals += 1;
         let waiting = Waiting {
             call: call.clone(),
@@ -291,7 +338,15 @@ impl Registry {
                 thread.begin(&turn_id);
                 thread.tell(vec![Event::TurnStarted { turn_id }])
             }
-            Notice::TurnCompleted { thread_id, end } => self.ended(&thread_id, end, None),
+            Notice::TurnCompleted { thread_id, end } => {
+                let spoke = self
+                    .threads
+                    .get(&thread_id)
+                    .is_none_or(|thread| thread.spoke);
+                // What it said may have been said before anybody listened.
+                let reply = (!spoke).then(|| reply_in(&end.detail)).flatten();
+                self.ended(&thread_id, end, reply)
+            }
             Notice::Delta {
                 thread_id,
                 turn_id,
@@ -304,10 +359,11 @@ impl Registry {
                 thread_id,
                 turn_id,
                 text,
-            } => self
-                .threads
-                .get(&thread_id)?
-                .tell(vec![Event::Message { turn_id, text }]),
+            } => {
+                let thread = self.threads.get_mut(&thread_id)?;
+                thread.spoke |= thread.active.as_ref() == Some(&turn_id);
+                thread.tell(vec![Event::Message { turn_id, text }])
+            }
             Notice::ToolStarted {
                 thread_id,
                 turn_id,
@@ -452,8 +508,12 @@ impl Registry {
 
 impl Thread {
     fn begin(&mut self, turn_id: &Arc<str>) {
-        if !self.ended.contains(turn_id) {
+        if self.fate == Fate::Unwritten {
+            self.fate = Fate::Persisted;
+        }
+        if !self.ended.contains(turn_id) && self.active.as_ref() != Some(turn_id) {
             self.active = Some(turn_id.clone());
+            self.spoke = false;
         }
     }
 
@@ -482,9 +542,19 @@ impl Thread {
     }
 
     fn tell(&self, events: Vec<Event>) -> Option<Delivery> {
-        let sink = self.events.upgrade()?;
-        (!events.is_empty()).then_some((sink, events))
+        if events.is_empty() {
+            return None;
+        }
+        Some((self.events.upgrade()?, events))
     }
+}
+
+/// Whether two announcements are of one call.
+fn is_same(one: &ToolCall, other: &ToolCall) -> bool {
+    one.call_id.is_some()
+        && one.call_id == other.call_id
+        && one.turn_id == other.turn_id
+        && one.thread_id == other.thread_id
 }
 
 /// Never made: the sink of a thread to which nobody listens yet.

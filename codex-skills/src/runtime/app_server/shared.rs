@@ -12,17 +12,21 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::asked::{Address, Asked};
 use super::connection::Connection;
 use super::fingerprints::Fingerprints;
 use super::registry::{Delivery, Registry};
 use super::settings::Settings;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
-use crate::runtime::{CodexReply, CodexRequest, Event};
+use crate::runtime::{CodexRequest, Event};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
 /// How many generations of children a session has at most, as far as this client follows them.
 const GENERATIONS: usize = 8;
+
+/// How much of a warning tells it from others, in bytes.
+const WARNED_BYTES: usize = 200;
 
 /// How many things are warned of once.
 const WARNED: usize = 4096;
@@ -66,6 +70,7 @@ pub(super) struct Shared {
     pub(super) ended: CancellationToken,
     /// Somebody wants codex to be started again.
     pub(super) again: Notify,
+    pub(super) asked: Asked,
     server: Mutex<(Server, Fingerprints)>,
     generations: AtomicU64,
     reconnects: AtomicU64,
@@ -82,6 +87,7 @@ impl Shared {
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
             again: Notify::new(),
+            asked: Asked::default(),
             server: Mutex::new((Server::default(), Fingerprints::default())),
             generations: AtomicU64::new(1),
             reconnects: AtomicU64::new(0),
@@ -130,13 +136,16 @@ impl Shared {
     }
 
     /// Whether to warn of something: once.
-    pub(super) fn warns(&self, of: String) -> bool {
+    pub(super) fn warns(&self, mut of: String) -> bool {
+        let end = of.floor_char_boundary(WARNED_BYTES);
+        of.truncate(end);
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         warned.len() < WARNED && warned.insert(of)
     }
 
     /// The process is gone, and what it had in memory.
     pub(super) fn process_lost(&self, why: &str) {
+        self.asked.forget(|_| true);
         let deliveries = self.registry().process_lost(why);
         for delivery in deliveries {
             tell(Some(delivery));
@@ -144,11 +153,13 @@ impl Shared {
     }
 
     pub(super) fn close_thread(&self, thread_id: &str, why: &str) {
+        self.asked.forget(|of| of.thread_id == thread_id);
         let delivery = self.registry().close(thread_id, why);
         tell(delivery);
     }
 
     pub(super) fn close_all(&self, why: &str) {
+        self.asked.forget(|_| true);
         let deliveries = self.registry().close_all(why);
         for delivery in deliveries {
             tell(Some(delivery));
@@ -182,6 +193,13 @@ impl Shared {
     }
 
     fn notified(&self, method: &str, params: &RawValue) {
+        if method == "serverRequest/resolved" {
+            if let Some((thread_id, id)) = wire::resolved(params) {
+                self.asked
+                    .forget(|of| of.thread_id == &*thread_id && *of.id == id);
+            }
+            return;
+        }
         match wire::notice(method, params) {
             Ok(None) => {}
             Ok(Some(notice)) => {
@@ -189,6 +207,15 @@ impl Shared {
                     && self.warns(format!("codex: {text}"))
                 {
                     tracing::info!(target: "codex_skills::app_server", session = thread_id.as_deref(), "codex says: {text}");
+                }
+                match &notice {
+                    Notice::TurnCompleted { thread_id, end } => self
+                        .asked
+                        .forget(|of| of.thread_id == &**thread_id && of.turn_id == &*end.turn_id),
+                    Notice::Gone { thread_id, .. } => {
+                        self.asked.forget(|of| of.thread_id == &**thread_id);
+                    }
+                    _ => {}
                 }
                 let delivery = self.registry().take(notice);
                 tell(delivery);
@@ -292,31 +319,20 @@ impl Shared {
             write_later(connection, wire::result(&id, &result));
             return;
         }
+        let handler = thread_id
+            .as_ref()
+            .and_then(|thread_id| self.registry().requests(thread_id));
+        if handler.is_none() && self.settings.target.is_shared() {
+            // Whoever only watches leaves the answer to others.
+            return;
+        }
         let params = serde_json::from_str(params.get()).unwrap_or_default();
         let request = CodexRequest::new(method, thread_id.as_deref(), params);
-        let handler = thread_id.and_then(|thread_id| self.registry().requests(&thread_id));
-        let connection = connection.clone();
-        tokio::spawn(async move {
-            let reply = match handler {
-                None => CodexReply::Refuse,
-                Some(handler) => {
-                    let asked = request.clone();
-                    let mut reply = tokio::spawn(async move { handler.ask(asked).await });
-                    tokio::select! {
-                        // A handler that panics refuses.
-                        reply = &mut reply => reply.unwrap_or(CodexReply::Refuse),
-                        // Nobody wants to know any more.
-                        () = connection.closed() => return reply.abort(),
-                    }
-                }
-            };
-            let answer = match reply.into_result(&request) {
-                Some(result) => wire::result(&id, &result),
-                None => wire::refusal(&id, "codex-skills has no answer to this request"),
-            };
-            tracing::debug!(target: "codex_skills::app_server", method = request.method, "a request of codex is answered");
-            connection.write(answer).await;
-        });
+        let address = Address {
+            connection: connection.clone(),
+            id,
+        };
+        self.asked.ask(address, request, handler);
     }
 
     /// Waits for a codex to talk to.

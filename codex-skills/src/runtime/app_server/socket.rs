@@ -151,6 +151,17 @@ impl Address {
         let uri: tungstenite::http::Uri = url
             .parse()
             .map_err(|_| invalid("is no address: write `ws://127.0.0.1:4500`"))?;
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(AppServerError::InvalidOption {
+                option: "connect",
+                reason:
+                    "codex knows no users in addresses: give its token by `.capability_token(..)`"
+                        .to_owned(),
+            });
+        }
         match uri.scheme_str() {
             Some("ws") => {}
             Some("wss") => {

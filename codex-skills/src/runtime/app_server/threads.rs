@@ -9,9 +9,11 @@ use serde_json::{Map, Value, json};
 use super::AppServer;
 use super::connection::{Connection, NAME, RequestError};
 use super::registry::Fate;
+use super::shared::tell;
+use super::wire;
 use crate::runtime::{
     Accepted, Created, Deletion, NetworkAccess, NewSession, Resumed, RuntimeError,
-    RuntimeErrorKind, SendRequest,
+    RuntimeErrorKind, SendRequest, TurnStatus,
 };
 use crate::skill::{ContentItem, SkillOutput};
 
@@ -168,6 +170,7 @@ impl AppServer {
                     fate = Fate::Ephemeral;
                 }
                 self.shared.registry().set_fate(&thread_id, fate);
+                self.shared.registry().set_subscribed(&thread_id, true);
                 if payload["thread"]["status"]["type"] == "active" {
                     self.find_active(&connection, &thread_id).await;
                 }
@@ -178,10 +181,18 @@ impl AppServer {
                 if error.says("no rollout found")
                     && self.shared.registry().fate(&thread_id) != Fate::Persisted =>
             {
+                let is_heard = self.shared.registry().is_subscribed(&thread_id);
+                let fate = self.shared.registry().fate(&thread_id);
+                if fate == Fate::Ephemeral && !is_heard {
+                    // It is told of on the connection that made it only.
+                    return Err(error.into_runtime(operation));
+                }
                 let params = json!({"threadId": &*thread_id});
                 self.ask(&connection, "thread/read", &params)
                     .await
                     .map_err(|_| error.into_runtime(operation))?;
+                let waiting = self.shared.registry().again(&thread_id);
+                tell(waiting);
                 Ok(Resumed::new(fingerprint))
             }
             Err(error) => Err(error.into_runtime(operation)),
@@ -191,12 +202,10 @@ impl AppServer {
     /// Notes the turn that runs in a thread that was just resumed.
     async fn find_active(&self, connection: &Connection, thread_id: &Arc<str>) {
         let turns = self.shared.turns(connection, thread_id).await;
-        let active = turns.unwrap_or_default().into_iter().find_map(|turn| {
-            let runs = turn["status"] == "inProgress";
-            runs.then(|| turn["id"].as_str().map(Arc::from)).flatten()
-        });
-        if let Some(turn_id) = active {
-            self.shared.registry().began(thread_id, &turn_id);
+        let turns = turns.unwrap_or_default();
+        let mut turns = turns.iter().filter_map(|turn| wire::turn_end(turn).ok());
+        if let Some(turn) = turns.find(|turn| turn.status == TurnStatus::InProgress) {
+            self.shared.registry().began(thread_id, &turn.turn_id);
         }
     }
 
@@ -243,15 +252,27 @@ impl AppServer {
         };
         self.shared.registry().began(&thread_id, &turn_id);
         if !self.shared.registry().is_subscribed(&thread_id) {
-            self.subscribe_again(&connection, &thread_id).await;
+            self.subscribe_again(&connection, &thread_id, &turn_id)
+                .await;
         }
         Ok(Accepted::new(turn_id, payload))
     }
 
     /// Has codex tell about a thread that could not be resumed before, because nothing had been sent.
-    async fn subscribe_again(&self, connection: &Connection, thread_id: &Arc<str>) {
-        match self.shared.resume(connection, thread_id, true).await {
-            Ok(_) => self.shared.registry().set_subscribed(thread_id, true),
+    async fn subscribe_again(
+        &self,
+        connection: &Arc<Connection>,
+        thread_id: &Arc<str>,
+        turn_id: &Arc<str>,
+    ) {
+        match self.shared.resume(connection, thread_id, false).await {
+            Ok(resumed) => {
+                self.shared.registry().set_subscribed(thread_id, true);
+                // It may have ended by now.
+                let (thread_id, turn_id) = (thread_id.clone(), turn_id.clone());
+                self.shared
+                    .look_after(connection, thread_id, turn_id, &resumed);
+            }
             Err(error) => {
                 let error = error.into_runtime("resume the session");
                 self.shared.close_thread(thread_id, &error.to_string());
@@ -387,12 +408,10 @@ impl AppServer {
         thread_id: &Arc<str>,
         params: &Value,
     ) -> Result<(&'static str, Value), RequestError> {
-        let active = self.shared.registry().active(thread_id);
-        if let Some(turn_id) = active {
-            let params = json!({"threadId": &**thread_id, "turnId": &*turn_id});
-            if let Err(error) = self.ask(connection, "turn/interrupt", &params).await {
-                tracing::debug!(target: "codex_skills::app_server", session = &**thread_id, ?error, "the turn of a session that is let go was not interrupted");
-            }
+        // An empty id is codex's word for the turn that runs.
+        let interrupt = json!({"threadId": &**thread_id, "turnId": ""});
+        if let Err(error) = self.ask(connection, "turn/interrupt", &interrupt).await {
+            tracing::debug!(target: "codex_skills::app_server", session = &**thread_id, ?error, "the turn of a session that is let go was not interrupted");
         }
         match self.ask(connection, "thread/unsubscribe", params).await {
             Ok(payload) => Ok(("unsubscribed", payload)),

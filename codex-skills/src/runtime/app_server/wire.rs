@@ -32,8 +32,8 @@ struct Envelope<'a> {
     params: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<RpcError>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
 }
 
 /// A member that is there, `null` included.
@@ -44,12 +44,22 @@ fn present<'de, D: serde::Deserializer<'de>>(
 }
 
 /// A refusal of codex.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RpcError {
-    #[serde(default)]
     pub(super) code: i64,
-    #[serde(default)]
     pub(super) message: String,
+}
+
+impl RpcError {
+    /// Whatever it looks like, it is a refusal.
+    fn read(raw: &RawValue) -> Self {
+        let error: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+        let message = error.get("message").and_then(Value::as_str);
+        Self {
+            code: error.get("code").and_then(Value::as_i64).unwrap_or(0),
+            message: message.unwrap_or(raw.get()).to_owned(),
+        }
+    }
 }
 
 /// One message of codex.
@@ -92,7 +102,7 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, serde_json::Error> {
         (None, Some(id)) => match (id.get().parse(), envelope.result, envelope.error) {
             (Ok(id), _, Some(error)) => Message::Response {
                 id,
-                outcome: Err(error),
+                outcome: Err(RpcError::read(error)),
             },
             (Ok(id), Some(result), None) => Message::Response {
                 id,
@@ -144,6 +154,21 @@ struct CallParams<'a> {
     tool: Text<'a>,
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
+}
+
+/// The thread and the id of a request that was answered, by whomever, or needs no answer any more.
+pub(super) fn resolved(params: &RawValue) -> Option<(Arc<str>, RequestId)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Resolved<'a> {
+        #[serde(borrow)]
+        thread_id: Text<'a>,
+        #[serde(borrow)]
+        request_id: &'a RawValue,
+    }
+    let resolved: Resolved<'_> = serde_json::from_str(params.get()).ok()?;
+    let id = RequestId::from_json(resolved.request_id);
+    Some((resolved.thread_id.shared(), id))
 }
 
 /// Reads a call. Its session is the thread, until somebody knows better.
@@ -262,7 +287,22 @@ pub(super) struct TurnEnd {
 struct TurnParams<'a> {
     #[serde(borrow)]
     thread_id: Text<'a>,
-    turn: Value,
+    #[serde(borrow)]
+    turn: &'a RawValue,
+}
+
+/// What must be known of a turn.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Turn<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow, default)]
+    root_turn_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    status: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -355,23 +395,19 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
     Ok(Some(match method {
         "turn/started" => {
             let params: TurnParams<'_> = serde_json::from_str(params)?;
-            let Some(turn_id) = turn_id(&params.turn) else {
-                return Ok(None);
-            };
-            let root_turn_id = params.turn.get("rootTurnId").and_then(Value::as_str);
+            let turn: Turn<'_> = serde_json::from_str(params.turn.get())?;
             Notice::TurnStarted {
                 thread_id: params.thread_id.shared(),
-                root_turn_id: root_turn_id.map(Arc::from),
-                turn_id,
+                turn_id: turn.id.shared(),
+                root_turn_id: turn.root_turn_id.as_ref().map(Text::shared),
             }
         }
         "turn/completed" => {
             let params: TurnParams<'_> = serde_json::from_str(params)?;
-            let thread_id = params.thread_id.shared();
-            let Some(end) = turn_end(params.turn) else {
-                return Ok(None);
-            };
-            Notice::TurnCompleted { thread_id, end }
+            Notice::TurnCompleted {
+                thread_id: params.thread_id.shared(),
+                end: turn_end(params.turn)?,
+            }
         }
         "item/agentMessage/delta" => {
             let params: DeltaParams<'_> = serde_json::from_str(params)?;
@@ -444,12 +480,13 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
             struct Failure<'a> {
                 #[serde(borrow, default)]
                 thread_id: Option<Text<'a>>,
-                error: RpcError,
+                #[serde(borrow)]
+                error: &'a RawValue,
             }
             let failure: Failure<'_> = serde_json::from_str(params)?;
             Notice::Warning {
                 thread_id: failure.thread_id.as_ref().map(Text::shared),
-                text: failure.error.message,
+                text: RpcError::read(failure.error).message,
             }
         }
         "warning" | "configWarning" | "guardianWarning" | "deprecationNotice" => {
@@ -502,24 +539,15 @@ pub(super) fn parent(answer: &RawValue) -> Option<Arc<str>> {
     answer.thread.parent_thread_id.as_ref().map(Text::shared)
 }
 
-fn turn_id(turn: &Value) -> Option<Arc<str>> {
-    let id = turn.get("id")?.as_str()?;
-    (!id.is_empty()).then(|| id.into())
-}
-
-/// How a turn stands, from codex's own description of it.
-pub(super) fn turn_end(turn: Value) -> Option<TurnEnd> {
-    let turn_id = turn_id(&turn)?;
-    let status = turn.get("status").and_then(Value::as_str).unwrap_or("");
-    let error = turn
-        .pointer("/error/message")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    Some(TurnEnd {
-        turn_id,
+/// How a turn stands, from codex's own description of it. Whatever else is in it costs the detail at most.
+pub(super) fn turn_end(raw: &RawValue) -> Result<TurnEnd, serde_json::Error> {
+    let turn: Turn<'_> = serde_json::from_str(raw.get())?;
+    let status = turn.status.as_ref().map_or("", |status| &*status.0);
+    Ok(TurnEnd {
+        turn_id: turn.id.shared(),
         status: TurnStatus::from(status),
-        error,
-        detail: turn,
+        error: turn.error.map(|error| RpcError::read(error).message),
+        detail: serde_json::from_str(raw.get()).unwrap_or_default(),
     })
 }
 
