@@ -120,5 +120,5 @@ async fn tell(run: &Lifecycle) {
         }
     }
     // `serve` says why.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
