@@ -171,6 +171,34 @@ async fn sealing_and_codex_refuse_the_same() -> io::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_is_sealed_is_taken_by_an_old_codex_too() -> io::Result<()> {
+    let Some(codex) = Codex::old() else {
+        return Ok(());
+    };
+    let provider = Provider::start().await?;
+    let home = Home::new(&provider)?;
+    let mut codex = RawClient::start(&codex, &home).await?;
+    let mut rng = Rng::with_seed(SEED);
+    let mut taken = 0;
+    while taken < 100 {
+        let made = catalogs::catalog(&mut rng);
+        let Ok(catalog) = sealed(&made) else {
+            continue;
+        };
+        // It knows no other form.
+        let tools = catalog.flat_tools().expect("no namespaces").get();
+        let tools: Value = serde_json::from_str(tools)?;
+        let answer = codex
+            .request("thread/start", json!({"dynamicTools": tools}))
+            .await?;
+        assert!(answer.is_ok(), "of seed {SEED}: {answer:?} {made:#?}");
+        taken += 1;
+    }
+    codex.close().await?;
+    Ok(())
+}
+
 /// Each keyword with each kind of value, at the root and inside.
 fn odd_schemas() -> Vec<Value> {
     let mut schemas = Vec::from(garbages());

@@ -1,11 +1,14 @@
 //! What the model is shown, and what the warnings of a catalog say of it.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use codex_skills::CatalogSkill;
+use codex_skills::{CatalogSkill, Draft, skill, skills};
 use codex_skills_tests::codex::{Codex, Home, RawClient};
 use codex_skills_tests::provider::{Provider, Request};
 use fastrand::Rng;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::catalogs::{self, KEYWORDS, Made, declared, sealed};
@@ -252,6 +255,111 @@ async fn descriptions_are_stripped_above_the_limit_and_not_at_it() -> io::Result
         "{warning}"
     );
     Ok(())
+}
+
+/// Where something is.
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is asked for")]
+struct Place {
+    /// How it is called.
+    name: String,
+    /// Two numbers.
+    position: (f64, f64),
+    /// What is inside.
+    inside: Vec<Place>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is asked for")]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Shape {
+    /// A circle.
+    Circle { radius: f32 },
+    /// A rectangle.
+    Rectangle { width: u16, height: u16 },
+    /// Nothing.
+    Nothing,
+}
+
+#[derive(Deserialize, JsonSchema)]
+enum Urgency {
+    /// It can wait.
+    Low,
+    /// It cannot.
+    High,
+}
+
+/// Take much.
+#[skill]
+#[expect(
+    clippy::too_many_arguments,
+    unused_variables,
+    reason = "only its schema is asked for"
+)]
+fn take_much(
+    /// A text.
+    text: String,
+    /// Perhaps a small number.
+    number: Option<i8>,
+    /// Words.
+    #[skill(default = vec![])]
+    words: Vec<String>,
+    /// Numbers by name.
+    by_name: BTreeMap<String, u64>,
+    /// A place.
+    place: Place,
+    /// Shapes.
+    shapes: [Shape; 2],
+    /// How urgent.
+    urgency: Urgency,
+    /// Anything.
+    anything: Value,
+) {
+}
+
+#[tokio::test]
+async fn what_types_demand_is_shown_or_said_in_words() -> io::Result<()> {
+    let Some(codex) = Codex::current() else {
+        return Ok(());
+    };
+    let mut model = Model::start(&codex).await?;
+    let catalog = Draft::new()
+        .register(skills![take_much])
+        .seal()
+        .expect("a catalog");
+    let tools = serde_json::from_str(catalog.dynamic_tools().get())?;
+
+    let request = model.shown(tools).await?;
+
+    assert_eq!(catalog.warnings(), [""; 0]);
+    let skill = catalog.get("take_much").expect("a skill");
+    let shown = request.tools_named("take_much");
+    assert_eq!(shown[0]["parameters"], kept(&said(skill.input_schema())));
+    assert_eq!(shown[0]["description"], "Take much.");
+    Ok(())
+}
+
+/// The schema without what is not shown, which its descriptions say.
+fn said(schema: &Value) -> Value {
+    let Value::Object(members) = schema else {
+        let items = schema
+            .as_array()
+            .map(|items| items.iter().map(said).collect());
+        return items.unwrap_or_else(|| schema.clone());
+    };
+    let description = schema["description"].as_str().unwrap_or_default();
+    let mut shown = Map::new();
+    for (keyword, value) in members {
+        if ["default", "maxItems", "maximum", "minimum"].contains(&keyword.as_str()) {
+            assert!(
+                description.contains(&value.to_string()),
+                "`{keyword}` is not said: {schema}"
+            );
+        } else {
+            shown.insert(keyword.clone(), said(value));
+        }
+    }
+    Value::Object(shown)
 }
 
 fn disagreement(skill: &CatalogSkill, shown: &Value, warnings: &[&String]) -> String {
