@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use codex_skills::{Error, Event, Outcome, Skill, SkillOutput, SubmissionStatus, TurnStatus};
+use codex_skills::{
+    Error, Event, Limits, Outcome, Skill, SkillOutput, SubmissionStatus, TurnStatus,
+};
 use codex_skills_tests::codex::Codex;
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::skills::{Counter, Said, asynchronous, echo, held};
@@ -266,6 +268,31 @@ async fn a_large_answer_is_cut_unless_codex_is_told_otherwise(codex: Codex) -> R
     rig.end().await
 }
 
+on_codex!(an_answer_of_many_megabytes_blocks_nobody: current, old);
+async fn an_answer_of_many_megabytes_blocks_nobody(codex: Codex) -> Result<(), Error> {
+    const BYTES: usize = 20 * 1024 * 1024;
+    let rig = Rig::start(codex).await?;
+    let large = asynchronous("large", |_| async { "x".repeat(BYTES) });
+    let limits = Limits {
+        output_bytes: 2 * BYTES,
+        ..Limits::default()
+    };
+    let run = rig
+        .client
+        .lifecycle_with(catalog([large]))
+        .limits(limits)
+        .await?;
+
+    // Codex tells all of it again.
+    let turn = run.send_and_handle("CALL large {}").await?;
+
+    assert_eq!(turn.status, TurnStatus::Completed);
+    assert_eq!(turn.dispatches[0].output().to_text().len(), BYTES);
+    assert_eq!(rig.client.metrics().unreadable_messages, 0);
+    run.close().await?;
+    rig.end().await
+}
+
 on_codex!(a_call_that_takes_too_long_is_answered_all_the_same: current, old);
 async fn a_call_that_takes_too_long_is_answered_all_the_same(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
@@ -341,6 +368,39 @@ async fn an_interrupted_turn_cancels_its_call_and_the_next_one_works(
     assert_eq!(runs.get(), 2);
     run.close().await?;
     rig.end().await
+}
+
+on_codex!(a_turn_may_be_interrupted_at_any_time: current, old);
+async fn a_turn_may_be_interrupted_at_any_time(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let run = rig.client.lifecycle_with(catalog([echo(&runs)])).await?;
+
+    for pause in [0, 1, 2, 5, 10, 20, 30, 40, 60, 80] {
+        let interrupt = async {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            // There may be no turn yet, or none any more.
+            let _ = run.interrupt().await;
+        };
+        let request = format!("{}\nTHEN\n{}", call("echo", 0..3), call("echo", 3..5));
+        let (turn, ()) = tokio::join!(run.send_and_handle(request), interrupt);
+        let status = turn?.status;
+        assert!(
+            matches!(status, TurnStatus::Completed | TurnStatus::Interrupted),
+            "{status}"
+        );
+    }
+
+    let last = run.send_and_handle(call("echo", ["a"])).await?;
+    assert_eq!(
+        last.assistant_reply.as_deref(),
+        Some("Tool outputs: echo a")
+    );
+    for call in rig.provider.calls() {
+        assert!(rig.provider.outputs(&call).len() <= 1, "{call:?}");
+    }
+    run.close().await?;
+    rig.end_unanswered().await
 }
 
 on_codex!(a_turn_that_takes_too_long_is_interrupted: current, old);

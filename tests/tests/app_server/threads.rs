@@ -3,6 +3,7 @@
 use codex_skills::{Draft, Error, Session, TurnStatus, skill, skills};
 use codex_skills_tests::codex::Codex;
 use codex_skills_tests::gate::Gate;
+use codex_skills_tests::provider::Provider;
 use codex_skills_tests::skills::{Counter, echo, held};
 
 use crate::support::{Rig, call, catalog, on_codex, spawn};
@@ -176,6 +177,33 @@ async fn sessions_at_the_same_time_have_their_own_calls(codex: Codex) -> Result<
     assert_eq!((first.get(), second.get()), (3, 2));
     one.close().await?;
     two.close().await?;
+    rig.end().await
+}
+
+on_codex!(a_call_of_a_session_that_nobody_has_does_not_hang: current, old);
+async fn a_call_of_a_session_that_nobody_has_does_not_hang(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let (_, session) = rig
+        .client
+        .create_session_with(catalog([echo(&runs)]))
+        .await?;
+    let id = session.session_id().to_owned();
+    let request = format!("HOLD\n{}", call("echo", ["a"]));
+    session.send(request).await?;
+    rig.provider.gate().somebody().await;
+
+    drop(session);
+    rig.provider.gate().open();
+    let told = |provider: &Provider| {
+        let calls = provider.calls();
+        calls.iter().any(|call| !provider.outputs(call).is_empty())
+    };
+    rig.provider.until("the model is told", told).await;
+
+    assert_ne!(rig.answers(), ["echo a"]);
+    assert_eq!(runs.get(), 0);
+    rig.client.close_session(&id, true).await?;
     rig.end().await
 }
 
