@@ -56,12 +56,6 @@ impl Relay {
     pub fn refuse(&self, refuse: bool) {
         self.wires.refuse(refuse);
     }
-
-    /// How many connections were made so far.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        self.wires.accepted()
-    }
 }
 
 impl Drop for Relay {

@@ -20,20 +20,12 @@ impl Home {
     /// # Errors
     /// When there is no place for it.
     pub fn new(provider: &Provider) -> io::Result<Self> {
-        Self::with(provider, "")
-    }
-
-    /// The same, with tables after its configuration.
-    ///
-    /// # Errors
-    /// When there is no place for it.
-    pub fn with(provider: &Provider, tables: &str) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("codex-skills-").tempdir()?;
         let home = Self { directory };
         fs::create_dir(home.path())?;
         fs::create_dir(home.work())?;
         let configuration = configuration(&provider.url());
-        fs::write(home.path().join("config.toml"), configuration + tables)?;
+        fs::write(home.path().join("config.toml"), configuration)?;
         Ok(home)
     }
 
