@@ -252,7 +252,9 @@ impl Shared {
 
     /// Tells a session about a call, and hands back one that is nobody's here.
     fn offer(&self, call: ToolCall) -> Option<ToolCall> {
-        match self.registry().call(call, Instant::now()) {
+        // Whoever is told is told outside of the registry's lock.
+        let offered = self.registry().call(call, Instant::now());
+        match offered {
             Ok((sink, call)) => {
                 sink.deliver(Event::ToolCall(call));
                 None
