@@ -125,9 +125,11 @@ pub(crate) struct CallKey {
     pub(crate) id: CallIdentity,
 }
 
-/// Of the id alone, which nearly always differs where keys do: keys are hashed several times for a call.
+/// Without the thread: a turn has one. Some models count the calls of each turn from the beginning, so the id alone would
+/// not do.
 impl Hash for CallKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        self.turn_id.hash(state);
         self.id.hash(state);
     }
 }
