@@ -1,0 +1,119 @@
+//! Why a runtime did not do what it was asked.
+
+use std::sync::Arc;
+
+/// A runtime could not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{runtime} could not {operation}: {message}")]
+pub struct RuntimeError {
+    runtime: &'static str,
+    operation: &'static str,
+    kind: RuntimeErrorKind,
+    message: String,
+    http: Option<Arc<HttpFailure>>,
+}
+
+/// An HTTP answer that is none of the 2xx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpFailure {
+    method: String,
+    path: String,
+    status: u16,
+    body: String,
+}
+
+impl HttpFailure {
+    /// An answer of this status to a request.
+    pub fn new(
+        method: impl Into<String>,
+        path: impl Into<String>,
+        status: u16,
+        body: impl Into<String>,
+    ) -> Self {
+        Self {
+            method: method.into(),
+            path: path.into(),
+            status,
+            body: body.into(),
+        }
+    }
+
+    /// The method of the request.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path of the request, without the address of the server.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body, whole.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+/// What a caller can do about a [`RuntimeError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeErrorKind {
+    /// The request is wrong, and stays wrong.
+    Refused,
+    /// There is no such session or turn.
+    NotFound,
+    /// The runtime cannot be reached, or broke down. Trying again may help.
+    Unavailable,
+}
+
+impl RuntimeError {
+    /// An error of a runtime. `operation` completes the sentence "could not …".
+    pub fn new(
+        runtime: &'static str,
+        operation: &'static str,
+        kind: RuntimeErrorKind,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            runtime,
+            operation,
+            kind,
+            message: message.into(),
+            http: None,
+        }
+    }
+
+    /// The same error with the HTTP answer that it comes from.
+    #[must_use]
+    pub fn with_http(mut self, http: Arc<HttpFailure>) -> Self {
+        self.http = Some(http);
+        self
+    }
+
+    /// The HTTP answer that the error comes from, where it comes from one.
+    #[must_use]
+    pub fn http(&self) -> Option<&HttpFailure> {
+        self.http.as_deref()
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn kind(&self) -> RuntimeErrorKind {
+        self.kind
+    }
+
+    /// What the runtime says.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}

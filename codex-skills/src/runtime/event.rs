@@ -1,0 +1,201 @@
+//! What happens in a session, and how its turns end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::skill::ToolCall;
+
+/// How a turn stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TurnStatus {
+    /// It runs.
+    InProgress,
+    /// It ended as it should.
+    Completed,
+    /// It ended with an error.
+    Failed,
+    /// Somebody ended it.
+    Interrupted,
+    /// The runtime went away while it ran: what became of it is not known.
+    Lost,
+    /// A status that this version does not know.
+    Other(String),
+}
+
+impl TurnStatus {
+    /// The spelling on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::InProgress => "inProgress",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Lost => "lost",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for TurnStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<&str> for TurnStatus {
+    /// Reads a status whatever its case and surrounding blanks, and in the spellings that the
+    /// different runtimes use (`complete`, `error`, `canceled`, …).
+    fn from(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "inprogress" | "in_progress" | "running" => Self::InProgress,
+            "completed" | "complete" => Self::Completed,
+            "failed" | "error" => Self::Failed,
+            "interrupted" | "canceled" | "cancelled" => Self::Interrupted,
+            "lost" => Self::Lost,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// Something that happened in a session.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The model calls a tool. The same call may be announced more than once.
+    ToolCall(Arc<ToolCall>),
+    /// A call needs no answer any more: it was answered elsewhere, or its turn ended.
+    CallExpired(Arc<ToolCall>),
+    /// A turn began.
+    TurnStarted {
+        /// The turn.
+        turn_id: Arc<str>,
+    },
+    /// A piece of the assistant's text, while it is written.
+    TextDelta {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The piece.
+        delta: String,
+    },
+    /// A whole message of the assistant.
+    Message {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The text.
+        text: String,
+    },
+    /// The model's call of a skill began, as the runtime sees it; also those of sub-agents.
+    ToolStarted {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The model's id of the call.
+        call_id: Arc<str>,
+        /// The namespace of the tool.
+        namespace: Option<Arc<str>>,
+        /// The name of the tool.
+        tool: Arc<str>,
+    },
+    /// The model's call of a skill is complete, as the runtime sees it. That of a call that was cancelled may come
+    /// after the end of its turn.
+    ToolCompleted {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The model's id of the call.
+        call_id: Arc<str>,
+        /// The namespace of the tool.
+        namespace: Option<Arc<str>>,
+        /// The name of the tool.
+        tool: Arc<str>,
+        /// Whether it was answered with a success.
+        success: bool,
+    },
+    /// How many tokens were used, told after each of the model's answers.
+    TokenUsage {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// The numbers.
+        usage: TokenUsage,
+    },
+    /// Something that the runtime says on the side: that it tries again to reach the model, that a setting is
+    /// obsolete.
+    Warning {
+        /// What it says.
+        text: String,
+    },
+    /// A turn ended.
+    TurnCompleted {
+        /// The turn.
+        turn_id: Arc<str>,
+        /// How it ended.
+        status: TurnStatus,
+        /// What went wrong, where it failed.
+        error: Option<String>,
+        /// What the runtime tells about the turn's end.
+        detail: Value,
+    },
+    /// The session is gone or cannot be reached any more.
+    SessionClosed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The turn that the event belongs to.
+    #[must_use]
+    pub fn turn_id(&self) -> Option<&str> {
+        match self {
+            Self::ToolCall(call) | Self::CallExpired(call) => call.turn_id.as_deref(),
+            Self::TurnStarted { turn_id }
+            | Self::TextDelta { turn_id, .. }
+            | Self::Message { turn_id, .. }
+            | Self::ToolStarted { turn_id, .. }
+            | Self::ToolCompleted { turn_id, .. }
+            | Self::TokenUsage { turn_id, .. }
+            | Self::TurnCompleted { turn_id, .. } => Some(turn_id),
+            Self::Warning { .. } | Self::SessionClosed { .. } => None,
+        }
+    }
+}
+
+/// How many tokens were used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenUsage {
+    /// By the whole session.
+    pub session: Tokens,
+    /// By the model's last answer.
+    pub last: Tokens,
+    /// How many tokens the model can have before it.
+    pub context_window: Option<u64>,
+}
+
+/// Numbers of tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// All of them.
+    pub total: u64,
+    /// Those that the model read.
+    pub input: u64,
+    /// Those of `input` that came from a cache.
+    pub cached_input: u64,
+    /// Those that the model wrote.
+    pub output: u64,
+    /// Those of `output` that were thoughts.
+    pub reasoning_output: u64,
+}
+
+impl std::ops::AddAssign for Tokens {
+    fn add_assign(&mut self, more: Self) {
+        self.total = self.total.saturating_add(more.total);
+        self.input = self.input.saturating_add(more.input);
+        self.cached_input = self.cached_input.saturating_add(more.cached_input);
+        self.output = self.output.saturating_add(more.output);
+        self.reasoning_output = self.reasoning_output.saturating_add(more.reasoning_output);
+    }
+}
