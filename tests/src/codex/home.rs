@@ -1,14 +1,20 @@
 //! A home of codex for one test.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::PATIENCE;
 use crate::provider::Provider;
 
-/// A home whose model is a provider of ours, and a directory to work in. They are gone when it is dropped.
+/// How long it takes to look again whether processes are gone.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A home whose model is a provider of ours, and a directory to work in. They are gone when it is dropped, and what
+/// works for it still is killed.
 #[derive(Debug)]
 pub struct Home {
     directory: TempDir,
@@ -124,11 +130,30 @@ impl Home {
         let wait = async {
             // The end of somebody else's child is no event for us.
             while !self.processes().is_empty() {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         };
         if tokio::time::timeout(PATIENCE, wait).await.is_err() {
             panic!("processes of codex are left: {:?}", self.processes());
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Whoever writes still would leave a part of the directory behind.
+        for _ in 0..200 {
+            let left = self.processes();
+            if left.is_empty() {
+                return;
+            }
+            for id in left
+                .into_iter()
+                .filter_map(|id| Pid::from_raw(id.cast_signed()))
+            {
+                let _ = kill_process(id, Signal::KILL);
+            }
+            std::thread::sleep(PAUSE);
         }
     }
 }

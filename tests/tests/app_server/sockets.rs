@@ -14,10 +14,10 @@ use crate::support::{answers, call, catalog, next, on_codex, until};
 
 /// A codex that listens, behind a relay.
 struct Listening {
-    provider: Provider,
-    home: Home,
-    server: Server,
     relay: Relay,
+    server: Server,
+    home: Home,
+    provider: Provider,
 }
 
 impl Listening {

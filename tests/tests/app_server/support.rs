@@ -26,10 +26,10 @@ macro_rules! on_codex {
 pub(crate) use on_codex;
 
 pub(crate) struct Rig {
-    pub(crate) codex: Codex,
-    pub(crate) provider: Provider,
-    pub(crate) home: Home,
     pub(crate) client: Client<AppServer>,
+    pub(crate) home: Home,
+    pub(crate) provider: Provider,
+    pub(crate) codex: Codex,
 }
 
 impl Rig {

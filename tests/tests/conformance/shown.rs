@@ -19,9 +19,9 @@ const SKILLS: usize = 1_000;
 const AT_ONCE: usize = 50;
 
 struct Model {
-    provider: Provider,
-    _home: Home,
     codex: RawClient,
+    _home: Home,
+    provider: Provider,
 }
 
 impl Model {
