@@ -68,7 +68,7 @@ wire_enum! {
     ApprovalPolicy {
         /// For everything that is not known to be harmless.
         Untrusted = "untrusted",
-        /// When a sandboxed command failed.
+        /// When a sandboxed command failed. Newer codex versions (0.169) refuse sessions with it.
         OnFailure = "on-failure",
         /// When the model asks for it.
         OnRequest = "on-request",
