@@ -17,6 +17,11 @@ use codex_skills::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+
+/// How long a test waits for what must happen before it fails.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Say a text.
 #[skill]
@@ -58,6 +63,17 @@ impl Heard {
 async fn session(client: &Client<AppServer>) -> Result<Session, Error> {
     let register = |draft: codex_skills::Draft| draft.register(skills![echo]);
     Ok(client.create_session(register).await?.1)
+}
+
+/// Waits for what nothing tells of.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let wait = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "waited in vain until {what}");
 }
 
 async fn failure(spawn: SpawnAppServer) -> AppServerError {
@@ -324,26 +340,163 @@ async fn a_handler_of_requests_that_blocks_or_panics_holds_nothing_up() -> Resul
     Ok(())
 }
 
+/// The fake as a program that does not end when it is told to.
+#[cfg(unix)]
+fn no_terminating(directory: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let script = directory.join("codex");
+    let fake_codex = env!("CARGO_BIN_EXE_fake_codex");
+    // What is ignored before `exec` is ignored after it.
+    let text = format!("#!/bin/sh\ntrap '' TERM\nexec {fake_codex} \"$@\"\n");
+    fs::write(&script, text)?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok(script)
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_codex_that_does_not_end_is_killed() -> Result<(), Error> {
     let directory = tempfile::tempdir()?;
-    let script = directory.path().join("codex");
-    let fake_codex = env!("CARGO_BIN_EXE_fake_codex");
-    // What is ignored before `exec` is ignored after it.
-    fs::write(
-        &script,
-        format!("#!/bin/sh\ntrap '' TERM\nexec {fake_codex} \"$@\"\n"),
-    )?;
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     let client = AppServer::spawn()
-        .codex(&script)
+        .codex(no_terminating(directory.path())?)
         .env("FAKE_CODEX", "stubborn")
         .grace(Duration::from_millis(100))
         .await?;
     let report = client.shutdown().await;
     assert!(report.runtime_error.is_none(), "{report:?}");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_codex_that_neither_resumes_nor_ends_is_killed() -> Result<(), Error> {
+    let (directory, heard) = (tempfile::tempdir()?, Heard::new()?);
+    let client = AppServer::spawn()
+        .codex(no_terminating(directory.path())?)
+        .env("FAKE_CODEX", "stubborn deaf")
+        .env("FAKE_CODEX_HEARD", heard.path())
+        .grace(Duration::from_millis(100))
+        .await?;
+    let session = session(&client).await?;
+    session.send_and_handle("go").await?;
+    client.runtime().restart();
+    let resumes = || !heard.of(Some("thread/resume")).is_empty();
+    until("the next one is to resume", resumes).await;
+
+    let report = client.shutdown().await;
+
+    assert!(report.runtime_error.is_none(), "{report:?}");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_codex_that_ends_is_noticed_though_its_output_is_held_open() -> Result<(), Error> {
+    let client = fake("leaves faints")
+        .grace(Duration::from_millis(100))
+        .await?;
+    let session = session(&client).await?;
+
+    let turn = tokio::time::timeout(PATIENCE, session.send_and_handle("go").into_future()).await;
+
+    let turn = turn.expect("it does not hang");
+    assert!(turn.is_err(), "{turn:?}");
+    client.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_codex_that_crashes_whenever_it_starts_is_given_up() -> Result<(), Error> {
+    let heard = Heard::new()?;
+    let policy = RestartPolicy {
+        attempts: 2,
+        delay: Duration::from_millis(1),
+        ..RestartPolicy::default()
+    };
+    let client = fake("crashes")
+        .env("FAKE_CODEX_HEARD", heard.path())
+        .restart(policy)
+        .await?;
+
+    let is_given_up = || format!("{client:?}").contains("\"gone\"");
+    until("it is given up", is_given_up).await;
+
+    assert_eq!(heard.of(Some("initialize")).len(), 3);
+    client.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_waits_for_a_codex_that_is_down_once_the_client_was_shut_down() -> Result<(), Error>
+{
+    let policy = RestartPolicy {
+        delay: Duration::from_secs(60),
+        max_delay: Duration::from_secs(60),
+        ..RestartPolicy::default()
+    };
+    let client = fake("faints").restart(policy).await?;
+    let session = session(&client).await?;
+    session.send("go").await?;
+    let is_down = || format!("{client:?}").contains("\"down\"");
+    until("it is down", is_down).await;
+
+    client.shutdown().await;
+
+    let detail = tokio::time::timeout(PATIENCE, session.detail()).await;
+    let error = detail.expect("it does not wait").expect_err("it is down");
+    assert!(error.to_string().contains("shut down"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_turn_ends_though_no_number_of_ours_is_as_large_as_one_in_it() -> Result<(), Error> {
+    let client = fake("vast").await?;
+    let session = session(&client).await?;
+
+    let turn = tokio::time::timeout(PATIENCE, session.send_and_handle("go").into_future()).await;
+
+    let turn = turn.expect("it ends")?;
+    assert_eq!(turn.status, TurnStatus::Completed);
+    client.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_path_to_codex_begins_here_and_not_where_codex_works() -> Result<(), Error> {
+    let here = std::env::current_dir()?;
+    let name = here.file_name().expect("it is not the root");
+    // Through the name of this directory, so that it leads nowhere from another one.
+    let up: PathBuf = here.ancestors().skip(1).map(|_| "..").collect();
+    let codex = Path::new(env!("CARGO_BIN_EXE_fake_codex"));
+    let codex = codex.strip_prefix("/").expect("it is absolute");
+    let elsewhere = tempfile::tempdir()?;
+
+    let client = AppServer::spawn()
+        .codex(Path::new("..").join(name).join(up).join(codex))
+        .current_dir(elsewhere.path())
+        .await?;
+
+    client.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connect_that_is_dropped_closes_its_connection() -> Result<(), Error> {
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("ws://{}", silent.local_addr()?);
+    let connect = AppServer::connect(url).into_future();
+
+    let mut accepted = tokio::select! {
+        connected = connect => panic!("{connected:?}"),
+        accepted = silent.accept() => accepted?.0,
+    };
+
+    let mut rest = Vec::new();
+    let end = accepted.read_to_end(&mut rest);
+    tokio::time::timeout(PATIENCE, end)
+        .await
+        .expect("it is closed")?;
     Ok(())
 }
 

@@ -13,11 +13,16 @@
 //! | `elsewhere` | has another turn active than it is asked to interrupt, the first time |
 //! | `asks` | asks for everything that it can ask, in its first turn |
 //! | `odd-ids` | numbers its calls in odd ways |
+//! | `crashes` | ends as soon as it was greeted |
+//! | `faints` | ends once its first turn has begun |
+//! | `leaves` | starts a program that holds its output open, and does not wait for it |
+//! | `deaf` | does not answer when it is to resume a thread |
+//! | `vast` | has a number in its turns that is too large |
 //! | `stubborn` | does not end with its input; a shell around it sees to it that it does not end when it is told to |
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, Write as _};
-use std::{env, thread};
+use std::{env, process, thread};
 
 use serde_json::{Value, json};
 
@@ -42,7 +47,10 @@ fn main() -> io::Result<()> {
     };
     if fake.does("dies") {
         eprintln!("\u{1b}[31mERROR\u{1b}[0m the config is no good");
-        std::process::exit(3);
+        process::exit(3);
+    }
+    if fake.does("leaves") {
+        process::Command::new("sleep").arg("10").spawn()?;
     }
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -110,9 +118,14 @@ impl Fake {
                 let thread = json!({"id": THREAD, "ephemeral": false, "status": {"type": "idle"}});
                 self.say(&json!({"id": id, "result": {"thread": thread}}))
             }
+            Some("initialized") if self.does("crashes") => process::exit(1),
+            Some("thread/resume") if self.does("deaf") => Ok(()),
             Some("turn/start") => {
                 let turn = json!({"id": TURN, "status": "inProgress", "items": [], "error": null});
                 self.say(&json!({"id": id, "result": {"turn": turn}}))?;
+                if self.does("faints") {
+                    process::exit(1);
+                }
                 self.begin()
             }
             Some("turn/interrupt") => {
@@ -181,6 +194,11 @@ impl Fake {
 
     fn end(&self, status: &str) -> io::Result<()> {
         let turn = json!({"id": TURN, "status": status, "items": [], "error": null});
-        self.say(&json!({"method": "turn/completed", "params": {"threadId": THREAD, "turn": turn}}))
+        let end = json!({"method": "turn/completed", "params": {"threadId": THREAD, "turn": turn}});
+        if self.does("vast") {
+            let end = end.to_string().replace("[]", "[{\"n\":1e+400}]");
+            return writeln!(io::stdout(), "{end}");
+        }
+        self.say(&end)
     }
 }

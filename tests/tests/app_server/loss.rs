@@ -10,7 +10,7 @@ use codex_skills_tests::provider::Provider;
 use codex_skills_tests::skills::{Counter, echo, held};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Rig, call, catalog, next, on_codex, spawn};
+use crate::support::{Rig, call, catalog, next, on_codex, spawn, until};
 
 /// Kills the codex of a home, and leaves what it started alone.
 fn kill(home: &Home) {
@@ -128,6 +128,38 @@ async fn a_shutdown_ends_turns_and_codex(codex: Codex) -> Result<(), Error> {
     rig.home.until_no_process_is_left().await;
     drop(run);
     Ok(())
+}
+
+on_codex!(a_shutdown_without_patience_ends_codex_too: current, old);
+async fn a_shutdown_without_patience_ends_codex_too(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::with(codex, |spawn| spawn.grace(Duration::ZERO)).await?;
+
+    rig.end().await
+}
+
+on_codex!(a_session_whose_first_request_was_given_up_outlives_its_codex: current);
+async fn a_session_whose_first_request_was_given_up_outlives_its_codex(
+    codex: Codex,
+) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let run = rig.client.lifecycle_with(catalog([echo(&runs)])).await?;
+
+    // Dropped before codex said that there is a turn.
+    let mut sends = run.send("HOLD\nSAY first").into_future();
+    assert!(futures_util::poll!(&mut sends).is_pending());
+    rig.provider.gate().somebody().await;
+    drop(sends);
+    until("it is on disk", || !rig.home.rollouts().is_empty()).await;
+    kill(&rig.home);
+    let again = || rig.client.runtime().reconnects() == 1;
+    until("there is another codex", again).await;
+    rig.provider.gate().open();
+    let turn = run.send_and_handle("SAY second").await?;
+
+    assert_eq!(turn.assistant_reply.as_deref(), Some("second"));
+    run.close().await?;
+    rig.end().await
 }
 
 on_codex!(a_codex_that_does_not_start_says_why: current);

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use codex_skills::app_server::{AppServerError, ConnectAppServer, RestartPolicy};
-use codex_skills::{AppServer, Client, Error, Event, Limits, Outcome, TurnStatus};
+use codex_skills::{
+    AppServer, ApprovalPolicy, Client, CodexReply, Error, Event, Limits, Outcome, RequestHandler,
+    TurnStatus,
+};
 use codex_skills_tests::codex::{Codex, Home, Server};
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::provider::Provider;
 use codex_skills_tests::relay::Relay;
 use codex_skills_tests::skills::{Counter, asynchronous, echo, held};
 
-use crate::support::{answers, call, catalog, next, on_codex, until};
+use crate::support::{answers, call, catalog, command, next, on_codex, until};
 
 /// A codex that listens, behind a relay.
 struct Listening {
@@ -185,6 +188,135 @@ async fn a_connection_may_break_before_the_first_turn(codex: Codex) -> Result<()
     run.send_and_handle(call("echo", ["a"])).await?;
 
     assert_eq!(answers(&listening.provider), ["echo a"]);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(a_session_is_opened_again_after_its_connection_broke: current);
+async fn a_session_is_opened_again_after_its_connection_broke(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let runs = Counter::default();
+    let skills = catalog([echo(&runs)]);
+    let (_, session) = client.create_session_with(skills.clone()).await?;
+    let id = session.session_id().to_owned();
+    drop(session);
+
+    listening.relay.cut();
+    let again = || client.runtime().reconnects() == 1;
+    until("there is another connection", again).await;
+    // On which those sessions are resumed that somebody holds.
+    let is_up = || format!("{client:?}").contains("\"up\"");
+    until("it is in use", is_up).await;
+    let session = client.session(&id).catalog(skills).await?;
+    session
+        .send_and_handle(call("echo", ["a"]))
+        .timeout(Duration::from_secs(10))
+        .await?;
+
+    assert_eq!(answers(&listening.provider), ["echo a"]);
+    client.close_session(&id, true).await?;
+    listening.end(client).await
+}
+
+on_codex!(a_call_of_a_sub_agent_is_answered_though_its_connection_broke: current);
+async fn a_call_of_a_sub_agent_is_answered_though_its_connection_broke(
+    codex: Codex,
+) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client.lifecycle_with(catalog([held(&runs, &gate)])).await?;
+    let mut events = run.events();
+    let serving = run.clone();
+    let serve = tokio::spawn(async move { serving.serve().await });
+    let script = format!("SPAWN {}", call("held", ["a"]));
+    run.send_and_handle(script).await?;
+    next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+    gate.somebody().await;
+
+    listening.relay.cut();
+    next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+    gate.open();
+    until("its model was told", || {
+        let calls = listening.provider.calls();
+        calls.len() == 2 && !listening.provider.outputs(&calls[1]).is_empty()
+    })
+    .await;
+
+    assert_eq!(answers(&listening.provider)[1], "held a");
+    assert_eq!(runs.get(), 1);
+    run.close().await?;
+    serve.await.expect("no panic");
+    listening.end(client).await
+}
+
+on_codex!(an_ephemeral_session_whose_connection_broke_leaves_no_turn: current);
+async fn an_ephemeral_session_whose_connection_broke_leaves_no_turn(
+    codex: Codex,
+) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client
+        .lifecycle_with(catalog([held(&runs, &gate)]))
+        .ephemeral(true)
+        .await?;
+
+    let breaks = async {
+        gate.somebody().await;
+        listening.relay.cut();
+    };
+    let (turn, ()) = tokio::join!(run.send_and_handle(call("held", ["a"])), breaks);
+    run.close().await?;
+
+    // What it called is answered nowhere, so that its turn would keep codex from ending.
+    assert!(turn.is_err(), "{turn:?}");
+    listening.end(client).await
+}
+
+on_codex!(what_codex_asks_is_asked_once_though_its_connection_broke: current);
+async fn what_codex_asks_is_asked_once_though_its_connection_broke(
+    codex: Codex,
+) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let (runs, asked, gate) = (Counter::default(), Counter::default(), Gate::new());
+    let handler = {
+        let (asked, gate) = (asked.clone(), gate.clone());
+        RequestHandler::new(move |_| {
+            asked.count();
+            let gate = gate.clone();
+            async move {
+                gate.enter().await;
+                CodexReply::Grant
+            }
+        })
+    };
+    let run = client
+        .lifecycle_with(catalog([echo(&runs)]))
+        .approval_policy(ApprovalPolicy::OnRequest)
+        .cwd(listening.home.work())
+        .on_request(handler)
+        .await?;
+    run.send_and_handle("SAY hello").await?;
+
+    let breaks = async {
+        gate.somebody().await;
+        listening.relay.cut();
+        let again = || client.runtime().reconnects() == 1;
+        until("there is another connection", again).await;
+        // What is asked again is told before this is answered.
+        let detail = run.detail().await;
+        gate.open();
+        detail
+    };
+    let (turn, detail) = tokio::join!(run.send_and_handle(command("touch by-somebody")), breaks);
+
+    detail?;
+    assert_eq!(turn?.status, TurnStatus::Completed);
+    assert_eq!(asked.get(), 1);
+    assert!(listening.home.work().join("by-somebody").exists());
     run.close().await?;
     listening.end(client).await
 }
@@ -403,6 +535,39 @@ async fn another_client_of_the_same_codex_is_left_alone(codex: Codex) -> Result<
     );
     assert_eq!(answers(&listening.provider), ["held a"]);
     assert_eq!(runs.get(), 1);
+    other.shutdown().await;
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(what_codex_asks_is_left_to_the_client_that_has_the_skills: current);
+async fn what_codex_asks_is_left_to_the_client_that_has_the_skills(
+    codex: Codex,
+) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let (client, other) = (listening.connect().await?, listening.connect().await?);
+    let runs = Counter::default();
+    let grants = RequestHandler::new(|_| async {
+        // Time enough for others to refuse.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        CodexReply::Grant
+    });
+    let run = client
+        .lifecycle_with(catalog([echo(&runs)]))
+        .approval_policy(ApprovalPolicy::OnRequest)
+        .cwd(listening.home.work())
+        .on_request(grants)
+        .await?;
+    run.send_and_handle("SAY hello").await?;
+    let _watching = other.session(run.session_id()).await?;
+
+    run.send_and_handle(command("touch by-somebody")).await?;
+
+    assert!(
+        listening.home.work().join("by-somebody").exists(),
+        "{:?}",
+        answers(&listening.provider)
+    );
     other.shutdown().await;
     run.close().await?;
     listening.end(client).await

@@ -6,6 +6,7 @@ use codex_skills::app_server::SpawnAppServer;
 use codex_skills::{AppServer, Catalog, Client, Draft, Error, Event, Signals, Skill};
 use codex_skills_tests::codex::{Codex, Home};
 use codex_skills_tests::provider::Provider;
+use serde_json::json;
 
 /// Runs a test on the codex that is worked with, and on others that are named.
 macro_rules! on_codex {
@@ -115,6 +116,13 @@ pub(crate) fn call(skill: &str, texts: impl IntoIterator<Item = impl std::fmt::D
         .into_iter()
         .map(|text| format!("CALL {skill} {{\"text\":\"{text}\"}}"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The line of a script that runs a command, which codex does only when it is allowed to.
+pub(crate) fn command(line: &str) -> String {
+    let arguments =
+        json!({"cmd": line, "sandbox_permissions": "require_escalated", "justification": "a test"});
+    format!("CALL exec_command {arguments}")
 }
 
 /// Waits for what no event tells of.

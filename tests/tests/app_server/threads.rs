@@ -1,12 +1,13 @@
 //! Sessions as codex's threads: resumed, forked, deleted, never written, and several at the same time.
 
-use codex_skills::{Draft, Error, Session, TurnStatus, skill, skills};
+use codex_skills::{Draft, Error, Event, Session, TurnStatus, skill, skills};
 use codex_skills_tests::codex::Codex;
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::provider::Provider;
 use codex_skills_tests::skills::{Counter, echo, held};
+use futures_util::future::join_all;
 
-use crate::support::{Rig, call, catalog, on_codex, spawn};
+use crate::support::{Rig, call, catalog, next, on_codex, spawn};
 
 async fn reply(session: &Session, request: &str) -> Result<String, Error> {
     let turn = session.send_and_handle(request).require_reply().await?;
@@ -150,6 +151,66 @@ async fn an_ephemeral_session_is_never_written(codex: Codex) -> Result<(), Error
     let report = run.close().await?;
     assert!(!report.deleted(), "{report}");
     assert!(report.delete_error().is_none(), "{report}");
+    rig.end().await
+}
+
+on_codex!(an_ephemeral_session_that_was_let_go_is_opened_again_with_its_calls: current);
+async fn an_ephemeral_session_that_was_let_go_is_opened_again_with_its_calls(
+    codex: Codex,
+) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let skills = catalog([echo(&runs)]);
+    let (_, session) = rig
+        .client
+        .create_session_with(skills.clone())
+        .ephemeral(true)
+        .await?;
+    let id = session.session_id().to_owned();
+    let mut events = session.events();
+    session.send(call("echo", ["a"])).await?;
+    next(&mut events, |event| matches!(event, Event::ToolCall(_))).await;
+    drop((session, events));
+
+    let session = rig.client.session(&id).catalog(skills).await?;
+    let mut events = session.events();
+    let records = session.drain_pending_calls().await?;
+    next(&mut events, |event| {
+        matches!(event, Event::TurnCompleted { .. })
+    })
+    .await;
+
+    assert_eq!(records.len(), 1);
+    assert_eq!(rig.answers(), ["echo a"]);
+    assert_eq!(runs.get(), 1);
+    rig.client.close_session(&id, true).await?;
+    rig.end().await
+}
+
+on_codex!(an_ephemeral_session_is_opened_again_after_many_others: current);
+async fn an_ephemeral_session_is_opened_again_after_many_others(codex: Codex) -> Result<(), Error> {
+    // So many that sessions which nobody holds are swept away.
+    const MANY: usize = 66;
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let skills = catalog([echo(&runs)]);
+    let create = || {
+        rig.client
+            .create_session_with(skills.clone())
+            .ephemeral(true)
+    };
+    let (_, session) = create().await?;
+    let id = session.session_id().to_owned();
+    drop(session);
+    let others = join_all((0..MANY).map(|_| create().into_future())).await;
+
+    let session = rig.client.session(&id).catalog(skills.clone()).await?;
+
+    assert_eq!(
+        reply(&session, &call("echo", ["a"])).await?,
+        "Tool outputs: echo a"
+    );
+    assert!(others.iter().all(Result::is_ok));
     rig.end().await
 }
 
