@@ -19,6 +19,10 @@ use crate::runtime::TurnStatus;
 /// How many threads are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
 
+/// How long codex is asked again about a thread whose first turn is not written. A file that a crash left empty stays
+/// so.
+const UNWRITTEN: Duration = Duration::from_secs(10);
+
 /// How long the first turn of a thread may take to be written before codex is asked again.
 const UNWRITTEN_PAUSE: Duration = Duration::from_millis(10);
 
@@ -81,12 +85,15 @@ impl Shared {
     ) -> Result<Box<RawValue>, RequestError> {
         let timeout = self.settings.request_timeout;
         let params = json!({"threadId": thread_id, "excludeTurns": without_turns});
-        let until = Instant::now() + timeout;
+        let until = Instant::now() + UNWRITTEN.min(timeout);
         loop {
             let resumed = connection.request("thread/resume", &params, timeout).await;
             match resumed {
-                // The first turn of the thread has just begun, and is not written yet.
-                Err(error) if error.says("list_turns") && Instant::now() < until => {
+                // The first turn of the thread has just begun, and is not written yet, or only its file is there.
+                Err(error)
+                    if (error.says("list_turns") || error.says("is empty"))
+                        && Instant::now() < until =>
+                {
                     tokio::time::sleep(UNWRITTEN_PAUSE).await;
                 }
                 resumed => return resumed,
