@@ -158,7 +158,8 @@ async fn options_that_make_no_sense_are_refused() {
         }
     ));
     for (address, wanted) in [
-        ("http://127.0.0.1:1", "must begin with `ws://`"),
+        ("http://127.0.0.1:1", "CodexManager::builder()"),
+        ("unix:///tmp/socket", "connect_unix"),
         ("wss://127.0.0.1:1", "TLS"),
         ("ws://127.0.0.1", "names no port"),
         ("127.0.0.1:1", "ws://"),

@@ -144,7 +144,8 @@ macro_rules! dispatch_options {
         }
 
         /// Who answers what codex asks in the session and is no tool call, like approvals. Default: it is
-        /// refused, and left to others in a session that was opened without its catalog.
+        /// refused, and left to others in a session that was opened without its catalog. Write
+        /// `RequestHandler::new(|request| async move { CodexReply::Grant })`.
         pub fn on_request(mut self, handler: RequestHandler) -> Self {
             self.config.requests = Some(handler);
             self

@@ -384,7 +384,8 @@ impl Shutdown {
 pub struct ShutdownReport {
     /// The cleanups of the sessions that guards owned.
     pub cleanups: Vec<CleanupReport>,
-    /// How many sessions stay because nobody owned them.
+    /// How many open sessions were let go because no guard owned them. Sessions whose handles were dropped before
+    /// are not counted.
     pub kept: usize,
     /// How many handlers were cancelled because they did not finish in time.
     pub cancelled_calls: usize,

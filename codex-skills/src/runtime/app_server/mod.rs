@@ -54,6 +54,7 @@ impl AppServer {
         let shared = Arc::new(Shared::new(settings));
         let opened = link::open(&shared).await?;
         shared.set_server(opened.server.clone(), Default::default());
+        shared.set_state(State::Up(opened.connection.clone()));
         tokio::spawn(link::keep(shared.clone(), opened));
         Ok(Self { shared })
     }

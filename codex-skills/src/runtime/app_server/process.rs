@@ -189,6 +189,7 @@ enum Step {
 async fn log(stderr: ChildStderr, kept: Arc<Mutex<VecDeque<String>>>) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
+    let mut is_trace = false;
     loop {
         line.clear();
         match (&mut stderr)
@@ -201,6 +202,11 @@ async fn log(stderr: ChildStderr, kept: Arc<Mutex<VecDeque<String>>>) {
         }
         let text = plain(&String::from_utf8_lossy(&line));
         tracing::debug!(target: "codex_skills::app_server::stderr", "{text}");
+        // What follows says where codex is in itself, and nothing of why.
+        is_trace |= text.starts_with("Stack backtrace");
+        if is_trace || text.is_empty() {
+            continue;
+        }
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == STDERR_LINES {
             kept.pop_front();

@@ -170,7 +170,17 @@ impl Address {
                      its `ws://` end",
                 ));
             }
-            _ => return Err(invalid("must begin with `ws://`")),
+            Some("http" | "https") => {
+                return Err(invalid(
+                    "is an address of HTTP: codex app-server listens at one like `ws://127.0.0.1:4500`, and \
+                     codex-manager is reached by `CodexManager::builder().base_url(..)`",
+                ));
+            }
+            _ => {
+                return Err(invalid(
+                    "must begin with `ws://`; for a Unix socket use `AppServer::connect_unix(path)`",
+                ));
+            }
         }
         let host = uri
             .host()
@@ -254,7 +264,14 @@ impl Address {
                         },
                     }
                 } else {
-                    unreachable(format!("it answered {} {said}", response.status()))
+                    let answered = format!("it answered {} {said}", response.status());
+                    AppServerError::Refused {
+                        message: format!(
+                            "something else may listen at {}: {}",
+                            self.shown(),
+                            answered.trim_end()
+                        ),
+                    }
                 });
             }
             Err(error) => return Err(unreachable(error.to_string())),

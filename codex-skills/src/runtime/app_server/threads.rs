@@ -195,6 +195,15 @@ impl AppServer {
                 tell(waiting);
                 Ok(Resumed::new(fingerprint))
             }
+            Err(error) if error.says("no rollout found") => Err(RuntimeError::new(
+                NAME,
+                operation,
+                RuntimeErrorKind::NotFound,
+                format!(
+                    "codex's home has no thread {thread_id}: it is another home or another id, or the thread was \
+                     deleted, was ephemeral, or never had a turn"
+                ),
+            )),
             Err(error) => Err(error.into_runtime(operation)),
         }
     }
@@ -213,10 +222,14 @@ impl AppServer {
         let operation = "fork the session";
         let connection = self.connection(operation).await?;
         let params = json!({"threadId": &*thread_id, "excludeTurns": true});
-        let payload = self
-            .ask(&connection, "thread/fork", &params)
-            .await
-            .map_err(|error| error.into_runtime(operation))?;
+        let forked = self.ask(&connection, "thread/fork", &params).await;
+        let payload = forked.map_err(|error| {
+            if error.says("no rollout found") {
+                let why = "codex has no history of it: run a turn first; an ephemeral session cannot be forked";
+                return RuntimeError::new(NAME, operation, RuntimeErrorKind::Refused, why);
+            }
+            error.into_runtime(operation)
+        })?;
         let fork_id = self::thread_id(&payload, operation)?;
         let fate = if payload["thread"]["ephemeral"] == true {
             Fate::Ephemeral
