@@ -148,6 +148,11 @@ impl Address {
             option: "connect",
             reason: format!("`{url}` {reason}"),
         };
+        if url.starts_with("unix:") {
+            return Err(invalid(
+                "is a Unix socket: use `AppServer::connect_unix(path)`",
+            ));
+        }
         let uri: tungstenite::http::Uri = url
             .parse()
             .map_err(|_| invalid("is no address: write `ws://127.0.0.1:4500`"))?;
@@ -177,9 +182,7 @@ impl Address {
                 ));
             }
             _ => {
-                return Err(invalid(
-                    "must begin with `ws://`; for a Unix socket use `AppServer::connect_unix(path)`",
-                ));
+                return Err(invalid("must begin with `ws://`"));
             }
         }
         let host = uri
