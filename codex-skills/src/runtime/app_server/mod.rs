@@ -26,6 +26,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use self::connection::NAME;
+use self::fingerprints::Fingerprints;
 use self::shared::{Shared, State};
 use self::version::Version;
 use super::{
@@ -53,7 +54,8 @@ impl AppServer {
     async fn open(settings: settings::Settings) -> Result<Self, AppServerError> {
         let shared = Arc::new(Shared::new(settings));
         let opened = link::open(&shared).await?;
-        shared.set_server(opened.server.clone(), Default::default());
+        let fingerprints = Fingerprints::of_home(opened.server.home.clone()).await;
+        shared.set_server(opened.server.clone(), fingerprints);
         shared.set_state(State::Up(opened.connection.clone()));
         tokio::spawn(link::keep(shared.clone(), opened));
         Ok(Self { shared })
