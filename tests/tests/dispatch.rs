@@ -311,11 +311,7 @@ mod once {
         let session = session(&codex, [runs.skill("count")]).await;
         let call = |id: &str| {
             let arguments = RawValue::from_string("{}".to_owned()).unwrap();
-            let mut call = ToolCall::new(
-                session.session_id().into(),
-                "count".into(),
-                arguments.into(),
-            );
+            let mut call = ToolCall::new(session.session_id().into(), "count".into(), arguments);
             call.call_id = Some(id.into());
             call.request_id = Some(id.into());
             Event::ToolCall(Arc::new(call))

@@ -128,7 +128,7 @@ async fn failures_are_counted_by_their_kind() {
     let mut call = ToolCall::new(
         session.session_id().into(),
         "nobody".into(),
-        serde_json::value::RawValue::NULL.to_owned().into(),
+        serde_json::value::RawValue::NULL.to_owned(),
     );
     call.call_id = Some("c".into());
     session

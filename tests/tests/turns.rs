@@ -214,7 +214,7 @@ mod results {
         for n in 0..300_u64 {
             let turn_id: Arc<str> = format!("turn {n}").as_str().into();
             let arguments = serde_json::value::RawValue::NULL.to_owned();
-            let mut call = ToolCall::new(id.clone(), "endless".into(), arguments.into());
+            let mut call = ToolCall::new(id.clone(), "endless".into(), arguments);
             call.turn_id = Some(turn_id.clone());
             call.call_id = Some("call".into());
             call.request_id = Some(RequestId::from(n));

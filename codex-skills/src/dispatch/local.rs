@@ -76,7 +76,7 @@ impl Catalog {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
-        let call = ToolCall::new("local".into(), skill.name().into(), arguments.into())
+        let call = ToolCall::new("local".into(), skill.name().into(), arguments)
             .with_namespace(skill.namespace().map(Into::into));
         let limits = Limits::default();
         let context = SkillContext {

@@ -260,7 +260,7 @@ impl Session {
         let core = self.core();
         core.check_open()?;
         let arguments = to_raw_value(arguments)?;
-        let call = ToolCall::new(core.id.clone(), tool.into(), arguments.into());
+        let call = ToolCall::new(core.id.clone(), tool.into(), arguments);
         let interest = core.dispatcher().interest();
         Ok(core.dispatcher().run(Arc::new(call), interest).await.output)
     }

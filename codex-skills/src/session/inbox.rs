@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     fn call(id: &str) -> Arc<ToolCall> {
-        let mut call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned().into());
+        let mut call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned());
         call.turn_id = Some("t".into());
         call.call_id = Some(id.into());
         Arc::new(call)

@@ -150,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_reader_loses_notifications_and_no_calls() {
         let queue = Queue::new(8, Arc::default());
-        let call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned().into());
+        let call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned());
         queue.push(Event::ToolCall(Arc::new(call)));
         for turn in 0..NOTIFICATIONS + 5 {
             queue.push(Event::TurnStarted {

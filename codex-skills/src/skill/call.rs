@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 /// A call that the model makes: what every runtime reads from its wire.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub struct ToolCall {
     /// The name of the tool.
     pub tool: Arc<str>,
     /// The arguments as they came.
-    pub arguments: Arc<RawValue>,
+    pub arguments: Box<RawValue>,
     /// Whether the runtime's list of waiting calls has it: then no answer of it has arrived, while an
     /// announcement may be a repeat of one that was answered.
     pub is_listed: bool,
@@ -39,7 +40,7 @@ pub struct ToolCall {
 impl ToolCall {
     /// A call of `tool` in a session, with nothing else known of it.
     #[must_use]
-    pub fn new(session_id: Arc<str>, tool: Arc<str>, arguments: Arc<RawValue>) -> Self {
+    pub fn new(session_id: Arc<str>, tool: Arc<str>, arguments: Box<RawValue>) -> Self {
         Self {
             session_id,
             thread_id: None,
@@ -147,7 +148,7 @@ pub(crate) enum CallIdentity {
 /// `7` and `"7"` are two ids. A runtime whose wire writes one id in both ways announces a call with the same
 /// one each time: else its answer goes to both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(SmolStr);
 
 impl RequestId {
     /// The id as JSON: `7` or `"7"`.
@@ -165,7 +166,7 @@ impl RequestId {
 
 impl From<u64> for RequestId {
     fn from(number: u64) -> Self {
-        Self(number.to_string().into())
+        Self(smol_str::format_smolstr!("{number}"))
     }
 }
 

@@ -17,6 +17,7 @@ use super::pipe::{Read, Reader, Writer};
 use super::process::Process;
 use super::settings::{RestartPolicy, Settings, Target};
 use super::shared::{Server, Shared, State};
+use super::texts::Texts;
 use super::version::Version;
 use super::{socket, wire};
 
@@ -193,7 +194,7 @@ fn server(answer: &str) -> Server {
 /// Reads until nothing comes any more, and says why.
 async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Reader) -> String {
     let heartbeat = reader.is_socket().then_some(shared.settings.heartbeat);
-    let mut silent = 0;
+    let (mut silent, mut texts) = (0, Texts::default());
     let why = loop {
         let next = match heartbeat {
             None => reader.next().await,
@@ -213,7 +214,7 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
         match next {
             Read::Message(bytes) => {
                 // What is dropped here may be a program's own, and panic.
-                let taken = AssertUnwindSafe(|| shared.take(&connection, bytes));
+                let taken = AssertUnwindSafe(|| shared.take(&connection, bytes, &mut texts));
                 if std::panic::catch_unwind(taken).is_err() {
                     tracing::error!(target: "codex_skills::app_server", "a panic while a message of codex was taken");
                 }

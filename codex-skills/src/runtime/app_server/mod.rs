@@ -13,6 +13,7 @@ mod registry;
 mod settings;
 mod shared;
 mod socket;
+mod texts;
 mod threads;
 mod version;
 mod wire;

@@ -56,11 +56,7 @@ fn listening(threads: &[&str]) -> (Registry, Arc<dyn EventSink>) {
 }
 
 fn call_in(thread: &str, turn: &str, call: &str, request: u64, generation: u64) -> ToolCall {
-    let mut it = ToolCall::new(
-        thread.into(),
-        "tool".into(),
-        RawValue::NULL.to_owned().into(),
-    );
+    let mut it = ToolCall::new(thread.into(), "tool".into(), RawValue::NULL.to_owned());
     it.turn_id = Some(turn.into());
     it.call_id = Some(call.into());
     it.request_id = Some(request.into());

@@ -17,6 +17,7 @@ use super::connection::Connection;
 use super::fingerprints::Fingerprints;
 use super::registry::{Delivery, Registry};
 use super::settings::Settings;
+use super::texts::Texts;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
 use crate::runtime::{CodexRequest, Event};
@@ -167,8 +168,13 @@ impl Shared {
     }
 
     /// Takes a message of codex. Never waits.
-    pub(super) fn take(self: &Arc<Self>, connection: &Arc<Connection>, bytes: &[u8]) {
-        if let Some(call) = wire::whole_call(bytes, connection.generation) {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        bytes: &[u8],
+        texts: &mut Texts,
+    ) {
+        if let Some(call) = wire::whole_call(bytes, connection.generation, texts) {
             return self.offer_or_ask(connection, call);
         }
         let message = match wire::message(bytes) {
@@ -183,7 +189,7 @@ impl Shared {
             Message::Response { id, outcome } => connection.answered(id, outcome),
             Message::Notification { method, params } => self.notified(&method, params),
             Message::Request { id, method, params } if method == "item/tool/call" => {
-                self.called(connection, id, params);
+                self.called(connection, id, params, texts);
             }
             Message::Request { id, method, params } => {
                 self.asked(connection, id, &method, params);
@@ -227,8 +233,14 @@ impl Shared {
         }
     }
 
-    fn called(self: &Arc<Self>, connection: &Arc<Connection>, id: RequestId, params: &RawValue) {
-        match wire::call(id.clone(), params, connection.generation) {
+    fn called(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        id: RequestId,
+        params: &RawValue,
+        texts: &mut Texts,
+    ) {
+        match wire::call(id.clone(), params, connection.generation, texts) {
             Err(error) => {
                 self.count_malformed();
                 tracing::warn!(target: "codex_skills::app_server", %error, "a call of codex cannot be read and is refused");

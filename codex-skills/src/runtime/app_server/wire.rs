@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::texts::Texts;
 use crate::runtime::{TokenUsage, Tokens, TurnStatus};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
@@ -119,7 +120,7 @@ const CALL: &[u8] = br#"{"method":"item/tool/call","#;
 
 /// Reads a call in one step, where it is written as codex writes calls. Whatever else it may be is left to
 /// [`message`], which says what is wrong with it.
-pub(super) fn whole_call(bytes: &[u8], generation: u64) -> Option<ToolCall> {
+pub(super) fn whole_call(bytes: &[u8], generation: u64, texts: &mut Texts) -> Option<ToolCall> {
     #[derive(Deserialize)]
     struct Whole<'a> {
         #[serde(borrow)]
@@ -130,12 +131,11 @@ pub(super) fn whole_call(bytes: &[u8], generation: u64) -> Option<ToolCall> {
     if !bytes.starts_with(CALL) {
         return None;
     }
-    let whole: Whole<'_> = serde_json::from_slice(bytes).ok()?;
-    Some(
-        whole
-            .params
-            .into_call(RequestId::from_json(whole.id), generation),
-    )
+    // Checked as a whole, and not text by text.
+    let text = std::str::from_utf8(bytes).ok()?;
+    let whole: Whole<'_> = serde_json::from_str(text).ok()?;
+    let id = RequestId::from_json(whole.id);
+    Some(whole.params.into_call(id, generation, texts))
 }
 
 /// The parameters of `item/tool/call`.
@@ -176,26 +176,26 @@ pub(super) fn call(
     id: RequestId,
     params: &RawValue,
     generation: u64,
+    texts: &mut Texts,
 ) -> Result<ToolCall, serde_json::Error> {
     let params: CallParams<'_> = serde_json::from_str(params.get())?;
-    Ok(params.into_call(id, generation))
+    Ok(params.into_call(id, generation, texts))
 }
 
 impl CallParams<'_> {
-    fn into_call(self, id: RequestId, generation: u64) -> ToolCall {
+    fn into_call(self, id: RequestId, generation: u64, texts: &mut Texts) -> ToolCall {
         let arguments = self.arguments.unwrap_or(RawValue::NULL).to_owned();
         let mut call = ToolCall::new(
-            self.thread_id.shared(),
-            self.tool.shared(),
-            arguments.into(),
+            texts.share(&self.thread_id.0),
+            texts.share(&self.tool.0),
+            arguments,
         );
-        call.turn_id = self.turn_id.as_ref().map(Text::shared);
+        call.turn_id = self.turn_id.map(|id| texts.share(&id.0));
         call.call_id = self.call_id.as_ref().map(Text::shared);
         call.namespace = self
             .namespace
             .filter(|namespace| !namespace.0.is_empty())
-            .as_ref()
-            .map(Text::shared);
+            .map(|namespace| texts.share(&namespace.0));
         call.request_id = Some(id);
         call.generation = generation;
         call

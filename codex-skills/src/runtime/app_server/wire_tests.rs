@@ -29,7 +29,7 @@ fn notices(trace: &str) -> Vec<String> {
             }
             Message::Request { method, params, id } => {
                 assert_eq!(method, "item/tool/call");
-                let call = call(id, params, 1).expect("it is read");
+                let call = call(id, params, 1, &mut Texts::default()).expect("it is read");
                 assert!(call.turn_id.is_some() && call.call_id.is_some());
                 seen.push("call".to_owned());
             }
@@ -163,7 +163,7 @@ fn numbers_depth_and_odd_texts_in_arguments_cost_nothing() {
             unreachable!()
         };
         assert_eq!(method, "item/tool/call");
-        let call = call(id, params, 4).expect("it is read");
+        let call = call(id, params, 4, &mut Texts::default()).expect("it is read");
         assert_eq!(call.arguments.get(), arguments);
         assert_eq!((call.namespace(), call.generation), (None, 4));
     }
@@ -172,7 +172,7 @@ fn numbers_depth_and_odd_texts_in_arguments_cost_nothing() {
 #[test]
 fn a_call_without_arguments_has_null() {
     let params = RawValue::from_string("{\"threadId\":\"t\",\"tool\":\"x\"}".into()).expect("JSON");
-    let call = call(1.into(), &params, 1).expect("it is read");
+    let call = call(1.into(), &params, 1, &mut Texts::default()).expect("it is read");
     assert_eq!(call.arguments.get(), "null");
     assert!(call.turn_id.is_none() && call.call_id.is_none());
 }
@@ -180,7 +180,7 @@ fn a_call_without_arguments_has_null() {
 #[test]
 fn a_call_that_cannot_be_read_still_says_whose_it_is() {
     let params = RawValue::from_string("{\"threadId\":\"t\",\"tool\":7}".into()).expect("JSON");
-    assert!(call(1.into(), &params, 1).is_err());
+    assert!(call(1.into(), &params, 1, &mut Texts::default()).is_err());
     assert_eq!(thread_of(&params).as_deref(), Some("t"));
 }
 

@@ -468,7 +468,7 @@ impl EmbeddedSession {
                 return None;
             }
         };
-        let mut call = ToolCall::new(self.id.clone(), tool.into(), arguments.into());
+        let mut call = ToolCall::new(self.id.clone(), tool.into(), arguments);
         call.turn_id = Some(turn_id.clone());
         call.call_id = Some(call_id.clone());
         call.request_id = Some(RequestId::from(

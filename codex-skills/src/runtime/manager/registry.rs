@@ -442,7 +442,7 @@ mod tests {
                 call_id: Some(format!("call {request_id}").into()),
                 namespace: None,
                 tool: "tool".into(),
-                arguments: RawValue::NULL.to_owned().into(),
+                arguments: RawValue::NULL.to_owned(),
             },
             is_listed,
         }

@@ -64,7 +64,7 @@ pub(super) struct PendingCall {
     pub(super) call_id: Option<Arc<str>>,
     pub(super) namespace: Option<Arc<str>>,
     pub(super) tool: Arc<str>,
-    pub(super) arguments: Arc<RawValue>,
+    pub(super) arguments: Box<RawValue>,
 }
 
 impl PendingCall {
@@ -484,7 +484,7 @@ fn call(
         call_id: present(call_id),
         namespace: present(namespace),
         tool: tool.into(),
-        arguments: arguments.unwrap_or(RawValue::NULL).to_owned().into(),
+        arguments: arguments.unwrap_or(RawValue::NULL).to_owned(),
     })
 }
 
