@@ -1,15 +1,17 @@
 //! The claim on a call: who holds it, where its answer goes, and that it ends with a record in every case.
 
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::dispatcher::Dispatcher;
 use super::ledger::Ledger;
-use super::metrics::Common;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use crate::skill::call::CallKey;
-use crate::skill::context::Interest;
+use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillOutput, ToolCall};
 
 /// Who is told about settled calls, under the ledger's lock: must not come back to the dispatcher.
@@ -40,16 +42,30 @@ impl SharedLedger {
 pub(crate) struct Running {
     /// Where the answer goes.
     address: Mutex<Arc<ToolCall>>,
-    pub(super) interest: Arc<Interest>,
+    pub(super) interest: Interest,
+    /// The dispatcher that runs it.
+    pub(super) by: DispatcherId,
     record: OnceLock<Arc<DispatchRecord>>,
     settled: Notify,
 }
 
+/// Which dispatcher runs a call: those of one session share its ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DispatcherId(u64);
+
+impl DispatcherId {
+    pub(super) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 impl Running {
-    pub(super) fn new(call: Arc<ToolCall>, interest: Arc<Interest>) -> Arc<Self> {
+    pub(super) fn new(call: Arc<ToolCall>, by: DispatcherId) -> Arc<Self> {
         Arc::new(Self {
             address: Mutex::new(call),
-            interest,
+            interest: Interest::default(),
+            by,
             record: OnceLock::new(),
             settled: Notify::new(),
         })
@@ -92,6 +108,20 @@ impl Running {
     }
 }
 
+impl Interested for Running {
+    fn interest(&self) -> &Interest {
+        &self.interest
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("interest", &self.interest)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Whether an answer should go where `call` says rather than where `known` says.
 pub(super) fn is_newer(call: &ToolCall, known: &ToolCall) -> bool {
     call.request_id.is_some() && (known.request_id.is_none() || call.generation >= known.generation)
@@ -100,10 +130,9 @@ pub(super) fn is_newer(call: &ToolCall, known: &ToolCall) -> bool {
 /// The claim on a call. It ends with a record in every case: when the serving task goes down with its
 /// tokio runtime, nobody waits for ever, and repeats of the call find an answer.
 pub(super) struct Claimed {
-    pub(super) ledger: SharedLedger,
+    pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) running: Arc<Running>,
     pub(super) settled: Option<Arc<dyn Settle>>,
-    pub(super) common: Arc<Common>,
     pub(super) key: CallKey,
     pub(super) arrival: u64,
     /// What is to be submitted, once it is known.
@@ -121,7 +150,7 @@ impl Claimed {
     ) -> Arc<DispatchRecord> {
         let record = Arc::new(record);
         ledger.settle(&self.key, record.clone());
-        self.common.counters.settle(&record, self.repeat);
+        self.dispatcher.common.counters.settle(&record, self.repeat);
         // Still under the lock: whoever finds nothing running has been told of every record.
         if let Some(settled) = &self.settled {
             settled.settled(&record, !self.repeat);
@@ -149,7 +178,7 @@ impl Drop for Claimed {
             };
             record.call = call;
             record.submission = never_sent();
-            self.settle(self.ledger.lock(), record);
+            self.settle(self.dispatcher.ledger.lock(), record);
         }
     }
 }

@@ -7,12 +7,12 @@ use std::sync::{Arc, MutexGuard};
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use tracing::field::{Empty, debug, display};
 
 use super::claim::{
-    Claimed, DispatchLedger, Dispatched, Running, Settle, SharedLedger, broken_off, is_newer,
+    Claimed, DispatchLedger, Dispatched, DispatcherId, Running, Settle, SharedLedger, broken_off,
+    is_newer,
 };
 use super::ledger::Claim;
 use super::limits::Limits;
@@ -23,7 +23,7 @@ use super::submit;
 use crate::catalog::{Catalog, CatalogSkill};
 use crate::runtime::Runtime;
 use crate::skill::call::CallKey;
-use crate::skill::context::Interest;
+use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillContext, SkillOutput, ToolCall};
 
 /// How a call became known.
@@ -43,11 +43,13 @@ pub(crate) struct Dispatcher {
     runtime: Arc<dyn Runtime>,
     limits: Limits,
     bounds: Bounds,
-    ledger: SharedLedger,
-    common: Arc<Common>,
+    pub(super) ledger: SharedLedger,
+    pub(super) common: Arc<Common>,
     /// How many calls arrived.
     arrivals: AtomicU64,
-    cancellation: CancellationToken,
+    id: DispatcherId,
+    /// Lost when everything is cancelled, now and later.
+    interest: Interest,
 }
 
 impl Dispatcher {
@@ -74,7 +76,8 @@ impl Dispatcher {
             ledger,
             common,
             arrivals: AtomicU64::new(0),
-            cancellation: CancellationToken::new(),
+            id: DispatcherId::next(),
+            interest: Interest::default(),
             limits,
         }
     }
@@ -87,11 +90,6 @@ impl Dispatcher {
         &self.limits
     }
 
-    /// An interest that is lost with the session's.
-    pub(crate) fn interest(&self) -> Arc<Interest> {
-        Interest::new(self.cancellation.child_token())
-    }
-
     /// Sees to it that a call is answered, on a task of its own on `tokio`; returns at once.
     pub(crate) fn dispatch(
         self: &Arc<Self>,
@@ -100,7 +98,7 @@ impl Dispatcher {
         settled: Option<Arc<dyn Settle>>,
         tokio: &Handle,
     ) -> Dispatched {
-        let running = Running::new(call.clone(), self.interest());
+        let running = Running::new(call.clone(), self.id);
         let mut ledger = self.ledger.lock();
         let key = key_in(&ledger, &call);
         let (open, limit) = (ledger.running_len(), self.limits.open_calls.max(1));
@@ -154,6 +152,10 @@ impl Dispatcher {
             }
         };
         drop(ledger);
+        // Whoever cancels everything sees either the call in the ledger or this.
+        if self.interest.is_cancelled() {
+            running.interest.cancel();
+        }
         let span = tracing::info_span!(
             target: "codex_skills::dispatch",
             "call",
@@ -169,116 +171,30 @@ impl Dispatcher {
         );
         // Made here and not on the task, which may go down before it begins.
         let claimed = Claimed {
-            ledger: self.ledger.clone(),
+            dispatcher: self.clone(),
             running: running.clone(),
             settled,
-            common: self.common.clone(),
             key,
             arrival,
             record,
             repeat: matches!(work, Work::Submit { .. }),
         };
-        tokio.spawn(self.clone().serve(call, claimed, work).instrument(span));
+        tokio.spawn(serve(call, claimed, work).instrument(span));
         Dispatched::Running(running)
     }
 
-    /// Runs, submits and settles one claimed call.
-    async fn serve(self: Arc<Self>, call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
-        let running = claimed.running.clone();
-        let mut is_retry = false;
-        let finished = match work {
-            Work::Submit { is_retry: again } => {
-                is_retry = again;
-                None
-            }
-            Work::Refuse => Some(Finished::without_run(
-                Outcome::Overloaded,
-                format!(
-                    "skill `{}` was not run: {} calls are open already, try again later",
-                    shown(&call.qualified_tool()),
-                    self.limits.open_calls
-                ),
-            )),
-            Work::Run(turn) => {
-                let run = self.run_in_turn(call.clone(), running.interest.clone(), turn);
-                // What a handler's destructor throws must not cost the answer either.
-                Some(
-                    AssertUnwindSafe(run)
-                        .catch_unwind()
-                        .await
-                        .unwrap_or_else(|panic| {
-                            run::discard(panic);
-                            Finished::without_run(
-                                Outcome::Panicked,
-                                format!(
-                                    "skill `{}` failed: internal error",
-                                    shown(&call.qualified_tool())
-                                ),
-                            )
-                        }),
-                )
-            }
-        };
-        if let Some(finished) = finished {
-            claimed.record = Some(DispatchRecord {
-                call: call.clone(),
-                output: Arc::new(finished.output),
-                outcome: finished.outcome,
-                error: finished.error,
-                waited: finished.waited,
-                ran: finished.ran,
-                submission: SubmissionRecord::unsent(SubmissionStatus::Exhausted),
-                repeat: false,
-                arrival: claimed.arrival,
-            });
-        }
-        // There is one in every case; without, the claim ends as one that was broken off.
-        while let Some(record) = &mut claimed.record {
-            let address = running.address();
-            let answer = submit::Answer {
-                call: &address,
-                output: &record.output,
-                is_retry: std::mem::take(&mut is_retry),
-                cancellation: &running.interest.cancellation,
-            };
-            let submission = self.submit(answer).await;
-            if submission.status == SubmissionStatus::TooLarge
-                && record.outcome != Outcome::TooLarge
-            {
-                let text = format!(
-                    "skill `{}` failed: its answer of {} bytes is more than can be carried; ask for less of it",
-                    shown(&call.qualified_tool()),
-                    record.output.content_len()
-                );
-                record.output = Arc::new(SkillOutput::failure(text.clone()));
-                record.outcome = Outcome::TooLarge;
-                record.error = Some(text);
-                continue;
-            }
-            let ledger = self.ledger.lock();
-            if !running.address().same_address(&address) {
-                // Announced again at another address meanwhile: the answer goes there too.
-                continue;
-            }
-            let Some(mut record) = claimed.record.take() else {
-                break;
-            };
-            record.call = address;
-            record.submission = submission;
-            let record = claimed.settle(ledger, record);
-            let span = tracing::Span::current();
-            span.record("outcome", display(record.outcome));
-            span.record("submission", debug(record.submission.status));
-            span.record("waited_ms", record.waited.as_secs_f64() * 1e3);
-            span.record("ran_ms", record.ran.as_secs_f64() * 1e3);
-            tracing::debug!(target: "codex_skills::dispatch", "call answered");
-        }
-    }
-
     /// Runs the handler of a call, without ledger and submission.
-    pub(crate) async fn run(&self, call: Arc<ToolCall>, interest: Arc<Interest>) -> Finished {
+    pub(crate) async fn run(&self, call: Arc<ToolCall>) -> Finished {
         let turn = self.find(&call).and_then(|skill| run::stand_in_line(skill));
-        self.run_in_turn(call, interest, turn).await
+        let interest = Arc::new(Interest::default());
+        let run = self.run_in_turn(call, interest.clone(), turn);
+        tokio::pin!(run);
+        tokio::select! {
+            biased;
+            finished = &mut run => return finished,
+            () = self.interest.cancelled() => interest.cancel(),
+        }
+        run.await
     }
 
     fn find(&self, call: &ToolCall) -> Option<&Arc<CatalogSkill>> {
@@ -288,7 +204,7 @@ impl Dispatcher {
     async fn run_in_turn(
         &self,
         call: Arc<ToolCall>,
-        interest: Arc<Interest>,
+        interested: Arc<dyn Interested>,
         turn: Option<Turn>,
     ) -> Finished {
         let Some(skill) = self.find(&call) else {
@@ -297,7 +213,7 @@ impl Dispatcher {
         };
         let context = SkillContext {
             call,
-            interest,
+            interested,
             deadline: None,
         };
         run::run(&self.catalog, skill, context, &self.bounds, turn).await
@@ -327,32 +243,33 @@ impl Dispatcher {
 
     /// Cancels the calls of a turn.
     pub(crate) fn cancel_turn(&self, turn_id: &str) {
-        self.cancel(|key| key.turn_id.as_deref() == Some(turn_id));
+        self.cancel(|key, _| key.turn_id() == Some(turn_id));
     }
 
     /// Cancels one call that needs no answer any more.
-    pub(crate) fn cancel_call(&self, call: &ToolCall) {
+    pub(crate) fn cancel_call(&self, call: &Arc<ToolCall>) {
         let expired = key_in(&self.ledger.lock(), call);
-        self.cancel(|key| *key == expired);
+        self.cancel(|key, _| *key == expired);
     }
 
-    fn cancel(&self, mut wanted: impl FnMut(&CallKey) -> bool) {
+    fn cancel(&self, mut wanted: impl FnMut(&CallKey, &Running) -> bool) {
         let running: Vec<Arc<Running>> = self
             .ledger
             .lock()
             .running()
-            .filter(|(key, _)| wanted(key))
+            .filter(|(key, running)| wanted(key, running))
             .map(|(_, running)| running.clone())
             .collect();
         // Without the lock: who is woken may come back to it.
         for running in running {
-            running.interest.cancellation.cancel();
+            running.interest.cancel();
         }
     }
 
     /// Cancels everything, now and later.
     pub(crate) fn cancel_all(&self) -> usize {
-        self.cancellation.cancel();
+        self.interest.cancel();
+        self.cancel(|_, running| running.by == self.id);
         self.ledger.lock().running_len()
     }
 
@@ -363,7 +280,7 @@ impl Dispatcher {
                 .ledger
                 .lock()
                 .running()
-                .filter(|(key, _)| turn_id.is_none_or(|turn| key.turn_id.as_deref() == Some(turn)))
+                .filter(|(key, _)| turn_id.is_none_or(|turn| key.turn_id() == Some(turn)))
                 .map(|(_, running)| running.clone())
                 .collect();
             if open.is_empty() {
@@ -373,6 +290,98 @@ impl Dispatcher {
                 running.record().await;
             }
         }
+    }
+}
+
+/// Runs, submits and settles one claimed call.
+async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
+    let dispatcher = claimed.dispatcher.clone();
+    let running = claimed.running.clone();
+    let mut is_retry = false;
+    let finished = match work {
+        Work::Submit { is_retry: again } => {
+            is_retry = again;
+            None
+        }
+        Work::Refuse => Some(Finished::without_run(
+            Outcome::Overloaded,
+            format!(
+                "skill `{}` was not run: {} calls are open already, try again later",
+                shown(&call.qualified_tool()),
+                dispatcher.limits.open_calls
+            ),
+        )),
+        Work::Run(turn) => {
+            let run = dispatcher.run_in_turn(call.clone(), running.clone(), turn);
+            // What a handler's destructor throws must not cost the answer either.
+            Some(
+                AssertUnwindSafe(run)
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| {
+                        run::discard(panic);
+                        Finished::without_run(
+                            Outcome::Panicked,
+                            format!(
+                                "skill `{}` failed: internal error",
+                                shown(&call.qualified_tool())
+                            ),
+                        )
+                    }),
+            )
+        }
+    };
+    if let Some(finished) = finished {
+        claimed.record = Some(DispatchRecord {
+            call: call.clone(),
+            output: Arc::new(finished.output),
+            outcome: finished.outcome,
+            error: finished.error,
+            waited: finished.waited,
+            ran: finished.ran,
+            submission: SubmissionRecord::unsent(SubmissionStatus::Exhausted),
+            repeat: false,
+            arrival: claimed.arrival,
+        });
+    }
+    // There is one in every case; without, the claim ends as one that was broken off.
+    while let Some(record) = &mut claimed.record {
+        let address = running.address();
+        let answer = submit::Answer {
+            call: &address,
+            output: &record.output,
+            is_retry: std::mem::take(&mut is_retry),
+            interest: &running.interest,
+        };
+        let submission = dispatcher.submit(answer).await;
+        if submission.status == SubmissionStatus::TooLarge && record.outcome != Outcome::TooLarge {
+            let text = format!(
+                "skill `{}` failed: its answer of {} bytes is more than can be carried; ask for less of it",
+                shown(&call.qualified_tool()),
+                record.output.content_len()
+            );
+            record.output = Arc::new(SkillOutput::failure(text.clone()));
+            record.outcome = Outcome::TooLarge;
+            record.error = Some(text);
+            continue;
+        }
+        let ledger = dispatcher.ledger.lock();
+        if !running.address().same_address(&address) {
+            // Announced again at another address meanwhile: the answer goes there too.
+            continue;
+        }
+        let Some(mut record) = claimed.record.take() else {
+            break;
+        };
+        record.call = address;
+        record.submission = submission;
+        let record = claimed.settle(ledger, record);
+        let span = tracing::Span::current();
+        span.record("outcome", display(record.outcome));
+        span.record("submission", debug(record.submission.status));
+        span.record("waited_ms", record.waited.as_secs_f64() * 1e3);
+        span.record("ran_ms", record.ran.as_secs_f64() * 1e3);
+        tracing::debug!(target: "codex_skills::dispatch", "call answered");
     }
 }
 
@@ -394,13 +403,17 @@ const UNANSWERED: usize = 4;
 
 /// The key of a call in a ledger. Where one announcement leaves the turn out and another does not, both are
 /// the same call if they have the same call id and address.
-fn key_in(ledger: &MutexGuard<'_, DispatchLedger>, call: &ToolCall) -> CallKey {
-    let key = call.key();
-    if call.call_id.is_none() || call.request_id.is_none() || ledger.contains(&key) {
+fn key_in(ledger: &MutexGuard<'_, DispatchLedger>, call: &Arc<ToolCall>) -> CallKey {
+    let key = CallKey::new(call);
+    if call.call_id.is_none() || call.request_id.is_none() {
         return key;
     }
-    if call.turn_id.is_some() {
-        let turnless = call.turnless_key();
+    let says_turn = call.turn_id.is_some();
+    if (says_turn && !ledger.has_turnless()) || ledger.contains(&key) {
+        return key;
+    }
+    if says_turn {
+        let turnless = CallKey::turnless(call);
         return if ledger.contains(&turnless) {
             turnless
         } else {
@@ -408,7 +421,7 @@ fn key_in(ledger: &MutexGuard<'_, DispatchLedger>, call: &ToolCall) -> CallKey {
         };
     }
     let same = |known: &CallKey, address: &ToolCall| {
-        known.thread_id == key.thread_id
+        known.thread_id() == key.thread_id()
             && address.call_id == call.call_id
             && address.same_address(call)
     };

@@ -29,6 +29,8 @@ pub(crate) struct Ledger<R, S> {
     /// The keys of `settled`, oldest first.
     order: VecDeque<CallKey>,
     capacity: usize,
+    /// Whether the turn of a call was ever left out.
+    has_turnless: bool,
 }
 
 impl<R: Clone, S: Clone> Ledger<R, S> {
@@ -39,6 +41,7 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
             settled: HashMap::default(),
             order: VecDeque::new(),
             capacity: capacity.max(1),
+            has_turnless: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
             Entry::Occupied(entry) => Claim::Join(entry.get().clone()),
             Entry::Vacant(entry) => {
                 entry.insert(running);
+                self.has_turnless |= key.turn_id().is_none();
                 Claim::Run
             }
         }
@@ -91,6 +95,11 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
         self.running.contains_key(key) || self.settled.contains_key(key)
     }
 
+    /// Whether the turn of a call was ever left out.
+    pub(crate) fn has_turnless(&self) -> bool {
+        self.has_turnless
+    }
+
     /// The calls that were answered.
     pub(crate) fn settled(&self) -> impl Iterator<Item = (&CallKey, &S)> {
         self.settled.iter()
@@ -110,14 +119,18 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::skill::call::CallIdentity;
+    use crate::skill::ToolCall;
 
     fn key(id: &str) -> CallKey {
-        CallKey {
-            thread_id: "t".into(),
-            turn_id: Some("u".into()),
-            id: CallIdentity::Call(id.into()),
-        }
+        key_in("u", id)
+    }
+
+    fn key_in(turn_id: &str, id: &str) -> CallKey {
+        let arguments = serde_json::value::RawValue::NULL.to_owned();
+        let mut call = ToolCall::new("t".into(), "tool".into(), arguments);
+        call.turn_id = Some(turn_id.into());
+        call.call_id = Some(id.into());
+        CallKey::new(&std::sync::Arc::new(call))
     }
 
     #[test]
@@ -132,8 +145,7 @@ mod tests {
     #[test]
     fn the_same_call_id_in_another_turn_is_another_call() {
         let mut ledger: Ledger<u8, ()> = Ledger::new(8);
-        let mut other = key("a");
-        other.turn_id = Some("v".into());
+        let other = key_in("v", "a");
         assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
         assert_eq!(ledger.claim(&other, 2), Claim::Run);
         assert_eq!(ledger.running_len(), 2);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use super::limits::Limits;
 use super::run::{self, Bounds};
@@ -81,7 +80,7 @@ impl Catalog {
         let limits = Limits::default();
         let context = SkillContext {
             call: Arc::new(call),
-            interest: Interest::new(CancellationToken::new()),
+            interested: Arc::new(Interest::default()),
             deadline: None,
         };
         let bounds = Bounds {

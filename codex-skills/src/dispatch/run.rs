@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
@@ -81,23 +82,21 @@ pub(crate) async fn run(
     let timeout = skill.timeout().unwrap_or(bounds.timeout);
     let deadline = arrived.checked_add(timeout);
     context.deadline = deadline;
+    let interested = context.interested.clone();
+    let interest = interested.interest();
     let mut began = None;
     let ended = {
-        let work = AssertUnwindSafe(work(catalog, skill, &context, bounds, turn, &mut began))
-            .catch_unwind();
+        let work = work(catalog, skill, context, arrived, bounds, turn, &mut began);
+        let work = AssertUnwindSafe(work).catch_unwind();
         tokio::select! {
             biased;
-            answered = work => match answered {
-                Ok(Worked::Answered(answer)) => Ended::Answered(answer),
-                Ok(Worked::Panicked(message)) => Ended::Panicked(message),
-                Err(panic) => Ended::Panicked(panic_message(panic)),
-            },
-            () = context.interest.cancellation.cancelled() => Ended::Cancelled,
+            worked = work => worked.unwrap_or_else(|panic| Ended::Panicked(panic_message(panic))),
+            () = interest.cancelled() => Ended::Cancelled,
             () = expiry(deadline) => Ended::TimedOut,
         }
     };
     // Work that the handler started elsewhere learns that nobody waits.
-    context.interest.end();
+    interest.end();
     let now = Instant::now();
     let (waited, ran) = match began {
         Some(began) => (began - arrived, now - began),
@@ -116,11 +115,6 @@ pub(crate) async fn run(
         },
         bounds.output_bytes,
     )
-}
-
-enum Worked {
-    Answered(Answer),
-    Panicked(String),
 }
 
 enum Ended {
@@ -144,74 +138,99 @@ struct Place {
     _slot: Option<OwnedSemaphorePermit>,
 }
 
+impl Place {
+    /// A place that is free right now.
+    fn at_once(bounds: &Bounds) -> Option<Self> {
+        let slot = bounds.slots.clone().try_acquire_owned().ok()?;
+        Some(Self {
+            _turn: None,
+            _slot: Some(slot),
+        })
+    }
+
+    /// Waits for the turn, and then for a place.
+    async fn in_turn(bounds: &Bounds, turn: Option<Turn>) -> Self {
+        Self {
+            _turn: match turn {
+                Some(turn) => Some(turn.await),
+                None => None,
+            },
+            // The semaphore is never closed.
+            _slot: bounds.slots.clone().acquire_owned().await.ok(),
+        }
+    }
+}
+
 async fn work(
     catalog: &Catalog,
     skill: &Arc<CatalogSkill>,
-    context: &SkillContext,
+    context: SkillContext,
+    arrived: Instant,
     bounds: &Bounds,
     turn: Option<Turn>,
     began: &mut Option<Instant>,
-) -> Worked {
+) -> Ended {
     if let Err(failure) = skill.validate(&context.call.arguments) {
-        return Worked::Answered(Err(failure));
+        return Ended::Answered(Err(failure));
     }
-    let place = Place {
-        _turn: match turn {
-            Some(turn) => Some(turn.await),
-            None => None,
-        },
-        // The semaphore is never closed.
-        _slot: bounds.slots.clone().acquire_owned().await.ok(),
+    let free = match &turn {
+        Some(_) => None,
+        None => Place::at_once(bounds),
     };
-    let is_late = context
-        .deadline
-        .is_some_and(|deadline| deadline <= Instant::now());
-    if is_late || context.interest.cancellation.is_cancelled() {
+    let (place, now) = match free {
+        Some(place) => (place, arrived),
+        None => {
+            let place = Box::pin(Place::in_turn(bounds, turn)).await;
+            (place, Instant::now())
+        }
+    };
+    let is_late = context.deadline.is_some_and(|deadline| deadline <= now);
+    if is_late || context.interested.interest().is_cancelled() {
         // What takes a call's time or cancels it also frees places: nobody waits for this one any more.
         drop(place);
         return std::future::pending().await;
     }
-    *began = Some(Instant::now());
+    *began = Some(now);
     let invocation = Invocation {
-        context: context.clone(),
+        context,
         state: catalog.state().clone(),
     };
     match skill.run() {
         Run::AsyncStatic(handler) => apart(handler(invocation), place).await,
         Run::Async(handler) => apart(handler(invocation), place).await,
-        Run::Inline(handler) => Worked::Answered(handler(invocation)),
+        Run::Inline(handler) => Ended::Answered(handler(invocation)),
         Run::Blocking(handler) => {
             let handler = handler.clone();
             // Without a thread yet when nobody waits any more, it is not begun.
             let span = tracing::Span::current();
-            let running = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
+            let running = tokio::task::spawn_blocking(move || {
                 let _within = span.entered();
                 let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
                 drop(place);
                 answer
-            }));
-            match running.await {
-                Ok(Ok(answer)) => Worked::Answered(answer),
-                Ok(Err(panic)) => Worked::Panicked(panic_message(panic)),
-                Err(error) => Worked::Panicked(error.to_string()),
-            }
+            });
+            joined(running).await
         }
     }
 }
 
 /// Runs an asynchronous handler on a task of its own, so that one that blocks its thread holds up neither
 /// its deadline nor its answer.
-async fn apart(handler: HandlerFuture, place: Place) -> Worked {
+async fn apart(handler: HandlerFuture, place: Place) -> Ended {
     let work = async move {
         let answer = AssertUnwindSafe(handler).catch_unwind().await;
         drop(place);
         answer
     };
-    let running = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
-    match running.await {
-        Ok(Ok(answer)) => Worked::Answered(answer),
-        Ok(Err(panic)) => Worked::Panicked(panic_message(panic)),
-        Err(error) => Worked::Panicked(error.to_string()),
+    joined(tokio::spawn(work.in_current_span())).await
+}
+
+/// What came of a handler; it is aborted when nobody waits any more.
+async fn joined(running: JoinHandle<std::thread::Result<Answer>>) -> Ended {
+    match AbortOnDropHandle::new(running).await {
+        Ok(Ok(answer)) => Ended::Answered(answer),
+        Ok(Err(panic)) => Ended::Panicked(panic_message(panic)),
+        Err(error) => Ended::Panicked(error.to_string()),
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio_util::sync::CancellationToken;
 
 use super::limits::RetryPolicy;
 use super::metrics::Common;
 use super::record::{SubmissionRecord, SubmissionStatus};
 use crate::runtime::{Runtime, RuntimeErrorKind, Submission};
+use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
 
 /// The longest wait between two attempts, whatever a runtime asks for, and however many wait in line.
@@ -22,11 +22,13 @@ pub(super) struct Answer<'a> {
     pub(super) output: &'a Arc<SkillOutput>,
     /// Whether it was sent there before, and did not arrive.
     pub(super) is_retry: bool,
-    /// Fires when its call is cancelled: then nobody may wait for it any more.
-    pub(super) cancellation: &'a CancellationToken,
+    /// Lost when its call is cancelled: then nobody may wait for it any more.
+    pub(super) interest: &'a Interest,
 }
 
 /// Submits the answer of a call. The answer is the stored one in each attempt: nothing runs again.
+///
+/// What is seldom needed has a place of its own: each call has this future.
 pub(super) async fn submit(
     runtime: &dyn Runtime,
     answer: Answer<'_>,
@@ -42,7 +44,7 @@ pub(super) async fn submit(
     let mut is_retry = answer.is_retry;
     let mut failure = std::borrow::Cow::Borrowed("it did not arrive before");
     loop {
-        if is_retry && !may_retry(answer, policy, common).await {
+        if is_retry && !Box::pin(may_retry(answer, policy, common)).await {
             let error =
                 format!("{failure}; too many answers are being sent again to try once more");
             return given_up(call, attempts, error);
@@ -71,11 +73,15 @@ pub(super) async fn submit(
             ),
             Submission::Refused { reason } => (SubmissionStatus::Refused, None, Some(reason)),
             Submission::Retry { reason, after } => {
-                match delays.get_or_insert_with(|| backoff(policy)).next() {
+                match delays
+                    .get_or_insert_with(|| Box::new(backoff(policy)))
+                    .next()
+                {
                     Some(delay) => {
                         tracing::debug!(target: "codex_skills::dispatch", tool = &*call.tool, attempts, reason, "answer not taken, trying again");
                         if !policy.delay.is_zero() || after.is_some() {
-                            tokio::time::sleep(after.unwrap_or(delay).min(LONGEST_WAIT)).await;
+                            let wait = after.unwrap_or(delay).min(LONGEST_WAIT);
+                            Box::pin(tokio::time::sleep(wait)).await;
                         }
                         (is_retry, failure) = (true, reason.into());
                         continue;
@@ -109,7 +115,7 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBackoff {
 /// cancelled.
 async fn may_retry(answer: Answer<'_>, policy: &RetryPolicy, common: &Common) -> bool {
     let no_use = async {
-        answer.cancellation.cancelled().await;
+        answer.interest.cancelled().await;
         tokio::time::sleep(policy.max_delay).await;
     };
     tokio::select! {

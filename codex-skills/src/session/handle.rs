@@ -261,8 +261,7 @@ impl Session {
         core.check_open()?;
         let arguments = to_raw_value(arguments)?;
         let call = ToolCall::new(core.id.clone(), tool.into(), arguments);
-        let interest = core.dispatcher().interest();
-        Ok(core.dispatcher().run(Arc::new(call), interest).await.output)
+        Ok(core.dispatcher().run(Arc::new(call)).await.output)
     }
 
     /// Ends the active turn. Its handlers are cancelled.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use foldhash::HashMap;
 use serde_json::Value;
 
 use crate::dispatch::{DispatchRecord, SubmissionStatus};
 use crate::runtime::{Event, TokenUsage, Tokens, TurnStatus};
 use crate::skill::ToolCall;
+use crate::skill::call::CallKey;
 
 /// How many turns may be under way, as far as the events tell, before the oldest is given up.
 const UNENDED_TURNS: usize = 1024;
@@ -71,9 +71,8 @@ fn has_arrived(record: &DispatchRecord) -> bool {
 /// The turns and waiting calls of one session.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    turns: HashMap<Arc<str>, Turn>,
-    /// The ids of `turns`, oldest first.
-    order: VecDeque<Arc<str>>,
+    /// Oldest first: the turn that is asked for is nearly always the last.
+    turns: VecDeque<(Arc<str>, Turn)>,
     /// How many turns ended.
     ended: u64,
     /// How many turns had ended when those who wait for one began to.
@@ -90,8 +89,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(crate) fn new(remembered_turns: usize, open_calls: usize) -> Self {
         Self {
-            turns: HashMap::default(),
-            order: VecDeque::new(),
+            turns: VecDeque::new(),
             ended: 0,
             watches: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -210,7 +208,7 @@ impl Inbox {
     pub(crate) fn is_over(&self, call: &ToolCall) -> bool {
         call.turn_id
             .as_deref()
-            .and_then(|turn_id| self.turns.get(turn_id))
+            .and_then(|turn_id| self.get(turn_id))
             .is_some_and(Turn::has_ended)
     }
 
@@ -219,10 +217,10 @@ impl Inbox {
         if self.waiting.is_empty() {
             return;
         }
-        let key = call.key();
+        let key = CallKey::new(call);
         // A call without ids has no key that is found again.
         self.waiting
-            .retain(|waiting| !Arc::ptr_eq(waiting, call) && waiting.key() != key);
+            .retain(|waiting| !Arc::ptr_eq(waiting, call) && CallKey::new(waiting) != key);
     }
 
     /// Notes a settled call, or that its answer arrived after all. `is_new`: nothing was noted of it before.
@@ -230,8 +228,10 @@ impl Inbox {
         if let Some(turn_id) = &record.call.turn_id {
             let records = &mut self.turn(turn_id).records;
             if !is_new {
-                let key = record.call.key();
-                let earlier = records.iter_mut().find(|known| known.call.key() == key);
+                let key = CallKey::new(&record.call);
+                let earlier = records
+                    .iter_mut()
+                    .find(|known| CallKey::new(&known.call) == key);
                 if let Some(earlier) = earlier {
                     if has_arrived(record) || !has_arrived(earlier) {
                         *earlier = record.clone();
@@ -256,43 +256,34 @@ impl Inbox {
 
     /// What is known of a turn.
     pub(crate) fn get(&self, turn_id: &str) -> Option<&Turn> {
-        self.turns.get(turn_id)
+        let mut turns = self.turns.iter().rev();
+        turns.find(|(id, _)| **id == *turn_id).map(|(_, turn)| turn)
     }
 
     fn turn(&mut self, turn_id: &Arc<str>) -> &mut Turn {
-        if !self.turns.contains_key(turn_id) {
+        let known = self.turns.iter().rposition(|(id, _)| id == turn_id);
+        let at = known.unwrap_or_else(|| {
             self.make_room();
-            self.order.push_back(turn_id.clone());
-        }
-        self.turns.entry(turn_id.clone()).or_default()
+            self.turns.push_back((turn_id.clone(), Turn::default()));
+            self.turns.len() - 1
+        });
+        &mut self.turns[at].1
     }
 
     /// Forgets the oldest ended turns when there are enough, except those that somebody may still wait for;
     /// others only when there are far too many.
     fn make_room(&mut self) {
         let watched = self.watches.keys().next().copied().unwrap_or(u64::MAX);
-        let turns = &self.turns;
-        let may_go = |id: &Arc<str>| {
-            turns
-                .get(id)
-                .is_none_or(|turn| turn.ended.is_some_and(|end| end < watched))
-        };
-        let ended = self.order.iter().filter(|id| may_go(id)).count();
+        let may_go = |turn: &Turn| turn.ended.is_some_and(|end| end < watched);
+        let ended = self.turns.iter().filter(|(_, turn)| may_go(turn)).count();
         let mut excess = (ended + 1).saturating_sub(self.remembered_turns);
-        let mut gone = Vec::new();
-        self.order.retain(|id| {
-            let goes = excess > 0 && may_go(id);
-            if goes {
-                excess -= 1;
-                gone.push(id.clone());
-            }
+        self.turns.retain(|(_, turn)| {
+            let goes = excess > 0 && may_go(turn);
+            excess -= usize::from(goes);
             !goes
         });
-        if self.order.len() >= self.remembered_turns.saturating_add(UNENDED_TURNS) {
-            gone.extend(self.order.pop_front());
-        }
-        for id in gone {
-            self.turns.remove(&id);
+        if self.turns.len() >= self.remembered_turns.saturating_add(UNENDED_TURNS) {
+            self.turns.pop_front();
         }
     }
 }

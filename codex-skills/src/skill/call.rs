@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
+use foldhash::fast::RandomState;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
@@ -74,39 +75,9 @@ impl ToolCall {
         qualified(self.namespace(), &self.tool)
     }
 
-    /// The key that the call has where the wire leaves its turn out.
-    pub(crate) fn turnless_key(&self) -> CallKey {
-        self.key_in_turn(None)
-    }
-
     /// Whether an answer to the one goes where an answer to the other goes.
     pub(crate) fn same_address(&self, other: &Self) -> bool {
         self.request_id == other.request_id && self.generation == other.generation
-    }
-
-    pub(crate) fn key(&self) -> CallKey {
-        self.key_in_turn(self.turn_id.clone())
-    }
-
-    fn key_in_turn(&self, turn_id: Option<Arc<str>>) -> CallKey {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
-        CallKey {
-            thread_id: self
-                .thread_id
-                .clone()
-                .unwrap_or_else(|| self.session_id.clone()),
-            id: match (&turn_id, &self.call_id, &self.request_id) {
-                (Some(_), Some(call_id), _) | (None, Some(call_id), None) => {
-                    CallIdentity::Call(call_id.clone())
-                }
-                // Call ids are the model's and repeat from turn to turn: without the turn they say too little.
-                (_, _, Some(request_id)) => {
-                    CallIdentity::Request(request_id.clone(), self.generation)
-                }
-                (_, None, None) => CallIdentity::Unknown(SERIAL.fetch_add(1, Ordering::Relaxed)),
-            },
-            turn_id,
-        }
     }
 }
 
@@ -118,29 +89,89 @@ pub(crate) fn qualified<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, s
     }
 }
 
-/// What makes two announcements the same call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What makes two announcements the same call: the thread, the turn, and the id within it. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(crate) struct CallKey {
-    pub(crate) thread_id: Arc<str>,
-    pub(crate) turn_id: Option<Arc<str>>,
-    pub(crate) id: CallIdentity,
+    call: Arc<ToolCall>,
+    turn: bool,
+    by: IdentifiedBy,
+    /// Of the turn and the id: a turn has one thread. Made once, for all tables that the key is looked up in.
+    hash: u64,
 }
 
-/// Without the thread: a turn has one. Some models count the calls of each turn from the beginning, so the id alone would
-/// not do.
-impl Hash for CallKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.turn_id.hash(state);
-        self.id.hash(state);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IdentifiedBy {
+    CallId,
+    RequestId,
+    /// Neither id: every announcement is a call of its own.
+    Serial(u64),
+}
+
+impl CallKey {
+    /// The key of a call.
+    pub(crate) fn new(call: &Arc<ToolCall>) -> Self {
+        Self::in_turn(call, call.turn_id.is_some())
+    }
+
+    /// The key that a call has where the wire leaves its turn out.
+    pub(crate) fn turnless(call: &Arc<ToolCall>) -> Self {
+        Self::in_turn(call, false)
+    }
+
+    fn in_turn(call: &Arc<ToolCall>, turn: bool) -> Self {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+        let by = match (turn, &call.call_id, &call.request_id) {
+            (true, Some(_), _) | (false, Some(_), None) => IdentifiedBy::CallId,
+            // Call ids are the model's and repeat from turn to turn: without the turn they say too little.
+            (_, _, Some(_)) => IdentifiedBy::RequestId,
+            (_, None, None) => IdentifiedBy::Serial(SERIAL.fetch_add(1, Ordering::Relaxed)),
+        };
+        let mut key = Self {
+            call: call.clone(),
+            turn,
+            by,
+            hash: 0,
+        };
+        key.hash = match by {
+            IdentifiedBy::CallId => HASHER.hash_one((key.turn_id(), &call.call_id)),
+            IdentifiedBy::RequestId => HASHER.hash_one((key.turn_id(), &call.request_id)),
+            IdentifiedBy::Serial(serial) => HASHER.hash_one(serial),
+        };
+        key
+    }
+
+    pub(crate) fn thread_id(&self) -> &Arc<str> {
+        let call = &self.call;
+        call.thread_id.as_ref().unwrap_or(&call.session_id)
+    }
+
+    pub(crate) fn turn_id(&self) -> Option<&str> {
+        self.call.turn_id.as_deref().filter(|_| self.turn)
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum CallIdentity {
-    Call(Arc<str>),
-    Request(RequestId, u64),
-    /// Neither id: every announcement is a call of its own.
-    Unknown(u64),
+impl PartialEq for CallKey {
+    fn eq(&self, other: &Self) -> bool {
+        let (call, known) = (&self.call, &other.call);
+        self.hash == other.hash
+            && self.by == other.by
+            && self.turn_id() == other.turn_id()
+            && self.thread_id() == other.thread_id()
+            && match self.by {
+                IdentifiedBy::CallId => call.call_id == known.call_id,
+                IdentifiedBy::RequestId => call.same_address(known),
+                IdentifiedBy::Serial(_) => true,
+            }
+    }
+}
+
+impl Eq for CallKey {}
+
+impl Hash for CallKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 /// The id of a request, kept as the JSON that came so that it is echoed exactly.

@@ -4,12 +4,11 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::call::ToolCall;
 use super::descriptor::StateKey;
@@ -36,7 +35,7 @@ use super::output::SkillFailure;
 #[derive(Clone, Debug)]
 pub struct SkillContext {
     pub(crate) call: Arc<ToolCall>,
-    pub(crate) interest: Arc<Interest>,
+    pub(crate) interested: Arc<dyn Interested>,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -81,7 +80,7 @@ impl SkillContext {
     /// session or the client closed. Long-running synchronous skills should look now and then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.interest.is_lost()
+        self.interested.interest().is_lost_by(CANCELLED | ENDED)
     }
 
     /// Waits until nobody waits for the answer any more.
@@ -89,48 +88,73 @@ impl SkillContext {
     /// Cancel safe. An asynchronous handler is dropped at that moment anyway; this is for work that
     /// it started elsewhere.
     pub async fn cancelled(&self) {
-        self.interest.lost().await;
+        let interest = self.interested.interest();
+        interest.lost_by(CANCELLED | ENDED).await;
     }
 }
 
 /// Whether anybody waits for the answer of a call: until the call is cancelled, or its run ended, which says
-/// nothing of the call. Cheaper than a token for the run, which is a child of the call's.
-#[derive(Debug)]
+/// nothing of the call.
+#[derive(Debug, Default)]
 pub(crate) struct Interest {
-    pub(crate) cancellation: CancellationToken,
-    ended: AtomicBool,
+    lost: AtomicU8,
     told: Notify,
 }
 
+/// Nobody waits for the answer.
+const CANCELLED: u8 = 1;
+/// The answer is there, or will never be.
+const ENDED: u8 = 2;
+
 impl Interest {
-    pub(crate) fn new(cancellation: CancellationToken) -> Arc<Self> {
-        Arc::new(Self {
-            cancellation,
-            ended: AtomicBool::new(false),
-            told: Notify::new(),
-        })
+    /// The call is cancelled.
+    pub(crate) fn cancel(&self) {
+        self.lose(CANCELLED);
     }
 
     /// The run ended, with an answer or without.
     pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+        self.lose(ENDED);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_lost_by(CANCELLED)
+    }
+
+    /// Waits until the call is cancelled. Cancel safe.
+    pub(crate) async fn cancelled(&self) {
+        self.lost_by(CANCELLED).await;
+    }
+
+    fn lose(&self, by: u8) {
+        self.lost.fetch_or(by, Ordering::Release);
         self.told.notify_waiters();
     }
 
-    fn is_lost(&self) -> bool {
-        self.ended.load(Ordering::Acquire) || self.cancellation.is_cancelled()
+    fn is_lost_by(&self, by: u8) -> bool {
+        self.lost.load(Ordering::Acquire) & by != 0
     }
 
-    async fn lost(&self) {
-        // Made before the flag is read, it hears of an end that comes between.
-        let told = self.told.notified();
-        if self.ended.load(Ordering::Acquire) {
-            return;
+    async fn lost_by(&self, by: u8) {
+        loop {
+            // Made before the flags are read, it hears of what comes between.
+            let told = self.told.notified();
+            if self.is_lost_by(by) {
+                return;
+            }
+            told.await;
         }
-        tokio::select! {
-            () = told => {}
-            () = self.cancellation.cancelled() => {}
-        }
+    }
+}
+
+/// What keeps the interest in a call: the call's claim, or the interest itself where there is none.
+pub(crate) trait Interested: fmt::Debug + Send + Sync {
+    fn interest(&self) -> &Interest;
+}
+
+impl Interested for Interest {
+    fn interest(&self) -> &Interest {
+        self
     }
 }
 
