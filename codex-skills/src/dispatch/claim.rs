@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tracing::field::{debug, display};
+use tracing::{Instrument as _, Span};
 
-use super::dispatcher::Dispatcher;
+use super::dispatcher::{Dispatcher, deliver};
 use super::ledger::Ledger;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
+use crate::runtime::Submission;
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillOutput, ToolCall};
@@ -45,6 +49,8 @@ pub(crate) struct Running {
     pub(super) interest: Interest,
     /// The dispatcher that runs it.
     pub(super) by: DispatcherId,
+    /// Its key in the ledger.
+    key: CallKey,
     record: OnceLock<Arc<DispatchRecord>>,
     settled: Notify,
 }
@@ -61,11 +67,12 @@ impl DispatcherId {
 }
 
 impl Running {
-    pub(super) fn new(call: Arc<ToolCall>, by: DispatcherId) -> Arc<Self> {
+    pub(super) fn new(call: Arc<ToolCall>, key: CallKey, by: DispatcherId) -> Arc<Self> {
         Arc::new(Self {
             address: Mutex::new(call),
             interest: Interest::default(),
             by,
+            key,
             record: OnceLock::new(),
             settled: Notify::new(),
         })
@@ -133,38 +140,63 @@ pub(super) struct Claimed {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) running: Arc<Running>,
     pub(super) settled: Option<Arc<dyn Settle>>,
-    pub(super) key: CallKey,
     pub(super) arrival: u64,
     /// What is to be submitted, once it is known.
-    pub(super) record: Option<DispatchRecord>,
+    pub(super) record: Option<Arc<DispatchRecord>>,
     /// Whether no handler ran for this announcement.
     pub(super) repeat: bool,
+    /// The call's span.
+    pub(super) span: Span,
 }
 
 impl Claimed {
+    /// Ends the claim with the record, once its answer was submitted to an address; not when the call was announced
+    /// again at another one meanwhile.
+    pub(super) fn settle_at(&mut self, address: &Arc<ToolCall>, to: SubmissionRecord) -> bool {
+        let dispatcher = self.dispatcher.clone();
+        let ledger = dispatcher.ledger.lock();
+        if !self.running.address().same_address(address) {
+            return false;
+        }
+        let Some(mut record) = self.record.take() else {
+            return true;
+        };
+        let settled = Arc::make_mut(&mut record);
+        settled.call = address.clone();
+        settled.submission = to;
+        self.settle(ledger, record);
+        true
+    }
+
     /// Ends the claim, under the ledger's lock.
-    pub(super) fn settle(
-        &self,
-        mut ledger: MutexGuard<'_, DispatchLedger>,
-        record: DispatchRecord,
-    ) -> Arc<DispatchRecord> {
-        let record = Arc::new(record);
-        ledger.settle(&self.key, record.clone());
+    fn settle(&self, mut ledger: MutexGuard<'_, DispatchLedger>, record: Arc<DispatchRecord>) {
+        ledger.settle(&self.running.key, record.clone());
         self.dispatcher.common.counters.settle(&record, self.repeat);
         // Still under the lock: whoever finds nothing running has been told of every record.
         if let Some(settled) = &self.settled {
             settled.settled(&record, !self.repeat);
         }
         drop(ledger);
+        if !self.span.is_disabled() {
+            self.note(&record);
+        }
         self.running.tell(if self.repeat {
             Arc::new(DispatchRecord {
                 repeat: true,
                 ..DispatchRecord::clone(&record)
             })
         } else {
-            record.clone()
+            record
         });
-        record
+    }
+
+    fn note(&self, record: &DispatchRecord) {
+        let span = &self.span;
+        span.record("outcome", display(record.outcome));
+        span.record("submission", debug(record.submission.status));
+        span.record("waited_ms", record.waited.as_secs_f64() * 1e3);
+        span.record("ran_ms", record.ran.as_secs_f64() * 1e3);
+        span.in_scope(|| tracing::debug!(target: "codex_skills::dispatch", "call answered"));
     }
 }
 
@@ -172,14 +204,81 @@ impl Drop for Claimed {
     fn drop(&mut self) {
         if self.running.record.get().is_none() {
             let call = self.running.address();
-            let mut record = match self.record.take() {
-                Some(record) => record,
-                None => broken_off(&call, self.arrival),
-            };
-            record.call = call;
-            record.submission = never_sent();
+            let record = self.record.take();
+            let mut record = record.unwrap_or_else(|| Arc::new(broken_off(&call, self.arrival)));
+            let unsent = Arc::make_mut(&mut record);
+            unsent.call = call;
+            unsent.submission = never_sent();
             self.settle(self.dispatcher.ledger.lock(), record);
         }
+    }
+}
+
+/// Tells the dispatcher what became of an answer that a runtime took with
+/// [`answer_now`](crate::runtime::Runtime::answer_now). Dropped untold, it says that the answer did not arrive, and may
+/// be sent again.
+pub struct Receipt {
+    claimed: Option<Claimed>,
+    address: Arc<ToolCall>,
+}
+
+impl Receipt {
+    pub(super) fn new(claimed: Claimed, address: Arc<ToolCall>) -> Self {
+        Self {
+            claimed: Some(claimed),
+            address,
+        }
+    }
+
+    pub(super) fn into_claimed(mut self) -> Option<Claimed> {
+        self.claimed.take()
+    }
+
+    /// Tells what became of the answer. Returns at once; whatever is left to do for the call is done on a task of
+    /// its own.
+    pub fn tell(mut self, submission: Submission) {
+        self.end(submission);
+    }
+
+    fn end(&mut self, submission: Submission) {
+        let Some(mut claimed) = self.claimed.take() else {
+            return;
+        };
+        let first = match submission {
+            Submission::Accepted => {
+                let accepted = SubmissionRecord {
+                    attempts: 1,
+                    ..SubmissionRecord::unsent(SubmissionStatus::Accepted)
+                };
+                if claimed.settle_at(&self.address, accepted) {
+                    return;
+                }
+                None
+            }
+            other => Some(other),
+        };
+        // Without a tokio runtime, the claim ends as one whose runtime was shut down.
+        if let Ok(tokio) = Handle::try_current() {
+            let span = claimed.span.clone();
+            tokio.spawn(deliver(claimed, first, false).instrument(span));
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.end(Submission::Retry {
+            reason: "the runtime went away before it was sent".to_owned(),
+            after: None,
+        });
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("call", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -193,7 +292,7 @@ pub(super) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
         call: call.clone(),
         output: Arc::new(SkillOutput::failure(text.clone())),
         outcome: Outcome::Cancelled,
-        error: Some(text),
+        error: Some(text.into()),
         waited: Duration::ZERO,
         ran: Duration::ZERO,
         submission: never_sent(),
@@ -205,7 +304,7 @@ pub(super) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
 /// The submission of an answer whose task ends before it is sent.
 pub(super) fn never_sent() -> SubmissionRecord {
     SubmissionRecord {
-        error: Some("its tokio runtime was shut down".to_owned()),
+        error: Some("its tokio runtime was shut down".into()),
         ..SubmissionRecord::unsent(SubmissionStatus::Exhausted)
     }
 }

@@ -1,6 +1,6 @@
 //! The dispatcher of one session: it gives each announced call one run and one answer.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
@@ -8,11 +8,11 @@ use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
-use tracing::field::{Empty, debug, display};
+use tracing::field::Empty;
 
 use super::claim::{
-    Claimed, DispatchLedger, Dispatched, DispatcherId, Running, Settle, SharedLedger, broken_off,
-    is_newer,
+    Claimed, DispatchLedger, Dispatched, DispatcherId, Receipt, Running, Settle, SharedLedger,
+    broken_off, is_newer,
 };
 use super::ledger::Claim;
 use super::limits::Limits;
@@ -21,7 +21,7 @@ use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus}
 use super::run::{self, Bounds, Finished, Turn};
 use super::submit;
 use crate::catalog::{Catalog, CatalogSkill};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Submission};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillContext, SkillOutput, ToolCall};
@@ -98,9 +98,9 @@ impl Dispatcher {
         settled: Option<Arc<dyn Settle>>,
         tokio: &Handle,
     ) -> Dispatched {
-        let running = Running::new(call.clone(), self.id);
         let mut ledger = self.ledger.lock();
         let key = key_in(&ledger, &call);
+        let running = Running::new(call.clone(), key.clone(), self.id);
         let (open, limit) = (ledger.running_len(), self.limits.open_calls.max(1));
         let (work, arrival, record) = match ledger.claim(&key, running.clone()) {
             Claim::Join(running) => {
@@ -130,7 +130,7 @@ impl Dispatcher {
                         is_retry: given_up && !moved,
                     },
                     stored.arrival,
-                    Some(DispatchRecord::clone(&stored)),
+                    Some(stored),
                 )
             }
             Claim::Run => {
@@ -174,10 +174,10 @@ impl Dispatcher {
             dispatcher: self.clone(),
             running: running.clone(),
             settled,
-            key,
             arrival,
+            repeat: record.is_some(),
             record,
-            repeat: matches!(work, Work::Submit { .. }),
+            span: span.clone(),
         };
         tokio.spawn(serve(call, claimed, work).instrument(span));
         Dispatched::Running(running)
@@ -219,9 +219,13 @@ impl Dispatcher {
         run::run(&self.catalog, skill, context, &self.bounds, turn).await
     }
 
-    async fn submit(&self, answer: submit::Answer<'_>) -> SubmissionRecord {
+    async fn submit(
+        &self,
+        answer: submit::Answer<'_>,
+        first: Option<Submission>,
+    ) -> SubmissionRecord {
         let policy = &self.limits.submission;
-        let submission = submit::submit(&*self.runtime, answer, policy, &self.common);
+        let submission = submit::submit(&*self.runtime, answer, first, policy, &self.common);
         // A runtime that panics costs an answer, not the call's settlement.
         AssertUnwindSafe(submission)
             .catch_unwind()
@@ -229,7 +233,7 @@ impl Dispatcher {
             .unwrap_or_else(|panic| {
                 run::discard(panic);
                 SubmissionRecord {
-                    error: Some("the runtime panicked".to_owned()),
+                    error: Some("the runtime panicked".into()),
                     ..SubmissionRecord::unsent(SubmissionStatus::Refused)
                 }
             })
@@ -293,58 +297,86 @@ impl Dispatcher {
     }
 }
 
-/// Runs, submits and settles one claimed call.
+/// Runs one claimed call, and sees to it that its answer is submitted.
 async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
-    let dispatcher = claimed.dispatcher.clone();
-    let running = claimed.running.clone();
-    let mut is_retry = false;
     let finished = match work {
-        Work::Submit { is_retry: again } => {
-            is_retry = again;
-            None
-        }
-        Work::Refuse => Some(Finished::without_run(
+        Work::Submit { is_retry } => return Box::pin(deliver(claimed, None, is_retry)).await,
+        Work::Refuse => Finished::without_run(
             Outcome::Overloaded,
             format!(
                 "skill `{}` was not run: {} calls are open already, try again later",
                 shown(&call.qualified_tool()),
-                dispatcher.limits.open_calls
+                claimed.dispatcher.limits.open_calls
             ),
-        )),
+        ),
         Work::Run(turn) => {
-            let run = dispatcher.run_in_turn(call.clone(), running.clone(), turn);
+            let run = claimed
+                .dispatcher
+                .run_in_turn(call.clone(), claimed.running.clone(), turn);
             // What a handler's destructor throws must not cost the answer either.
-            Some(
-                AssertUnwindSafe(run)
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|panic| {
-                        run::discard(panic);
-                        Finished::without_run(
-                            Outcome::Panicked,
-                            format!(
-                                "skill `{}` failed: internal error",
-                                shown(&call.qualified_tool())
-                            ),
-                        )
-                    }),
-            )
+            let run = AssertUnwindSafe(run).catch_unwind().await;
+            run.unwrap_or_else(|panic| {
+                run::discard(panic);
+                Finished::without_run(
+                    Outcome::Panicked,
+                    format!(
+                        "skill `{}` failed: internal error",
+                        shown(&call.qualified_tool())
+                    ),
+                )
+            })
         }
     };
-    if let Some(finished) = finished {
-        claimed.record = Some(DispatchRecord {
-            call: call.clone(),
-            output: Arc::new(finished.output),
-            outcome: finished.outcome,
-            error: finished.error,
-            waited: finished.waited,
-            ran: finished.ran,
-            submission: SubmissionRecord::unsent(SubmissionStatus::Exhausted),
-            repeat: false,
-            arrival: claimed.arrival,
-        });
+    claimed.record = Some(Arc::new(DispatchRecord {
+        call,
+        output: Arc::new(finished.output),
+        outcome: finished.outcome,
+        error: finished.error.map(Into::into),
+        waited: finished.waited,
+        ran: finished.ran,
+        submission: SubmissionRecord::unsent(SubmissionStatus::Exhausted),
+        repeat: false,
+        arrival: claimed.arrival,
+    }));
+    if let Err(claimed) = answer_now(claimed) {
+        Box::pin(deliver(claimed, None, false)).await;
     }
-    // There is one in every case; without, the claim ends as one that was broken off.
+}
+
+/// Has the runtime take the answer without waiting, where it can: then it settles the call.
+fn answer_now(claimed: Claimed) -> Result<(), Claimed> {
+    let Some(record) = &claimed.record else {
+        return Err(claimed);
+    };
+    let address = claimed.running.address();
+    if address.request_id.is_none() {
+        return Err(claimed);
+    }
+    let output = record.output.clone();
+    let runtime = claimed.dispatcher.runtime.clone();
+    let receipt = Receipt::new(claimed, address.clone());
+    let taken = AssertUnwindSafe(|| runtime.answer_now(&address, &output, receipt));
+    match catch_unwind(taken) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(receipt)) => receipt.into_claimed().map_or(Ok(()), Err),
+        // The receipt was dropped, and is told by that.
+        Err(panic) => {
+            run::discard(panic);
+            Ok(())
+        }
+    }
+}
+
+/// Submits the answer of a claimed call until it is settled. `first`: what became of the first attempt, where
+/// it was made. `is_retry`: whether the answer was sent before, and did not arrive.
+pub(super) async fn deliver(
+    mut claimed: Claimed,
+    mut first: Option<Submission>,
+    mut is_retry: bool,
+) {
+    let dispatcher = claimed.dispatcher.clone();
+    let running = claimed.running.clone();
+    // There is a record in every case; without, the claim ends as one that was broken off.
     while let Some(record) = &mut claimed.record {
         let address = running.address();
         let answer = submit::Answer {
@@ -353,35 +385,23 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
             is_retry: std::mem::take(&mut is_retry),
             interest: &running.interest,
         };
-        let submission = dispatcher.submit(answer).await;
+        let submission = dispatcher.submit(answer, first.take()).await;
         if submission.status == SubmissionStatus::TooLarge && record.outcome != Outcome::TooLarge {
             let text = format!(
                 "skill `{}` failed: its answer of {} bytes is more than can be carried; ask for less of it",
-                shown(&call.qualified_tool()),
+                shown(&address.qualified_tool()),
                 record.output.content_len()
             );
+            let record = Arc::make_mut(record);
             record.output = Arc::new(SkillOutput::failure(text.clone()));
             record.outcome = Outcome::TooLarge;
-            record.error = Some(text);
+            record.error = Some(text.into());
             continue;
         }
-        let ledger = dispatcher.ledger.lock();
-        if !running.address().same_address(&address) {
-            // Announced again at another address meanwhile: the answer goes there too.
-            continue;
-        }
-        let Some(mut record) = claimed.record.take() else {
+        // Announced again at another address meanwhile, the answer goes there too.
+        if claimed.settle_at(&address, submission) {
             break;
-        };
-        record.call = address;
-        record.submission = submission;
-        let record = claimed.settle(ledger, record);
-        let span = tracing::Span::current();
-        span.record("outcome", display(record.outcome));
-        span.record("submission", debug(record.submission.status));
-        span.record("waited_ms", record.waited.as_secs_f64() * 1e3);
-        span.record("ran_ms", record.ran.as_secs_f64() * 1e3);
-        tracing::debug!(target: "codex_skills::dispatch", "call answered");
+        }
     }
 }
 
@@ -449,7 +469,7 @@ fn leave_waiting(record: DispatchRecord) -> Arc<DispatchRecord> {
     );
     Arc::new(DispatchRecord {
         outcome: Outcome::Overloaded,
-        error: Some("far too many calls are open: it was left waiting".to_owned()),
+        error: Some("far too many calls are open: it was left waiting".into()),
         submission: SubmissionRecord::unsent(SubmissionStatus::LeftWaiting),
         ..record
     })

@@ -13,7 +13,7 @@ pub struct DispatchRecord {
     pub(crate) call: Arc<ToolCall>,
     pub(crate) output: Arc<SkillOutput>,
     pub(crate) outcome: Outcome,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Box<str>>,
     pub(crate) waited: Duration,
     pub(crate) ran: Duration,
     pub(crate) submission: SubmissionRecord,
@@ -175,9 +175,9 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubmissionRecord {
     pub(crate) status: SubmissionStatus,
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<Box<str>>,
     pub(crate) attempts: usize,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Box<str>>,
 }
 
 impl SubmissionRecord {

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::record::Outcome;
 use crate::catalog::{Catalog, CatalogSkill, Run};
-use crate::skill::context::Invocation;
+use crate::skill::context::{Interested, Invocation};
 use crate::skill::descriptor::{Answer, HandlerFuture};
 use crate::skill::output::FailureKind;
 use crate::skill::{SkillContext, SkillFailure, SkillOutput};
@@ -78,45 +77,37 @@ pub(crate) async fn run(
     bounds: &Bounds,
     turn: Option<Turn>,
 ) -> Finished {
-    let arrived = Instant::now();
     let timeout = skill.timeout().unwrap_or(bounds.timeout);
-    let deadline = arrived.checked_add(timeout);
-    context.deadline = deadline;
-    let interested = context.interested.clone();
-    let interest = interested.interest();
-    let mut began = None;
-    let ended = {
-        let work = work(catalog, skill, context, arrived, bounds, turn, &mut began);
-        let work = AssertUnwindSafe(work).catch_unwind();
-        tokio::select! {
-            biased;
-            worked = work => worked.unwrap_or_else(|panic| Ended::Panicked(panic_message(panic))),
-            () = interest.cancelled() => Ended::Cancelled,
-            () = expiry(deadline) => Ended::TimedOut,
-        }
+    let arrived = Instant::now();
+    context.deadline = arrived.checked_add(timeout);
+    let mut work = Work {
+        deadline: context.deadline,
+        interested: context.interested.clone(),
+        began: None,
     };
+    let ended = work
+        .end(catalog, skill, context, arrived, bounds, turn)
+        .await;
     // Work that the handler started elsewhere learns that nobody waits.
-    interest.end();
+    work.interested.interest().end();
     let now = Instant::now();
-    let (waited, ran) = match began {
+    let (waited, ran) = match work.began {
         Some(began) => (began - arrived, now - began),
         None => (now - arrived, Duration::ZERO),
     };
-    let (output, outcome, error) =
-        conclude(skill.qualified_name(), ended, timeout, began.is_some());
-    limited(
-        skill.qualified_name(),
-        Finished {
-            output,
-            outcome,
-            error,
-            waited,
-            ran,
-        },
-        bounds.output_bytes,
-    )
+    let name = skill.qualified_name();
+    let (output, outcome, error) = conclude(name, ended, timeout, work.began.is_some());
+    let finished = Finished {
+        output,
+        outcome,
+        error,
+        waited,
+        ran,
+    };
+    limited(name, finished, bounds.output_bytes)
 }
 
+/// How a call's work ends.
 enum Ended {
     Answered(Answer),
     Panicked(String),
@@ -124,10 +115,12 @@ enum Ended {
     TimedOut,
 }
 
-async fn expiry(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
+impl From<std::thread::Result<Answer>> for Ended {
+    fn from(answer: std::thread::Result<Answer>) -> Self {
+        match answer {
+            Ok(answer) => Self::Answered(answer),
+            Err(panic) => Self::Panicked(panic_message(panic)),
+        }
     }
 }
 
@@ -161,77 +154,120 @@ impl Place {
     }
 }
 
-async fn work(
-    catalog: &Catalog,
-    skill: &Arc<CatalogSkill>,
-    context: SkillContext,
-    arrived: Instant,
-    bounds: &Bounds,
-    turn: Option<Turn>,
-    began: &mut Option<Instant>,
-) -> Ended {
-    if let Err(failure) = skill.validate(&context.call.arguments) {
-        return Ended::Answered(Err(failure));
-    }
-    let free = match &turn {
-        Some(_) => None,
-        None => Place::at_once(bounds),
-    };
-    let (place, now) = match free {
-        Some(place) => (place, arrived),
-        None => {
-            let place = Box::pin(Place::in_turn(bounds, turn)).await;
-            (place, Instant::now())
+/// The work for one call.
+struct Work {
+    deadline: Option<Instant>,
+    interested: Arc<dyn Interested>,
+    began: Option<Instant>,
+}
+
+impl Work {
+    async fn end(
+        &mut self,
+        catalog: &Catalog,
+        skill: &Arc<CatalogSkill>,
+        context: SkillContext,
+        arrived: Instant,
+        bounds: &Bounds,
+        turn: Option<Turn>,
+    ) -> Ended {
+        let checked = AssertUnwindSafe(|| skill.validate(&context.call.arguments));
+        match catch_unwind(checked) {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => return Ended::Answered(Err(failure)),
+            Err(panic) => return Ended::Panicked(panic_message(panic)),
         }
-    };
-    let is_late = context.deadline.is_some_and(|deadline| deadline <= now);
-    if is_late || context.interested.interest().is_cancelled() {
+        let free = match &turn {
+            Some(_) => None,
+            None => Place::at_once(bounds),
+        };
+        let (place, now) = match free {
+            Some(place) => (place, arrived),
+            // Seldom, so with a future of its own.
+            None => match Box::pin(self.in_time(Place::in_turn(bounds, turn))).await {
+                Ok(place) => (place, Instant::now()),
+                Err(ended) => return ended,
+            },
+        };
         // What takes a call's time or cancels it also frees places: nobody waits for this one any more.
-        drop(place);
-        return std::future::pending().await;
+        if self.interested.interest().is_cancelled() {
+            return Ended::Cancelled;
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            return Ended::TimedOut;
+        }
+        self.began = Some(now);
+        let invocation = Invocation {
+            context,
+            state: catalog.state().clone(),
+        };
+        let begun = catch_unwind(AssertUnwindSafe(|| begin(skill.run(), invocation, place)));
+        match begun {
+            Ok(Begun::Done(answer)) => Ended::Answered(answer),
+            Ok(Begun::Running(running)) => match self.in_time(running).await {
+                Ok(Ok(answer)) => answer.into(),
+                Ok(Err(error)) => Ended::Panicked(error.to_string()),
+                Err(ended) => ended,
+            },
+            Err(panic) => Ended::Panicked(panic_message(panic)),
+        }
     }
-    *began = Some(now);
-    let invocation = Invocation {
-        context,
-        state: catalog.state().clone(),
-    };
-    match skill.run() {
-        Run::AsyncStatic(handler) => apart(handler(invocation), place).await,
-        Run::Async(handler) => apart(handler(invocation), place).await,
-        Run::Inline(handler) => Ended::Answered(handler(invocation)),
+
+    /// What comes of the work, unless the call is cancelled or its time is over before.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Ended> {
+        let cancelled = self.interested.interest().cancelled();
+        let expiry = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            worked = work => Ok(worked),
+            () = cancelled => Err(Ended::Cancelled),
+            () = expiry => Err(Ended::TimedOut),
+        }
+    }
+}
+
+/// A handler that was begun.
+enum Begun {
+    Done(Answer),
+    /// On a task or thread of its own; it is aborted when nobody waits any more.
+    Running(AbortOnDropHandle<std::thread::Result<Answer>>),
+}
+
+fn begin(run: &Run, invocation: Invocation, place: Place) -> Begun {
+    match run {
+        Run::AsyncStatic(handler) => apart(handler(invocation), place),
+        Run::Async(handler) => apart(handler(invocation), place),
+        Run::Inline(handler) => Begun::Done(handler(invocation)),
         Run::Blocking(handler) => {
             let handler = handler.clone();
             // Without a thread yet when nobody waits any more, it is not begun.
             let span = tracing::Span::current();
-            let running = tokio::task::spawn_blocking(move || {
-                let _within = span.entered();
-                let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
-                drop(place);
-                answer
-            });
-            joined(running).await
+            Begun::Running(AbortOnDropHandle::new(tokio::task::spawn_blocking(
+                move || {
+                    let _within = span.entered();
+                    let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
+                    drop(place);
+                    answer
+                },
+            )))
         }
     }
 }
 
 /// Runs an asynchronous handler on a task of its own, so that one that blocks its thread holds up neither
 /// its deadline nor its answer.
-async fn apart(handler: HandlerFuture, place: Place) -> Ended {
+fn apart(handler: HandlerFuture, place: Place) -> Begun {
     let work = async move {
         let answer = AssertUnwindSafe(handler).catch_unwind().await;
         drop(place);
         answer
     };
-    joined(tokio::spawn(work.in_current_span())).await
-}
-
-/// What came of a handler; it is aborted when nobody waits any more.
-async fn joined(running: JoinHandle<std::thread::Result<Answer>>) -> Ended {
-    match AbortOnDropHandle::new(running).await {
-        Ok(Ok(answer)) => Ended::Answered(answer),
-        Ok(Err(panic)) => Ended::Panicked(panic_message(panic)),
-        Err(error) => Ended::Panicked(error.to_string()),
-    }
+    Begun::Running(AbortOnDropHandle::new(tokio::spawn(work.in_current_span())))
 }
 
 /// A turn at an exclusive skill, which is waited for in the order of the calls.

@@ -28,10 +28,11 @@ pub(super) struct Answer<'a> {
 
 /// Submits the answer of a call. The answer is the stored one in each attempt: nothing runs again.
 ///
-/// What is seldom needed has a place of its own: each call has this future.
+/// `first`: what became of the first attempt, where it was made.
 pub(super) async fn submit(
     runtime: &dyn Runtime,
     answer: Answer<'_>,
+    mut first: Option<Submission>,
     policy: &RetryPolicy,
     common: &Common,
 ) -> SubmissionRecord {
@@ -44,28 +45,22 @@ pub(super) async fn submit(
     let mut is_retry = answer.is_retry;
     let mut failure = std::borrow::Cow::Borrowed("it did not arrive before");
     loop {
-        if is_retry && !Box::pin(may_retry(answer, policy, common)).await {
+        if is_retry && !may_retry(answer, policy, common).await {
             let error =
                 format!("{failure}; too many answers are being sent again to try once more");
             return given_up(call, attempts, error);
         }
         attempts += 1;
-        let submission = match runtime.answer(call.clone(), output.clone()).await {
-            Ok(submission) => submission,
-            Err(error) if error.kind() == RuntimeErrorKind::Unavailable => Submission::Retry {
-                reason: error.to_string(),
-                after: None,
-            },
-            Err(error) => Submission::Refused {
-                reason: error.to_string(),
-            },
+        let submission = match first.take() {
+            Some(submission) => submission,
+            None => attempt(runtime, call, output).await,
         };
         if is_retry && !matches!(submission, Submission::Retry { .. }) {
             common.retries.put_back();
         }
         let (status, code, error) = match submission {
             Submission::Accepted => (SubmissionStatus::Accepted, None, None),
-            Submission::Settled { code } => (SubmissionStatus::Settled, Some(code), None),
+            Submission::Settled { code } => (SubmissionStatus::Settled, Some(code.into()), None),
             Submission::TooLarge => (
                 SubmissionStatus::TooLarge,
                 None,
@@ -73,15 +68,12 @@ pub(super) async fn submit(
             ),
             Submission::Refused { reason } => (SubmissionStatus::Refused, None, Some(reason)),
             Submission::Retry { reason, after } => {
-                match delays
-                    .get_or_insert_with(|| Box::new(backoff(policy)))
-                    .next()
-                {
+                match delays.get_or_insert_with(|| backoff(policy)).next() {
                     Some(delay) => {
                         tracing::debug!(target: "codex_skills::dispatch", tool = &*call.tool, attempts, reason, "answer not taken, trying again");
                         if !policy.delay.is_zero() || after.is_some() {
                             let wait = after.unwrap_or(delay).min(LONGEST_WAIT);
-                            Box::pin(tokio::time::sleep(wait)).await;
+                            tokio::time::sleep(wait).await;
                         }
                         (is_retry, failure) = (true, reason.into());
                         continue;
@@ -97,8 +89,25 @@ pub(super) async fn submit(
             status,
             code,
             attempts,
-            error,
+            error: error.map(Into::into),
         };
+    }
+}
+
+async fn attempt(
+    runtime: &dyn Runtime,
+    call: &Arc<ToolCall>,
+    output: &Arc<SkillOutput>,
+) -> Submission {
+    match runtime.answer(call.clone(), output.clone()).await {
+        Ok(submission) => submission,
+        Err(error) if error.kind() == RuntimeErrorKind::Unavailable => Submission::Retry {
+            reason: error.to_string(),
+            after: None,
+        },
+        Err(error) => Submission::Refused {
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -136,7 +145,7 @@ fn given_up(call: &ToolCall, attempts: usize, error: String) -> SubmissionRecord
         status: SubmissionStatus::Exhausted,
         code: None,
         attempts,
-        error: Some(error),
+        error: Some(error.into()),
     }
 }
 

@@ -26,6 +26,7 @@ mod event;
 mod options;
 mod requests;
 
+pub use crate::dispatch::Receipt;
 pub use error::{HttpFailure, RuntimeError, RuntimeErrorKind};
 pub use event::{Event, TokenUsage, Tokens, TurnStatus};
 pub use options::{ApprovalPolicy, FilesystemSandbox, NetworkAccess, SessionOptions};
@@ -77,6 +78,22 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 
     /// The calls that wait for an answer, oldest first.
     fn pending_calls(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>>;
+
+    /// Takes the answer of a call at once, without waiting for anything, and tells the receipt later what became of
+    /// it; or hands the receipt back where it cannot, and is asked with [`answer`](Self::answer) then. That is what
+    /// it does unless a runtime has a faster way.
+    ///
+    /// # Errors
+    /// With the receipt, when the answer is to be sent with `answer`.
+    fn answer_now(
+        &self,
+        call: &Arc<ToolCall>,
+        output: &Arc<SkillOutput>,
+        receipt: Receipt,
+    ) -> Result<(), Receipt> {
+        let _ = (call, output);
+        Err(receipt)
+    }
 
     /// Answers a call.
     fn answer(

@@ -276,12 +276,11 @@ impl Inbox {
         let watched = self.watches.keys().next().copied().unwrap_or(u64::MAX);
         let may_go = |turn: &Turn| turn.ended.is_some_and(|end| end < watched);
         let ended = self.turns.iter().filter(|(_, turn)| may_go(turn)).count();
-        let mut excess = (ended + 1).saturating_sub(self.remembered_turns);
-        self.turns.retain(|(_, turn)| {
-            let goes = excess > 0 && may_go(turn);
-            excess -= usize::from(goes);
-            !goes
-        });
+        let excess = (ended + 1).saturating_sub(self.remembered_turns);
+        for _ in 0..excess {
+            let oldest = self.turns.iter().position(|(_, turn)| may_go(turn));
+            self.turns.remove(oldest.unwrap_or_default());
+        }
         if self.turns.len() >= self.remembered_turns.saturating_add(UNENDED_TURNS) {
             self.turns.pop_front();
         }

@@ -73,10 +73,37 @@ impl ContentItem {
 /// # Ok::<(), codex_skills::OutputError>(())
 /// ```
 // Deliberately not `Serialize`: a type that serializes is an answer by being turned into text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SkillOutput {
-    items: Vec<ContentItem>,
+    items: Items,
     success: bool,
+}
+
+/// Content items: nearly always one, which then needs no list. `One` is never written as `Several`.
+#[derive(Clone, PartialEq, Eq)]
+enum Items {
+    One(ContentItem),
+    Several(Vec<ContentItem>),
+}
+
+impl Items {
+    fn as_slice(&self) -> &[ContentItem] {
+        match self {
+            Self::One(item) => std::slice::from_ref(item),
+            Self::Several(items) => items,
+        }
+    }
+
+    fn push(&mut self, item: ContentItem) {
+        *self = match std::mem::replace(self, Self::Several(Vec::new())) {
+            Self::One(first) => Self::Several(vec![first, item]),
+            Self::Several(items) if items.is_empty() => Self::One(item),
+            Self::Several(mut items) => {
+                items.push(item);
+                Self::Several(items)
+            }
+        };
+    }
 }
 
 /// A [`SkillOutput`] as it is written on the wire (contract §2.2).
@@ -92,7 +119,7 @@ impl SkillOutput {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            items: Vec::new(),
+            items: Items::Several(Vec::new()),
             success: true,
         }
     }
@@ -105,7 +132,7 @@ impl SkillOutput {
     /// A failed answer. Say in the text that it failed and what would help: the model sees nothing else.
     pub fn failure(text: impl Into<String>) -> Self {
         Self {
-            items: vec![ContentItem::text(text)],
+            items: Items::One(ContentItem::text(text)),
             success: false,
         }
     }
@@ -170,7 +197,7 @@ impl SkillOutput {
     /// The items in order.
     #[must_use]
     pub fn items(&self) -> &[ContentItem] {
-        &self.items
+        self.items.as_slice()
     }
 
     /// Whether the answer reports success.
@@ -181,7 +208,7 @@ impl SkillOutput {
 
     pub(crate) fn as_wire(&self) -> WireOutput<'_> {
         WireOutput {
-            content_items: &self.items,
+            content_items: self.items(),
             success: self.success,
         }
     }
@@ -189,11 +216,11 @@ impl SkillOutput {
     /// The texts of the answer, joined by line breaks.
     #[must_use]
     pub fn to_text(&self) -> Cow<'_, str> {
-        if let [ContentItem::Text { text }] = self.items.as_slice() {
+        if let [ContentItem::Text { text }] = self.items() {
             return Cow::Borrowed(text);
         }
         let texts: Vec<&str> = self
-            .items
+            .items()
             .iter()
             .filter_map(|item| match item {
                 ContentItem::Text { text } => Some(text.as_str()),
@@ -206,7 +233,16 @@ impl SkillOutput {
     /// The bytes of all items together, without the JSON around them.
     #[must_use]
     pub fn content_len(&self) -> usize {
-        self.items.iter().map(ContentItem::len).sum()
+        self.items().iter().map(ContentItem::len).sum()
+    }
+}
+
+impl fmt::Debug for SkillOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SkillOutput")
+            .field("items", &self.items())
+            .field("success", &self.success)
+            .finish()
     }
 }
 

@@ -11,15 +11,15 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::pipe::{self, Frame, Outgoing, Writer};
+use super::pipe::{self, Frame, Outgoing, Writer, Written};
 use super::wire::{self, RpcError};
-use crate::runtime::{RuntimeError, RuntimeErrorKind};
+use crate::runtime::{Receipt, RuntimeError, RuntimeErrorKind};
 
 /// What the runtime is called in messages.
 pub(super) const NAME: &str = "codex app-server";
 
 /// How many messages wait to be written.
-const QUEUE: usize = 256;
+const QUEUE: usize = 1024;
 
 /// The code of a request that was refused because codex has too much to do (contract §4).
 const OVERLOADED: i64 = -32001;
@@ -193,12 +193,26 @@ impl Connection {
             .unwrap_or(Err(RequestError::Silent(timeout)))
     }
 
+    /// Has a message written and the receipt told, where there is room.
+    pub(super) fn write_now(&self, message: Vec<u8>, receipt: Receipt) -> Result<(), Receipt> {
+        match self.outgoing.try_reserve() {
+            Ok(place) => {
+                place.send(Outgoing {
+                    frame: Frame::Message(message),
+                    written: Written::Answer(receipt),
+                });
+                Ok(())
+            }
+            Err(_) => Err(receipt),
+        }
+    }
+
     /// Writes a message, and tells whether it was written.
     pub(super) async fn write(&self, message: Vec<u8>) -> bool {
         let (written, wrote) = oneshot::channel();
         let outgoing = Outgoing {
             frame: Frame::Message(message),
-            written: Some(written),
+            written: Written::Message(written),
         };
         self.outgoing.send(outgoing).await.is_ok() && wrote.await.is_ok()
     }
@@ -208,7 +222,7 @@ impl Connection {
         // A queue that is full or closed is found out by the silence.
         let _ = self.outgoing.try_send(Outgoing {
             frame: Frame::Ping,
-            written: None,
+            written: Written::Ping,
         });
     }
 

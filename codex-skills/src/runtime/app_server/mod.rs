@@ -26,12 +26,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use self::connection::NAME;
+use self::connection::{Connection, NAME};
 use self::fingerprints::Fingerprints;
 use self::shared::{Shared, State};
 use self::version::Version;
 use super::{
-    Accepted, Created, Deletion, EventSink, NewSession, RequestHandler, Resumed, Runtime,
+    Accepted, Created, Deletion, EventSink, NewSession, Receipt, RequestHandler, Resumed, Runtime,
     RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
     ToolFormat,
 };
@@ -105,44 +105,50 @@ impl AppServer {
         }
     }
 
-    async fn submit(&self, call: Arc<ToolCall>, output: Arc<SkillOutput>) -> Submission {
+    /// Where the answer to a call is to be written, and what; or what becomes of it without.
+    fn answer_to(
+        &self,
+        call: &ToolCall,
+        output: &SkillOutput,
+    ) -> Result<(Arc<Connection>, Vec<u8>), Submission> {
         let Some(id) = &call.request_id else {
-            return Submission::Refused {
+            return Err(Submission::Refused {
                 reason: "the call has no request id".to_owned(),
-            };
+            });
         };
         let connection = self.shared.state.borrow().connection().cloned();
         let Some(connection) = connection else {
-            return Submission::Retry {
+            return Err(Submission::Retry {
                 reason: "codex is gone".to_owned(),
                 after: None,
-            };
+            });
         };
         if connection.generation != call.generation {
-            self.shared.registry().answered(&call);
+            self.shared.registry().answered(call);
             // The id may be another call's by now. Should the call wait still, it is announced again.
-            return Submission::Settled {
+            return Err(Submission::Settled {
                 code: "connection_lost".to_owned(),
-            };
+            });
         }
-        let answer = match wire::answer(id, &output) {
-            Ok(answer) => answer,
-            Err(error) => {
-                return Submission::Refused {
-                    reason: error.to_string(),
-                };
-            }
-        };
-        if connection
-            .message_limit
-            .is_some_and(|limit| answer.len() > limit)
-        {
-            return Submission::TooLarge;
+        let answer = wire::answer(id, output).map_err(|error| Submission::Refused {
+            reason: error.to_string(),
+        })?;
+        let limit = connection.message_limit;
+        if limit.is_some_and(|limit| answer.len() > limit) {
+            return Err(Submission::TooLarge);
         }
         // Before it is written: codex may say that the call is complete before this task goes on.
-        let since = self.shared.registry().answered(&call);
+        let since = self.shared.registry().answered(call);
+        self.warn(call, output, since);
+        Ok((connection, answer))
+    }
+
+    async fn submit(&self, call: &ToolCall, output: &SkillOutput) -> Submission {
+        let (connection, answer) = match self.answer_to(call, output) {
+            Ok(ready) => ready,
+            Err(submission) => return submission,
+        };
         if connection.write(answer).await {
-            self.warn(&call, &output, since);
             Submission::Accepted
         } else {
             Submission::Retry {
@@ -225,12 +231,27 @@ impl Runtime for AppServer {
         Box::pin(std::future::ready(Ok(waiting)))
     }
 
+    fn answer_now(
+        &self,
+        call: &Arc<ToolCall>,
+        output: &Arc<SkillOutput>,
+        receipt: Receipt,
+    ) -> Result<(), Receipt> {
+        match self.answer_to(call, output) {
+            Ok((connection, answer)) => connection.write_now(answer, receipt),
+            Err(submission) => {
+                receipt.tell(submission);
+                Ok(())
+            }
+        }
+    }
+
     fn answer(
         &self,
         call: Arc<ToolCall>,
         output: Arc<SkillOutput>,
     ) -> RuntimeFuture<'_, Submission> {
-        Box::pin(async move { Ok(self.submit(call, output).await) })
+        Box::pin(async move { Ok(self.submit(&call, &output).await) })
     }
 
     fn detail(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Value> {

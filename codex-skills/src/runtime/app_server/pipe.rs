@@ -10,6 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
+use crate::runtime::{Receipt, Submission};
+
 /// The largest message that is read, in bytes. A larger line is skipped; a larger message of a WebSocket
 /// costs the connection, which is made anew.
 pub(super) const MESSAGE_BYTES: usize = 256 * 1024 * 1024;
@@ -133,8 +135,27 @@ async fn read_line(source: &mut BufReader<Source>, line: &mut Vec<u8>) -> std::i
 /// A message on its way out.
 pub(super) struct Outgoing {
     pub(super) frame: Frame,
-    /// Told when it was written.
-    pub(super) written: Option<oneshot::Sender<()>>,
+    /// Told when it was written; dropped when it will not be.
+    pub(super) written: Written,
+}
+
+/// Who waits for a message to be written.
+pub(super) enum Written {
+    Answer(Receipt),
+    Message(oneshot::Sender<()>),
+    /// Nobody.
+    Ping,
+}
+
+impl Written {
+    fn tell(self) {
+        match self {
+            Self::Answer(receipt) => receipt.tell(Submission::Accepted),
+            // Whoever waited may be gone.
+            Self::Message(sender) => drop(sender.send(())),
+            Self::Ping => {}
+        }
+    }
 }
 
 pub(super) enum Frame {
@@ -150,7 +171,7 @@ pub(super) async fn write(
     mut queue: mpsc::Receiver<Outgoing>,
     closing: CancellationToken,
 ) {
-    let mut written: Vec<oneshot::Sender<()>> = Vec::new();
+    let mut written: Vec<Written> = Vec::new();
     loop {
         let outgoing = tokio::select! {
             // What was queued before goes out first.
@@ -161,14 +182,14 @@ pub(super) async fn write(
         let Some(outgoing) = outgoing else {
             break;
         };
-        written.extend(outgoing.written);
+        written.push(outgoing.written);
         let mut frame = outgoing.frame;
         if let (Writer::Lines(_), Frame::Message(lines)) = (&writer, &mut frame) {
             // What waits as well goes out in the same write.
             while lines.len() < BUFFER_BYTES
                 && let Ok(next) = queue.try_recv()
             {
-                written.extend(next.written);
+                written.push(next.written);
                 if let Frame::Message(line) = next.frame {
                     lines.push(b'\n');
                     lines.extend_from_slice(&line);
@@ -179,13 +200,10 @@ pub(super) async fn write(
             tracing::debug!(target: "codex_skills::app_server", error, "codex cannot be written to");
             break;
         }
-        for written in written.drain(..) {
-            // Whoever waited may be gone.
-            let _ = written.send(());
-        }
+        written.drain(..).for_each(Written::tell);
     }
-    // What is still queued was not written, and its senders are told so by their channels.
-    drop(queue);
+    // What is still queued was not written, and whoever waits is told so.
+    drop((written, queue));
     if let Writer::Socket(mut outlet) = writer {
         // A peer that is gone needs no goodbye.
         let _ = outlet.close().await;

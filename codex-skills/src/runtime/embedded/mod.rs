@@ -20,8 +20,8 @@ use self::model::AnyModel;
 use self::script::Script;
 use self::session::EmbeddedSession;
 use super::{
-    Accepted, Created, Deletion, Event, EventSink, NewSession, Resumed, Runtime, RuntimeError,
-    RuntimeErrorKind, RuntimeFuture, SendRequest, Submission, ToolFormat,
+    Accepted, Created, Deletion, Event, EventSink, NewSession, Receipt, Resumed, Runtime,
+    RuntimeError, RuntimeErrorKind, RuntimeFuture, SendRequest, Submission, ToolFormat,
 };
 use crate::skill::{SkillOutput, ToolCall};
 
@@ -95,6 +95,19 @@ impl Embedded {
                 format!("thread not found: {session_id}"),
             )
         })
+    }
+
+    fn submit(&self, call: &ToolCall, output: Arc<SkillOutput>) -> Submission {
+        let session = self.sessions().get(&call.session_id).cloned();
+        let answered = session.is_some_and(|session| session.answer(call, output));
+        // Codex ignores late and second answers; here they are at least told.
+        if answered {
+            Submission::Accepted
+        } else {
+            Submission::Settled {
+                code: "not_found".to_owned(),
+            }
+        }
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<EmbeddedSession>>> {
@@ -186,23 +199,22 @@ impl Runtime for Embedded {
         })
     }
 
+    fn answer_now(
+        &self,
+        call: &Arc<ToolCall>,
+        output: &Arc<SkillOutput>,
+        receipt: Receipt,
+    ) -> Result<(), Receipt> {
+        receipt.tell(self.submit(call, output.clone()));
+        Ok(())
+    }
+
     fn answer(
         &self,
         call: Arc<ToolCall>,
         output: Arc<SkillOutput>,
     ) -> RuntimeFuture<'_, Submission> {
-        Box::pin(async move {
-            let session = self.sessions().get(&call.session_id).cloned();
-            let answered = session.is_some_and(|session| session.answer(&call, output));
-            // Codex ignores late and second answers; here they are at least told.
-            Ok(if answered {
-                Submission::Accepted
-            } else {
-                Submission::Settled {
-                    code: "not_found".to_owned(),
-                }
-            })
-        })
+        Box::pin(async move { Ok(self.submit(&call, output)) })
     }
 
     fn detail(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Value> {

@@ -217,14 +217,14 @@ impl EmbeddedSession {
     /// Takes an answer; says whether the call waited for it.
     pub(super) fn answer(&self, call: &ToolCall, output: Arc<SkillOutput>) -> bool {
         let mut state = self.state();
-        let waiting = state
-            .pending
-            .iter()
-            .find(|(_, pending)| pending.call.request_id == call.request_id)
-            .map(|(call_id, _)| call_id.clone());
-        let Some(pending) = waiting.and_then(|call_id| state.pending.remove(&call_id)) else {
+        let waiting = call.call_id.as_ref().filter(|call_id| {
+            let pending = state.pending.get(*call_id);
+            pending.is_some_and(|pending| pending.call.request_id == call.request_id)
+        });
+        let Some(pending) = waiting.and_then(|call_id| state.pending.remove(call_id)) else {
             return false;
         };
+        drop(state);
         pending.answer.send(output).is_ok()
     }
 
