@@ -439,7 +439,8 @@ async fn nothing_waits_for_a_codex_that_is_down_once_the_client_was_shut_down() 
     };
     let client = fake("faints").restart(policy).await?;
     let session = session(&client).await?;
-    session.send("go").await?;
+    // Whether it is told that its request was taken, is a matter of luck.
+    drop(session.send("go").await);
     let is_down = || format!("{client:?}").contains("\"down\"");
     until("it is down", is_down).await;
 

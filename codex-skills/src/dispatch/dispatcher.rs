@@ -18,13 +18,13 @@ use super::ledger::Claim;
 use super::limits::Limits;
 use super::metrics::Common;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
-use super::run::{self, Bounds, Finished, Turn};
+use super::run::{self, Bounds, Finished, Job, Turn};
 use super::submit;
 use crate::catalog::{Catalog, CatalogSkill};
 use crate::runtime::{Runtime, Submission};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
-use crate::skill::{SkillContext, SkillOutput, ToolCall};
+use crate::skill::{SkillOutput, ToolCall};
 
 /// How a call became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,16 +207,18 @@ impl Dispatcher {
         interested: Arc<dyn Interested>,
         turn: Option<Turn>,
     ) -> Finished {
-        let Some(skill) = self.find(&call) else {
-            let refusal = Finished::without_run(Outcome::UnknownTool, self.unknown(&call));
-            return run::limited(&call.qualified_tool(), refusal, self.bounds.output_bytes);
-        };
-        let context = SkillContext {
-            call,
-            interested,
-            deadline: None,
-        };
-        run::run(&self.catalog, skill, context, &self.bounds, turn).await
+        match self.find(&call) {
+            Some(skill) => {
+                run::run(&self.catalog, skill, call, interested, &self.bounds, turn).await
+            }
+            None => self.refused(&call),
+        }
+    }
+
+    /// The answer to a call of a skill that there is not.
+    fn refused(&self, call: &ToolCall) -> Finished {
+        let refusal = Finished::without_run(Outcome::UnknownTool, self.unknown(call));
+        run::limited(&call.qualified_tool(), refusal, self.bounds.output_bytes)
     }
 
     async fn submit(
@@ -299,6 +301,7 @@ impl Dispatcher {
 
 /// Runs one claimed call, and sees to it that its answer is submitted.
 async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
+    let dispatcher = &*claimed.dispatcher;
     let finished = match work {
         Work::Submit { is_retry } => return Box::pin(deliver(claimed, None, is_retry)).await,
         Work::Refuse => Finished::without_run(
@@ -306,26 +309,18 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
             format!(
                 "skill `{}` was not run: {} calls are open already, try again later",
                 shown(&call.qualified_tool()),
-                claimed.dispatcher.limits.open_calls
+                dispatcher.limits.open_calls
             ),
         ),
-        Work::Run(turn) => {
-            let run = claimed
-                .dispatcher
-                .run_in_turn(call.clone(), claimed.running.clone(), turn);
-            // What a handler's destructor throws must not cost the answer either.
-            let run = AssertUnwindSafe(run).catch_unwind().await;
-            run.unwrap_or_else(|panic| {
-                run::discard(panic);
-                Finished::without_run(
-                    Outcome::Panicked,
-                    format!(
-                        "skill `{}` failed: internal error",
-                        shown(&call.qualified_tool())
-                    ),
-                )
-            })
-        }
+        Work::Run(turn) => match dispatcher.find(&call) {
+            None => dispatcher.refused(&call),
+            Some(skill) => {
+                let mut job = Job::new(skill, &dispatcher.bounds, claimed.running.clone());
+                let begun = job.begin(&dispatcher.catalog, call.clone(), turn);
+                let ended = job.end(begun).await;
+                job.finish(ended)
+            }
+        },
     };
     claimed.record = Some(Arc::new(DispatchRecord {
         call,

@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::run::{self, Bounds};
 use crate::catalog::Catalog;
 use crate::skill::context::Interest;
-use crate::skill::{SkillContext, SkillOutput, ToolCall};
+use crate::skill::{SkillOutput, ToolCall};
 
 /// A skill could not be called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,20 +78,20 @@ impl Catalog {
         let call = ToolCall::new("local".into(), skill.name().into(), arguments)
             .with_namespace(skill.namespace().map(Into::into));
         let limits = Limits::default();
-        let context = SkillContext {
-            call: Arc::new(call),
-            interested: Arc::new(Interest::default()),
-            deadline: None,
-        };
         let bounds = Bounds {
             slots: Arc::new(Semaphore::new(1)),
             timeout: limits.call_timeout,
             output_bytes: limits.output_bytes,
         };
-        Ok(
-            run::run(self, skill, context, &bounds, run::stand_in_line(skill))
-                .await
-                .output,
+        Ok(run::run(
+            self,
+            skill,
+            Arc::new(call),
+            Arc::new(Interest::default()),
+            &bounds,
+            run::stand_in_line(skill),
         )
+        .await
+        .output)
     }
 }

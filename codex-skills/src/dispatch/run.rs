@@ -18,7 +18,7 @@ use crate::catalog::{Catalog, CatalogSkill, Run};
 use crate::skill::context::{Interested, Invocation};
 use crate::skill::descriptor::{Answer, HandlerFuture};
 use crate::skill::output::FailureKind;
-use crate::skill::{SkillContext, SkillFailure, SkillOutput};
+use crate::skill::{SkillContext, SkillFailure, SkillOutput, ToolCall};
 
 /// The longest error text that the model is shown, in bytes.
 const EXPLANATION_BYTES: usize = 8 * 1024;
@@ -72,43 +72,20 @@ pub(crate) struct Bounds {
 /// Runs the handler of a call. Always answers; never panics on what the handler does.
 pub(crate) async fn run(
     catalog: &Catalog,
-    skill: &Arc<CatalogSkill>,
-    mut context: SkillContext,
+    skill: &CatalogSkill,
+    call: Arc<ToolCall>,
+    interested: Arc<dyn Interested>,
     bounds: &Bounds,
     turn: Option<Turn>,
 ) -> Finished {
-    let timeout = skill.timeout().unwrap_or(bounds.timeout);
-    let arrived = Instant::now();
-    context.deadline = arrived.checked_add(timeout);
-    let mut work = Work {
-        deadline: context.deadline,
-        interested: context.interested.clone(),
-        began: None,
-    };
-    let ended = work
-        .end(catalog, skill, context, arrived, bounds, turn)
-        .await;
-    // Work that the handler started elsewhere learns that nobody waits.
-    work.interested.interest().end();
-    let now = Instant::now();
-    let (waited, ran) = match work.began {
-        Some(began) => (began - arrived, now - began),
-        None => (now - arrived, Duration::ZERO),
-    };
-    let name = skill.qualified_name();
-    let (output, outcome, error) = conclude(name, ended, timeout, work.began.is_some());
-    let finished = Finished {
-        output,
-        outcome,
-        error,
-        waited,
-        ran,
-    };
-    limited(name, finished, bounds.output_bytes)
+    let mut job = Job::new(skill, bounds, interested);
+    let begun = job.begin(catalog, call, turn);
+    let ended = job.end(begun).await;
+    job.finish(ended)
 }
 
 /// How a call's work ends.
-enum Ended {
+pub(super) enum Ended {
     Answered(Answer),
     Panicked(String),
     Cancelled,
@@ -154,62 +131,110 @@ impl Place {
     }
 }
 
-/// The work for one call.
-struct Work {
-    deadline: Option<Instant>,
+/// The run of one call's handler, in three steps: only the second may wait.
+pub(super) struct Job<'a> {
+    skill: &'a CatalogSkill,
+    bounds: &'a Bounds,
     interested: Arc<dyn Interested>,
+    arrived: Instant,
     began: Option<Instant>,
 }
 
-impl Work {
-    async fn end(
+/// What is left of a job after its first step.
+pub(super) enum Begun {
+    Started(Started),
+    /// For its turn, or for a place.
+    Waits(Option<Turn>, Invocation),
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(
+        skill: &'a CatalogSkill,
+        bounds: &'a Bounds,
+        interested: Arc<dyn Interested>,
+    ) -> Self {
+        Self {
+            skill,
+            bounds,
+            interested,
+            arrived: Instant::now(),
+            began: None,
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        self.skill.timeout().unwrap_or(self.bounds.timeout)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.arrived.checked_add(self.timeout())
+    }
+
+    /// Checks the arguments, and starts the handler where it need not wait.
+    pub(super) fn begin(
         &mut self,
         catalog: &Catalog,
-        skill: &Arc<CatalogSkill>,
-        context: SkillContext,
-        arrived: Instant,
-        bounds: &Bounds,
+        call: Arc<ToolCall>,
         turn: Option<Turn>,
-    ) -> Ended {
-        let checked = AssertUnwindSafe(|| skill.validate(&context.call.arguments));
-        match catch_unwind(checked) {
+    ) -> Begun {
+        let checked = catch_unwind(AssertUnwindSafe(|| self.skill.validate(&call.arguments)));
+        match checked {
             Ok(Ok(())) => {}
-            Ok(Err(failure)) => return Ended::Answered(Err(failure)),
-            Err(panic) => return Ended::Panicked(panic_message(panic)),
+            Ok(Err(failure)) => {
+                return Begun::Started(Started::Over(Ended::Answered(Err(failure))));
+            }
+            Err(panic) => return Begun::Started(Started::Over(Err(panic).into())),
         }
-        let free = match &turn {
-            Some(_) => None,
-            None => Place::at_once(bounds),
-        };
-        let (place, now) = match free {
-            Some(place) => (place, arrived),
-            // Seldom, so with a future of its own.
-            None => match Box::pin(self.in_time(Place::in_turn(bounds, turn))).await {
-                Ok(place) => (place, Instant::now()),
-                Err(ended) => return ended,
-            },
-        };
-        // What takes a call's time or cancels it also frees places: nobody waits for this one any more.
-        if self.interested.interest().is_cancelled() {
-            return Ended::Cancelled;
-        }
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            return Ended::TimedOut;
-        }
-        self.began = Some(now);
         let invocation = Invocation {
-            context,
+            context: SkillContext {
+                call,
+                interested: self.interested.clone(),
+                deadline: self.deadline(),
+            },
             state: catalog.state().clone(),
         };
-        let begun = catch_unwind(AssertUnwindSafe(|| begin(skill.run(), invocation, place)));
-        match begun {
-            Ok(Begun::Done(answer)) => Ended::Answered(answer),
-            Ok(Begun::Running(running)) => match self.in_time(running).await {
+        if turn.is_none()
+            && let Some(place) = Place::at_once(self.bounds)
+        {
+            return Begun::Started(self.start(invocation, place, self.arrived));
+        }
+        Begun::Waits(turn, invocation)
+    }
+
+    fn start(&mut self, invocation: Invocation, place: Place, now: Instant) -> Started {
+        // What takes a call's time or cancels it also frees places: nobody waits for this one any more.
+        if self.interested.interest().is_cancelled() {
+            return Started::Over(Ended::Cancelled);
+        }
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            return Started::Over(Ended::TimedOut);
+        }
+        self.began = Some(now);
+        let run = self.skill.run();
+        let started = catch_unwind(AssertUnwindSafe(|| start(run, invocation, place)));
+        started.unwrap_or_else(|panic| Started::Over(Err(panic).into()))
+    }
+
+    /// Waits for the handler, as long as somebody waits for its answer. Cancel safe: the handler is aborted.
+    pub(super) async fn end(&mut self, begun: Begun) -> Ended {
+        let started = match begun {
+            Begun::Started(started) => started,
+            // Seldom, so with a future of its own.
+            Begun::Waits(turn, invocation) => {
+                let place = Box::pin(self.in_time(Place::in_turn(self.bounds, turn))).await;
+                match place {
+                    Ok(place) => self.start(invocation, place, Instant::now()),
+                    Err(ended) => return ended,
+                }
+            }
+        };
+        match started {
+            Started::Over(ended) => ended,
+            Started::Running(running) => match self.in_time(running).await {
                 Ok(Ok(answer)) => answer.into(),
                 Ok(Err(error)) => Ended::Panicked(error.to_string()),
                 Err(ended) => ended,
             },
-            Err(panic) => Ended::Panicked(panic_message(panic)),
         }
     }
 
@@ -217,7 +242,7 @@ impl Work {
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Ended> {
         let cancelled = self.interested.interest().cancelled();
         let expiry = async {
-            match self.deadline {
+            match self.deadline() {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
@@ -229,25 +254,46 @@ impl Work {
             () = expiry => Err(Ended::TimedOut),
         }
     }
+
+    /// What the run comes to.
+    pub(super) fn finish(self, ended: Ended) -> Finished {
+        // Work that the handler started elsewhere learns that nobody waits.
+        self.interested.interest().end();
+        let now = Instant::now();
+        let (waited, ran) = match self.began {
+            Some(began) => (began - self.arrived, now - began),
+            None => (now - self.arrived, Duration::ZERO),
+        };
+        let name = self.skill.qualified_name();
+        let (output, outcome, error) = conclude(name, ended, self.timeout(), self.began.is_some());
+        let finished = Finished {
+            output,
+            outcome,
+            error,
+            waited,
+            ran,
+        };
+        limited(name, finished, self.bounds.output_bytes)
+    }
 }
 
-/// A handler that was begun.
-enum Begun {
-    Done(Answer),
+/// A handler that was started.
+pub(super) enum Started {
+    Over(Ended),
     /// On a task or thread of its own; it is aborted when nobody waits any more.
     Running(AbortOnDropHandle<std::thread::Result<Answer>>),
 }
 
-fn begin(run: &Run, invocation: Invocation, place: Place) -> Begun {
+fn start(run: &Run, invocation: Invocation, place: Place) -> Started {
     match run {
         Run::AsyncStatic(handler) => apart(handler(invocation), place),
         Run::Async(handler) => apart(handler(invocation), place),
-        Run::Inline(handler) => Begun::Done(handler(invocation)),
+        Run::Inline(handler) => Started::Over(Ended::Answered(handler(invocation))),
         Run::Blocking(handler) => {
             let handler = handler.clone();
             // Without a thread yet when nobody waits any more, it is not begun.
             let span = tracing::Span::current();
-            Begun::Running(AbortOnDropHandle::new(tokio::task::spawn_blocking(
+            Started::Running(AbortOnDropHandle::new(tokio::task::spawn_blocking(
                 move || {
                     let _within = span.entered();
                     let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
@@ -261,13 +307,13 @@ fn begin(run: &Run, invocation: Invocation, place: Place) -> Begun {
 
 /// Runs an asynchronous handler on a task of its own, so that one that blocks its thread holds up neither
 /// its deadline nor its answer.
-fn apart(handler: HandlerFuture, place: Place) -> Begun {
+fn apart(handler: HandlerFuture, place: Place) -> Started {
     let work = async move {
         let answer = AssertUnwindSafe(handler).catch_unwind().await;
         drop(place);
         answer
     };
-    Begun::Running(AbortOnDropHandle::new(tokio::spawn(work.in_current_span())))
+    Started::Running(AbortOnDropHandle::new(tokio::spawn(work.in_current_span())))
 }
 
 /// A turn at an exclusive skill, which is waited for in the order of the calls.

@@ -14,7 +14,7 @@
 //! | `asks` | asks for everything that it can ask, in its first turn |
 //! | `odd-ids` | numbers its calls in odd ways |
 //! | `crashes` | ends as soon as it was greeted |
-//! | `faints` | ends once its first turn has begun |
+//! | `faints` | ends once its first turn has begun, and when it is to resume a thread |
 //! | `leaves` | starts a program that holds its output open, and does not wait for it |
 //! | `deaf` | does not answer when it is to resume a thread |
 //! | `vast` | has a number in its turns that is too large |
@@ -107,6 +107,7 @@ impl Fake {
                     &json!({"id": id, "result": {"userAgent": agent, "codexHome": "/nowhere"}}),
                 )
             }
+            Some("thread/resume") if self.does("faints") => process::exit(1),
             Some("thread/start") => {
                 self.threads += 1;
                 if self.does("overloaded") && self.threads < 3 {

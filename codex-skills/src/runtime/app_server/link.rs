@@ -231,16 +231,19 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
     why
 }
 
-/// Keeps the connection until the client is stopped, or nothing is left to try.
+/// Keeps the connection, which is up, until the client is stopped, or nothing is left to try.
 pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
-    let mut attempts = 0;
+    let (mut attempts, mut is_up) = (0, true);
     loop {
         let (since, mut asked) = (Instant::now(), false);
         let grace = shared.settings.grace;
+        let is_new = !std::mem::take(&mut is_up);
         let up = async {
-            shared
-                .serve(&opened.connection, opened.server.clone())
-                .await;
+            if is_new {
+                shared
+                    .serve(&opened.connection, opened.server.clone())
+                    .await;
+            }
             pending::<()>().await;
         };
         let why = tokio::select! {

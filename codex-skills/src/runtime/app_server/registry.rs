@@ -285,16 +285,19 @@ impl Registry {
     /// A call came. It is handed back when it is nobody's here.
     #[allow(clippy::result_large_err, reason = "it is handed on at once")]
     pub(super) fn call(&mut self, mut call: ToolCall, now: Instant) -> Result<Call, ToolCall> {
-        let owner = self.owner(&call.session_id).clone();
-        let Some(thread) = self.threads.get_mut(&owner) else {
-            return Err(call);
-        };
-        let Some(events) = thread.events.upgrade() else {
-            return Err(call);
-        };
-        if owner != call.session_id {
-            call.thread_id = Some(std::mem::replace(&mut call.session_id, owner));
+        let owner = self.parents.get(&call.session_id);
+        if let Some(owner) = owner.filter(|_| !self.threads.contains_key(&call.session_id)) {
+            call.thread_id = Some(std::mem::replace(&mut call.session_id, owner.clone()));
         }
+        let thread = self.threads.get_mut(&call.session_id);
+        let Some((thread, events)) =
+            thread.and_then(|thread| thread.events.upgrade().map(|events| (thread, events)))
+        else {
+            if let Some(thread_id) = call.thread_id.take() {
+                call.session_id = thread_id;
+            }
+            return Err(call);
+        };
         let call = Arc::new(call);
         thread.was_cut &= !thread.calls.is_empty();
         if thread.was_cut {

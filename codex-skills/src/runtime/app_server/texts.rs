@@ -1,9 +1,6 @@
 //! Texts that come again and again: the names and ids of calls, kept once instead of once a call.
 
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
 
 /// How many texts are kept.
 const PLACES: usize = 64;
@@ -13,17 +10,11 @@ const LONGEST: usize = 128;
 
 /// The texts that were seen lately. Each has one place, where the next one that belongs there takes over.
 #[derive(Debug)]
-pub(super) struct Texts {
-    places: [Option<Arc<str>>; PLACES],
-    hasher: RandomState,
-}
+pub(super) struct Texts([Option<Arc<str>>; PLACES]);
 
 impl Default for Texts {
     fn default() -> Self {
-        Self {
-            places: [const { None }; PLACES],
-            hasher: RandomState::default(),
-        }
+        Self([const { None }; PLACES])
     }
 }
 
@@ -33,16 +24,20 @@ impl Texts {
         if text.len() > LONGEST {
             return text.into();
         }
-        // A remainder of 64 fits.
-        let at = usize::try_from(self.hasher.hash_one(text) % PLACES as u64).unwrap_or(0);
-        let Some(place) = self.places.get_mut(at) else {
-            return text.into();
-        };
-        match place {
-            Some(known) if **known == *text => known.clone(),
-            _ => place.insert(text.into()).clone(),
+        match self.0.get_mut(place_of(text)) {
+            Some(Some(known)) if **known == *text => known.clone(),
+            Some(place) => place.insert(text.into()).clone(),
+            None => text.into(),
         }
     }
+}
+
+/// A place by the length and the end, where names and ids differ most.
+fn place_of(text: &str) -> usize {
+    let end = text.as_bytes().iter().rev().take(4);
+    end.fold(text.len(), |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
+    }) % PLACES
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -396,9 +395,13 @@ impl EmbeddedSession {
             if answers.is_empty() && self.is_over(turn_id, seen) {
                 return Ok(TurnStatus::Completed);
             }
-            // The outputs are in the order of the calls, whatever the order of the answers.
-            for item in join_all(answers).await {
-                self.record(turn_id, item);
+            // The outputs are in the order of the calls, whatever the order of the answers, and there when all are.
+            let mut outputs = Vec::with_capacity(answers.len());
+            for answer in answers {
+                outputs.push(answer.await);
+            }
+            for output in outputs {
+                self.record(turn_id, output);
             }
         }
         Err(ModelError(format!(
