@@ -317,8 +317,9 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
             Some(skill) => {
                 let mut job = Job::new(skill, &dispatcher.bounds, claimed.running.clone());
                 let begun = job.begin(&dispatcher.catalog, call.clone(), turn);
-                let ended = job.end(begun).await;
-                job.finish(ended)
+                // What a handler's destructor throws must not cost the answer either.
+                let ended = AssertUnwindSafe(job.end(begun)).catch_unwind().await;
+                job.finish(ended.unwrap_or_else(|panic| Err(panic).into()))
             }
         },
     };
