@@ -13,7 +13,7 @@ use tracing::{Instrument as _, Span};
 use super::dispatcher::{Dispatcher, deliver};
 use super::ledger::Ledger;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
-use crate::runtime::Submission;
+use crate::runtime::{Answering, Submission};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillOutput, ToolCall};
@@ -53,6 +53,7 @@ pub(crate) struct Running {
     key: CallKey,
     record: OnceLock<Arc<DispatchRecord>>,
     settled: Notify,
+    pub(super) taken: Taken,
 }
 
 /// Which dispatcher runs a call: those of one session share its ledger.
@@ -75,6 +76,7 @@ impl Running {
             key,
             record: OnceLock::new(),
             settled: Notify::new(),
+            taken: Taken::default(),
         })
     }
 
@@ -214,34 +216,10 @@ impl Drop for Claimed {
     }
 }
 
-/// Tells the dispatcher what became of an answer that a runtime took with
-/// [`answer_now`](crate::runtime::Runtime::answer_now). Dropped untold, it says that the answer did not arrive, and may
-/// be sent again.
-pub struct Receipt {
-    claimed: Option<Claimed>,
-    address: Arc<ToolCall>,
-}
-
-impl Receipt {
-    pub(super) fn new(claimed: Claimed, address: Arc<ToolCall>) -> Self {
-        Self {
-            claimed: Some(claimed),
-            address,
-        }
-    }
-
-    pub(super) fn into_claimed(mut self) -> Option<Claimed> {
-        self.claimed.take()
-    }
-
-    /// Tells what became of the answer. Returns at once; whatever is left to do for the call is done on a task of
-    /// its own.
-    pub fn tell(mut self, submission: Submission) {
-        self.end(submission);
-    }
-
-    fn end(&mut self, submission: Submission) {
-        let Some(mut claimed) = self.claimed.take() else {
+impl Answering for Running {
+    /// Settles the call, or sees to it on a task of its own.
+    fn told(&self, submission: Submission) {
+        let Some((mut claimed, address)) = self.taken.take() else {
             return;
         };
         let first = match submission {
@@ -250,7 +228,7 @@ impl Receipt {
                     attempts: 1,
                     ..SubmissionRecord::unsent(SubmissionStatus::Accepted)
                 };
-                if claimed.settle_at(&self.address, accepted) {
+                if claimed.settle_at(&address, accepted) {
                     return;
                 }
                 None
@@ -265,20 +243,21 @@ impl Receipt {
     }
 }
 
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        self.end(Submission::Retry {
-            reason: "the runtime went away before it was sent".to_owned(),
-            after: None,
-        });
-    }
-}
+/// The claim on a call whose answer a runtime took, and where it goes.
+#[derive(Default)]
+pub(super) struct Taken(Mutex<Option<(Claimed, Arc<ToolCall>)>>);
 
-impl fmt::Debug for Receipt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt")
-            .field("call", &self.address)
-            .finish_non_exhaustive()
+impl Taken {
+    pub(super) fn put(&self, claimed: Claimed, address: Arc<ToolCall>) {
+        *self.lock() = Some((claimed, address));
+    }
+
+    pub(super) fn take(&self) -> Option<(Claimed, Arc<ToolCall>)> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Claimed, Arc<ToolCall>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

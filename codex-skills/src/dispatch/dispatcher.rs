@@ -11,8 +11,8 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use super::claim::{
-    Claimed, DispatchLedger, Dispatched, DispatcherId, Receipt, Running, Settle, SharedLedger,
-    broken_off, is_newer,
+    Claimed, DispatchLedger, Dispatched, DispatcherId, Running, Settle, SharedLedger, broken_off,
+    is_newer,
 };
 use super::ledger::Claim;
 use super::limits::Limits;
@@ -21,7 +21,7 @@ use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus}
 use super::run::{self, Bounds, Finished, Job, Turn};
 use super::submit;
 use crate::catalog::{Catalog, CatalogSkill};
-use crate::runtime::{Runtime, Submission};
+use crate::runtime::{Receipt, Runtime, Submission};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillOutput, ToolCall};
@@ -350,11 +350,19 @@ fn answer_now(claimed: Claimed) -> Result<(), Claimed> {
     }
     let output = record.output.clone();
     let runtime = claimed.dispatcher.runtime.clone();
-    let receipt = Receipt::new(claimed, address.clone());
+    let running = claimed.running.clone();
+    running.taken.put(claimed, address.clone());
+    let receipt = Receipt::new(running.clone());
     let taken = AssertUnwindSafe(|| runtime.answer_now(&address, &output, receipt));
     match catch_unwind(taken) {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(receipt)) => receipt.into_claimed().map_or(Ok(()), Err),
+        Ok(Err(receipt)) => {
+            receipt.void();
+            running
+                .taken
+                .take()
+                .map_or(Ok(()), |(claimed, _)| Err(claimed))
+        }
         // The receipt was dropped, and is told by that.
         Err(panic) => {
             run::discard(panic);

@@ -14,7 +14,6 @@ mod record;
 mod run;
 mod submit;
 
-pub use claim::Receipt;
 pub use limits::{Limits, RetryPolicy};
 pub use local::CallError;
 pub use metrics::{FailedCalls, Metrics, UndeliveredAnswers};

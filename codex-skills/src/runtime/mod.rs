@@ -24,12 +24,14 @@ use crate::skill::{SkillOutput, ToolCall};
 mod error;
 mod event;
 mod options;
+mod receipt;
 mod requests;
 
-pub use crate::dispatch::Receipt;
 pub use error::{HttpFailure, RuntimeError, RuntimeErrorKind};
 pub use event::{Event, TokenUsage, Tokens, TurnStatus};
 pub use options::{ApprovalPolicy, FilesystemSandbox, NetworkAccess, SessionOptions};
+pub(crate) use receipt::Answering;
+pub use receipt::Receipt;
 pub use requests::{CodexReply, CodexRequest, CodexRequestKind, ReplyFuture, RequestHandler};
 
 /// A boxed future, as the methods of [`Runtime`] return it.
