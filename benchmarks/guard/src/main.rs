@@ -27,8 +27,12 @@ const KINDS: [(&str, Kind); 3] = [
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // What valgrind runs.
+    if let [catalogs] = arguments.as_slice() {
+        seal(catalogs.parse()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let [kind, skills, calls] = arguments.as_slice() {
-        // What valgrind runs.
         let (_, kind) = KINDS
             .into_iter()
             .find(|(name, _)| name == kind)
@@ -40,6 +44,8 @@ fn main() -> Result<ExitCode> {
     let budgets = std::fs::read_to_string(directory.join("budgets.toml"))?;
     let budgets: BTreeMap<String, BTreeMap<String, f64>> = toml::from_str(&budgets)?;
     let mut measured = BTreeMap::new();
+    // First, since schemas may be kept for the next time.
+    measured.insert("sealing", sealing()?);
     measured.insert("allocations", allocations_a_call()?);
     measured.insert(
         "expansion",
@@ -68,6 +74,29 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Discovers and seals 200 skills so many times.
+fn seal(catalogs: usize) -> Result<()> {
+    for _ in 0..catalogs {
+        let skills = subject::many::catalog()?.list().len();
+        if skills != 200 {
+            return Err(format!("{skills} skills were found").into());
+        }
+    }
+    Ok(())
+}
+
+/// What the first catalog of a program costs.
+fn sealing() -> Result<BTreeMap<String, f64>> {
+    let before = allocations();
+    seal(1)?;
+    let allocations = (allocations() - before) as f64;
+    let mut measured = BTreeMap::from([("allocations".to_owned(), allocations)]);
+    if let (Some(none), Some(one)) = (collected(&["0"])?, collected(&["1"])?) {
+        measured.insert("instructions".to_owned(), one - none);
+    }
+    Ok(measured)
 }
 
 /// Makes so many calls and says how many allocations each took.
@@ -99,8 +128,8 @@ fn instructions_a_call() -> Result<Option<BTreeMap<String, f64>>> {
     for skills in [1, 1000] {
         for (name, _) in &KINDS[..2] {
             let (Some(few), Some(many)) = (
-                collected(name, skills, 500)?,
-                collected(name, skills, 1500)?,
+                collected(&[name, &skills.to_string(), "500"])?,
+                collected(&[name, &skills.to_string(), "1500"])?,
             ) else {
                 return Ok(None);
             };
@@ -110,12 +139,12 @@ fn instructions_a_call() -> Result<Option<BTreeMap<String, f64>>> {
     Ok(Some(measured))
 }
 
-/// The instructions of a whole run.
-fn collected(kind: &str, skills: usize, calls: usize) -> Result<Option<f64>> {
+/// The instructions of a whole run of this program.
+fn collected(arguments: &[&str]) -> Result<Option<f64>> {
     let run = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe()?)
-        .args([kind, &skills.to_string(), &calls.to_string()])
+        .args(arguments)
         .output();
     let output = match run {
         Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),

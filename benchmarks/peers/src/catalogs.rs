@@ -1,35 +1,94 @@
 //! Making a catalog, and sessions of one that is made.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use codex_skills::Embedded;
+use codex_skills::runtime::Runtime;
+use codex_skills::{Catalog, Client, Embedded};
+use subject::many::catalog as functions;
 use subject::skills::{Kind, catalog};
-use tokio::runtime::Builder;
 
-use crate::measure::Samples;
+use crate::measure::{Samples, many, runtime};
+use crate::nothing::Nothing;
 use crate::{Result, model_context};
 
 const ROUNDS: usize = 21;
 
+/// What is done once in a process, since everybody keeps schemas for the next time.
+#[derive(Clone, Copy)]
+pub enum Cold {
+    Functions,
+    Closures,
+    Peer,
+}
+
+const COLD: [(&str, Cold, &str); 3] = [
+    (
+        "cold-functions",
+        Cold::Functions,
+        "200 functions with `#[skill]`, discovered and sealed, once in a process",
+    ),
+    (
+        "cold-closures",
+        Cold::Closures,
+        "199 closures of one type and a function, registered and sealed, once in a process",
+    ),
+    (
+        "cold-rmcp",
+        Cold::Peer,
+        "rmcp, router of 200 functions with `#[tool]`, made and listed, once in a process",
+    ),
+];
+
+impl Cold {
+    pub fn named(argument: &str) -> Option<Self> {
+        COLD.iter()
+            .find(|(name, ..)| *name == argument)
+            .map(|(_, cold, _)| *cold)
+    }
+
+    pub fn once(self) -> Result<Duration> {
+        let began = Instant::now();
+        let skills = match self {
+            Self::Functions => black_box(functions()?).list().len(),
+            Self::Closures => black_box(catalog(Kind::Inline, 200)?).list().len(),
+            Self::Peer => black_box(model_context::catalog()),
+        };
+        let took = began.elapsed();
+        if skills != 200 {
+            return Err(format!("{skills} skills").into());
+        }
+        Ok(took)
+    }
+}
+
 /// Name, samples.
-pub type Rows = Vec<(&'static str, Samples)>;
+pub type Rows = Vec<(String, Samples)>;
 
 pub fn measure() -> Result<Rows> {
-    let mut seal = Samples::default();
-    let mut peer = Samples::default();
-    for round in 0..=ROUNDS {
-        let began = Instant::now();
-        black_box(catalog(Kind::Inline, 200)?);
-        let ours = began.elapsed();
-        let began = Instant::now();
-        black_box(model_context::catalog(200));
-        if round > 0 {
-            seal.add(ours, 1);
-            peer.add(began.elapsed(), 1);
+    let mut rows: Rows = COLD
+        .iter()
+        .map(|(_, _, row)| ((*row).to_owned(), Samples::default()))
+        .collect();
+    let (mut again, mut peer) = (Samples::default(), Samples::default());
+    for _ in 0..many(ROUNDS) {
+        for ((argument, ..), (_, samples)) in COLD.iter().zip(&mut rows) {
+            let output = Command::new(std::env::current_exe()?)
+                .arg(argument)
+                .output()?;
+            let nanoseconds = String::from_utf8(output.stdout)?;
+            samples.add(Duration::from_nanos(nanoseconds.trim().parse()?), 1);
         }
+        again.add(Cold::Functions.once()?, 1);
+        peer.add(Cold::Peer.once()?, 1);
     }
-    let sealed = catalog(Kind::Inline, 200)?;
+    rows.push((
+        "the 200 functions, once more in a process".to_owned(),
+        again,
+    ));
+    rows.push(("rmcp, the same once more".to_owned(), peer));
+    let sealed = functions()?;
     let mut tools = Samples::default();
     for _ in 0..ROUNDS {
         let began = Instant::now();
@@ -38,35 +97,52 @@ pub fn measure() -> Result<Rows> {
         }
         tools.add(began.elapsed(), 1000);
     }
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (second, last, bare) = runtime.block_on(async {
-        let (mut second, mut last, mut bare) =
-            (Samples::default(), Samples::default(), Samples::default());
-        let (codex, other) = (Embedded::demo(), Embedded::demo());
-        let empty = codex_skills::Catalog::empty();
-        let (mut kept, mut kept_bare) = (Vec::new(), Vec::new());
+    rows.push(("`dynamic_tools()` of a sealed catalog".to_owned(), tools));
+    let empty = Catalog::empty();
+    for (skills, catalog) in [(0, &empty), (200, &sealed)] {
+        let nothing = Client::new(Nothing::default());
+        sessions(
+            &mut rows,
+            &nothing,
+            catalog,
+            "runtime that does nothing",
+            skills,
+        )?;
+    }
+    for (skills, catalog) in [(0, &empty), (200, &sealed)] {
+        let embedded = Embedded::demo();
+        sessions(&mut rows, &embedded, catalog, "embedded runtime", skills)?;
+    }
+    Ok(rows)
+}
+
+/// Creates ten thousand sessions and keeps them.
+fn sessions<R: Runtime>(
+    rows: &mut Rows,
+    client: &Client<R>,
+    catalog: &Catalog,
+    runtime_name: &str,
+    skills: usize,
+) -> Result<()> {
+    let (mut early, mut late) = (Samples::default(), Samples::default());
+    runtime(1)?.block_on(async {
+        let mut kept = Vec::new();
         for session in 0..10_000 {
             let began = Instant::now();
-            kept.push(codex.create_session_with(sealed.clone()).await?);
+            kept.push(client.create_session_with(catalog.clone()).await?);
             match session {
-                1..=100 => second.add(began.elapsed(), 1),
-                9_900.. => last.add(began.elapsed(), 1),
+                1..=100 => early.add(began.elapsed(), 1),
+                9_900.. => late.add(began.elapsed(), 1),
                 _ => {}
             }
-            if session < 200 {
-                let began = Instant::now();
-                kept_bare.push(other.create_session_with(empty.clone()).await?);
-                bare.add(began.elapsed(), 1);
-            }
         }
-        Ok::<_, codex_skills::Error>((second, last, bare))
+        Ok::<_, codex_skills::Error>(())
     })?;
-    Ok(vec![
-        ("catalog of 200 skills, made and sealed", seal),
-        ("rmcp, router of 200 tools, made and listed", peer),
-        ("`dynamic_tools()` of a sealed catalog", tools),
-        ("session on the embedded runtime, without skills", bare),
-        ("session of 200 skills, the 2nd to 101st", second),
-        ("session of 200 skills, the 9,901st to 10,000th", last),
-    ])
+    for (which, samples) in [("2nd to 101st", early), ("9,901st to 10,000th", late)] {
+        rows.push((
+            format!("session of {skills} skills, {runtime_name}: the {which}"),
+            samples,
+        ));
+    }
+    Ok(())
 }

@@ -1,41 +1,38 @@
 //! Measures codex-skills beside a floor, rmcp and rig, and writes `benchmarks/RESULTS.md`.
 //!
-//! `cargo run --release -p peers` in `benchmarks/`.
+//! `cargo run --release -p peers` in `benchmarks/`; with `-- --quick` a short run that only shows that it works.
 
-mod catalogs;
-mod dispatch;
-mod floor;
-mod measure;
-mod model_context;
-mod report;
-mod rig;
-mod throughput;
-
-use std::error::Error;
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
-
-/// How many skills there are beside the one that is called, and that one.
-const SKILLS: [usize; 4] = [1, 10, 200, 1000];
+use peers::report::Report;
+use peers::{Result, SKILLS, catalogs, dispatch, measure, throughput};
 
 fn main() -> Result<()> {
-    // `default` routers are made by a function without parameters: a process has one number of tools.
-    let mut arguments = std::env::args().skip(1);
-    if let Some(tools) = arguments.next() {
-        let tools = tools.parse()?;
-        println!("{}", dispatch::default_router(tools)?);
-        return Ok(());
+    let mut quick = false;
+    for argument in std::env::args().skip(1) {
+        match catalogs::Cold::named(&argument) {
+            // What happens once in a process is measured in many.
+            Some(cold) => {
+                println!("{}", cold.once()?.as_nanos());
+                return Ok(());
+            }
+            None if argument == "--quick" => quick = true,
+            None => return Err(format!("unknown argument `{argument}`").into()),
+        }
     }
-    let mut report = report::Report::new();
-    for skills in SKILLS {
-        eprintln!("dispatch, {skills} skills");
-        report.dispatch(skills, dispatch::measure(skills)?);
+    if quick {
+        measure::be_quick();
+    }
+    let mut report = Report::new(quick);
+    for threads in [1, 2] {
+        for skills in SKILLS {
+            eprintln!("one call, {skills} skills, {threads} threads");
+            report.dispatch(threads, skills, dispatch::measure(skills, threads)?);
+        }
     }
     for threads in [1, 2] {
-        eprintln!("throughput, {threads} threads");
+        eprintln!("many calls at a time, {threads} threads");
         report.throughput(threads, throughput::measure(threads)?);
     }
-    eprintln!("catalogs");
+    eprintln!("catalogs and sessions");
     report.catalogs(catalogs::measure()?);
     report.write()
 }

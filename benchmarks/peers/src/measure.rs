@@ -1,6 +1,49 @@
 //! Timing that a shared machine does not spoil: contenders take turns, and medians are told.
 
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::Result;
+
+static QUICK: AtomicBool = AtomicBool::new(false);
+
+/// Makes everything short from now on.
+pub fn be_quick() {
+    QUICK.store(true, Ordering::Relaxed);
+}
+
+/// So many, or few in a quick run.
+pub fn many(count: usize) -> usize {
+    if QUICK.load(Ordering::Relaxed) {
+        count.div_ceil(20)
+    } else {
+        count
+    }
+}
+
+/// A tokio runtime with so many threads.
+pub fn runtime(threads: usize) -> Result<Runtime> {
+    let runtime = if threads == 1 {
+        Builder::new_current_thread().enable_all().build()
+    } else {
+        Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+    };
+    Ok(runtime?)
+}
+
+/// Runs it on a worker, and not beside the workers.
+pub fn on_worker<T: Send + 'static>(
+    runtime: &Runtime,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    runtime.block_on(async { tokio::spawn(work).await? })
+}
 
 /// What was measured of one contender.
 #[derive(Clone, Debug, Default)]

@@ -6,21 +6,34 @@ use std::process::Command;
 
 use plotters::prelude::*;
 
+use crate::contenders::{ASYNC, INLINE, PIPE_FLOOR, ROUTER_KEPT, ROUTER_MADE};
 use crate::throughput::OUTSTANDING;
 use crate::{Result, catalogs, dispatch, throughput};
 
-/// What is measured on a pipe is compared with this, and everything else with [`FLOOR`].
-const PIPE_FLOOR: &str = "floor on a pipe, a task for each call";
-const FLOOR: &str = "floor";
+/// What is plotted.
+const PLOTTED: [&str; 5] = [INLINE, ASYNC, PIPE_FLOOR, ROUTER_KEPT, ROUTER_MADE];
 
-/// What is plotted: name in the plot, name of the row.
-const PLOTTED: [&str; 5] = [
-    "codex-skills, inline",
-    "codex-skills, async",
-    PIPE_FLOOR,
-    "rmcp, router kept",
-    "rmcp, default `#[tool_handler]`",
-];
+fn is_floor(name: &str) -> bool {
+    name.starts_with("floor")
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("codex-skills")
+}
+
+fn is_peer(name: &str) -> bool {
+    !is_floor(name) && !is_ours(name)
+}
+
+/// The shortest of these times.
+fn best<'a>(rows: impl IntoIterator<Item = (&'a str, f64)>, among: impl Fn(&str) -> bool) -> f64 {
+    let times = rows.into_iter().filter(|(name, _)| among(name));
+    times.map(|(_, time)| time).fold(f64::INFINITY, f64::min)
+}
+
+fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
 
 /// The tables as they come.
 pub struct Report {
@@ -33,16 +46,19 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new() -> Self {
+    pub fn new(quick: bool) -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut text = "# Results\n\nWritten by `cargo run --release -p peers` in `benchmarks/`. Contenders take \
-                        turns in one run, and ratios are of medians: they hold on a machine that does other things \
-                        besides, where times do not.\n\n"
+        let mut text = "# Results\n\nWritten by `./run.sh` in `benchmarks/`. Contenders take turns in one run, and \
+                        ratios are of medians: they hold on a machine that does other things besides, where times \
+                        do not. `cargo bench` measures the same contenders with criterion, one after the other.\n\n"
             .to_owned();
+        if quick {
+            text += "**This was a quick run, which only shows that the programs work.**\n\n";
+        }
         let versions = versions(&directory);
         let _ = writeln!(
             text,
-            "| | |\n|---|---|\n| machine | {} |\n| load while it ran | {} |\n| compiler | {} |\n| date | {} |\n| versions | {versions} |\n",
+            "| | |\n|---|---|\n| machine | {} |\n| load when it began | {} |\n| compiler | {} |\n| date | {} |\n| versions | {versions} |\n",
             machine(),
             load(),
             said("rustc", &["--version"]),
@@ -56,61 +72,84 @@ impl Report {
         }
     }
 
-    pub fn dispatch(&mut self, skills: usize, rows: dispatch::Rows) {
+    pub fn dispatch(&mut self, threads: usize, skills: usize, rows: Vec<dispatch::Row>) {
         if self.latencies.is_empty() {
-            self.text += "## One call, from its line to the line of its answer\n\n\
-                          Microseconds on one thread. `codex-skills`: the default path, with ledger, deadline, \
-                          cancellation and record, over a pipe in memory to a codex that writes lines, a turn for \
-                          every 16 calls. `floor`: serde_json into the same struct, the handler, and the answer line, \
-                          without a pipe. rmcp is called by lines over the same pipe.\n\n";
+            let _ = writeln!(
+                self.text,
+                "## One call, from its line to the line of its answer\n\n\
+                 In microseconds; reading the clock takes {:.2} of them. `codex-skills`: the default path, with ledger, \
+                 deadline, cancellation and record, over a pipe in memory to a codex that writes lines, a turn for \
+                 every 16 calls. `floor`: serde_json into the same struct, the handler, and the answer line. rmcp is \
+                 called by lines over the same pipe, or by its own client. The rows below the second floor have no \
+                 pipe. `× floor` and `× best peer` are of the rows with a pipe, or of those without one.\n",
+                dispatch::clock() / 1e3
+            );
         }
         let _ = writeln!(
             self.text,
-            "### {skills} skill{}\n\n| | p50 | p99 | × its floor |\n|---|---:|---:|---:|",
-            if skills == 1 { "" } else { "s" }
+            "### {}, {}\n\n| | p50 | p99 | × floor | × best peer |\n|---|---:|---:|---:|---:|",
+            plural(skills, "skill"),
+            plural(threads, "thread")
         );
-        let floor = |name: &str| {
-            let row = rows.iter().find(|(row, _)| *row == name);
-            row.map_or(f64::NAN, |(_, samples)| samples.median())
-        };
-        for (name, samples) in &rows {
-            let base = if name.starts_with("rig") || *name == FLOOR {
-                floor(FLOOR)
-            } else {
-                floor(PIPE_FLOOR)
+        for row in &rows {
+            let of = |among: fn(&str) -> bool| {
+                let alike = rows.iter().filter(|other| other.piped == row.piped);
+                best(alike.map(|row| (row.name, row.samples.median())), among)
             };
+            let median = row.samples.median();
             let _ = writeln!(
                 self.text,
-                "| {name} | {:.2} | {:.2} | {:.2} |",
-                samples.median() / 1e3,
-                samples.quantile(990) / 1e3,
-                samples.median() / base
+                "| {} | {:.2} | {:.2} | {:.2} | {:.2} |",
+                row.name,
+                median / 1e3,
+                row.samples.quantile(990) / 1e3,
+                median / of(is_floor),
+                median / of(is_peer)
             );
-            self.latencies.push((skills, name, samples.median() / 1e3));
+            if threads == 1 {
+                self.latencies.push((skills, row.name, median / 1e3));
+            }
         }
         self.text.push('\n');
     }
 
     pub fn throughput(&mut self, threads: usize, rows: throughput::Rows) {
         if threads == 1 {
-            self.text += "## Many calls at a time\n\nThousands of calls a second with 200 skills, a thousand calls to \
-                          a turn, whose records are kept.\n\n";
+            self.text += "## Many calls at a time\n\nThousands of calls a second with 200 skills, and in brackets: as \
+                          parts of the floor's and of the best peer's. A thousand calls to a turn, whose records are \
+                          kept. On the embedded runtime a model makes so many calls in each response, and responds \
+                          again when all are answered, at most 64 times in a turn; everybody else has a call follow \
+                          each answer. At most 32 handlers of a session run at the same time, which is the default \
+                          for 2 cores: others wait.\n\n";
         }
-        let _ = writeln!(
+        let _ = write!(
             self.text,
-            "### {threads} thread{}\n\n| outstanding | {} | {} | {} |\n|---|---:|---:|---:|",
-            if threads == 1 { "" } else { "s" },
-            OUTSTANDING[0],
-            OUTSTANDING[1],
-            OUTSTANDING[2]
+            "### {}\n\n| outstanding |",
+            plural(threads, "thread")
         );
-        for (name, samples) in rows {
+        for outstanding in OUTSTANDING {
+            let _ = write!(self.text, " {outstanding} |");
+        }
+        self.text += "\n|---|---:|---:|---:|\n";
+        for (name, samples) in &rows {
             let _ = write!(self.text, "| {name} |");
-            for (outstanding, samples) in OUTSTANDING.iter().zip(samples) {
-                let _ = write!(self.text, " {:.0} |", 1e6 / samples.median());
+            for (at, outstanding) in OUTSTANDING.iter().enumerate() {
+                let median = samples[at].median();
+                let of = |among: fn(&str) -> bool| {
+                    best(
+                        rows.iter().map(|(name, row)| (*name, row[at].median())),
+                        among,
+                    ) / median
+                };
+                let _ = write!(
+                    self.text,
+                    " {:.0} ({:.2}, {:.2}) |",
+                    1e6 / median,
+                    of(is_floor),
+                    of(is_peer)
+                );
                 if threads == 2 {
-                    self.times
-                        .push((*outstanding, name, samples.median() / 1e3));
+                    self.times.push((*outstanding, name, median / 1e3));
                 }
             }
             self.text.push('\n');
@@ -119,7 +158,9 @@ impl Report {
     }
 
     pub fn catalogs(&mut self, rows: catalogs::Rows) {
-        self.text += "## Catalogs and sessions\n\nThe embedded runtime checks the tools of each session as codex does.\n\n| | microseconds |\n|---|---:|\n";
+        self.text += "## Catalogs and sessions\n\nOn a runtime that does nothing, what remains is the session's own. The embedded \
+                      runtime checks the tools of each session as codex does. Ten thousand sessions are kept.\n\n\
+                      | | p50, microseconds |\n|---|---:|\n";
         for (name, samples) in rows {
             let _ = writeln!(self.text, "| {name} | {:.3} |", samples.median() / 1e3);
         }
@@ -127,7 +168,7 @@ impl Report {
     }
 
     pub fn write(mut self) -> Result<()> {
-        for file in ["weights.md", "compile.md"] {
+        for file in ["weights.md", "turns.md", "compile.md"] {
             // Written by programs of their own, where they ran.
             if let Ok(part) = std::fs::read_to_string(self.directory.join("parts").join(file)) {
                 self.text += &part;

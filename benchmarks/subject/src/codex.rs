@@ -2,7 +2,7 @@
 
 use std::io::{Error, Result};
 
-use codex_skills::{AppServer, Catalog, Client, Session};
+use codex_skills::{AppServer, Catalog, Client, Limits, Session};
 use serde_json::Value;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
@@ -179,6 +179,16 @@ impl Rig {
         tool: &str,
         sessions: usize,
     ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Self::open_within(catalog, tool, sessions, Limits::default()).await
+    }
+
+    /// The same with limits of one's own.
+    pub async fn open_within(
+        catalog: &Catalog,
+        tool: &str,
+        sessions: usize,
+        limits: Limits,
+    ) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let mut codex = Lines::new(theirs, &call_line(tool));
         let thread = r#""threadId":"01a20376-1b18-75a0-8c01-e6a677c63e7d""#;
@@ -196,7 +206,7 @@ impl Rig {
             Ok::<_, Error>(codex)
         });
         let (read, write) = tokio::io::split(ours);
-        let client = Client::new(AppServer::over(read, write).await?);
+        let client = Client::new(AppServer::over(read, write).await?).with_limits(limits);
         let mut opened = Vec::with_capacity(sessions);
         for _ in 0..sessions {
             let (_, session) = client.create_session_with(catalog.clone()).cwd("/").await?;

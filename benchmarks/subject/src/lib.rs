@@ -2,4 +2,5 @@
 
 pub mod codex;
 pub mod counting;
+pub mod many;
 pub mod skills;

@@ -1,9 +1,11 @@
 //! The skills that are called, and catalogs of any size around them.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use codex_skills::{Catalog, CatalogError, Draft, skill, skills};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 /// The arguments of every call.
 pub const ARGUMENTS: &str = r#"{"ticket_id":"ABC-123","comments":5,"verbose":true}"#;
@@ -65,12 +67,35 @@ pub fn lookup_blocking(
     answer(&ticket_id, comments, verbose)
 }
 
+/// What [`lookup_waiting`] waits for, until it is closed.
+pub static GATE: Semaphore = Semaphore::const_new(0);
+
+/// How many calls of [`lookup_waiting`] began.
+pub static BEGAN: AtomicUsize = AtomicUsize::new(0);
+
+/// Look up a ticket by its stable id, when the gate is closed.
+#[skill]
+pub async fn lookup_waiting(
+    /// Stable ticket identifier, for example `ABC-123`.
+    ticket_id: String,
+    /// How many comments to include.
+    comments: u32,
+    /// Whether to tell everything.
+    verbose: bool,
+) -> String {
+    BEGAN.fetch_add(1, Ordering::Relaxed);
+    // It has no permits: what comes is its end.
+    let _ = GATE.acquire().await;
+    answer(&ticket_id, comments, verbose)
+}
+
 /// Which handler is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Inline,
     Async,
     Blocking,
+    Waiting,
 }
 
 impl Kind {
@@ -80,6 +105,7 @@ impl Kind {
             Self::Inline => "lookup_inline",
             Self::Async => "lookup_async",
             Self::Blocking => "lookup_blocking",
+            Self::Waiting => "lookup_waiting",
         }
     }
 }
@@ -90,6 +116,7 @@ pub fn catalog(kind: Kind, skills: usize) -> Result<Catalog, CatalogError> {
         Kind::Inline => Draft::new().register(skills![lookup_inline]),
         Kind::Async => Draft::new().register(skills![lookup_async]),
         Kind::Blocking => Draft::new().register(skills![lookup_blocking]),
+        Kind::Waiting => Draft::new().register(skills![lookup_waiting]),
     };
     (1..skills)
         .fold(draft, |draft, i| {

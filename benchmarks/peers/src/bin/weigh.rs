@@ -1,80 +1,168 @@
 //! Allocations a call, and memory, into `parts/weights.md`: a program of its own, since counting takes time.
 
-#[path = "../floor.rs"]
-mod floor;
-#[path = "../model_context.rs"]
-#[allow(dead_code)]
-mod model_context;
-
 use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::atomic::Ordering;
 
-use subject::codex::{Lines, Rig};
+use codex_skills::{Catalog, Client, Limits};
+use peers::contenders::{self, Contender, FLOOR, PIPE_FLOOR, ROUTER_MADE};
+use peers::measure::{be_quick, many};
+use peers::nothing::Nothing;
+use peers::{Result, SKILLS};
+use subject::codex::Rig;
 use subject::counting::{Counting, allocations, bytes};
-use subject::skills::{Kind, catalog};
+use subject::skills::{BEGAN, GATE, Kind, answer, catalog};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+/// How many sessions there are while memory is measured.
+const SESSIONS: usize = 10_000;
+/// How many calls wait then.
+const WAITING: usize = 1_000;
 
-async fn a_call(lines: &mut Lines) -> Result<f64> {
-    for _ in 0..10_000 {
-        lines.round_trip().await?;
+async fn a_call(contender: &mut Contender, skills: usize) -> Result<f64> {
+    let calls = if contender.name == ROUTER_MADE && skills > 10 {
+        20
+    } else {
+        many(10_000)
+    };
+    for _ in 0..calls {
+        contender.call().await?;
     }
     let before = allocations();
-    for _ in 0..10_000 {
-        lines.round_trip().await?;
+    for _ in 0..calls {
+        contender.call().await?;
     }
-    Ok((allocations() - before) as f64 / 1e4)
+    Ok((allocations() - before) as f64 / calls as f64)
+}
+
+async fn calls(text: &mut String) -> Result<()> {
+    let before = allocations();
+    black_box(answer("ABC-123", 5, true));
+    let handler = allocations() - before;
+    let _ = writeln!(
+        text,
+        "## Allocations a call\n\n\
+         A counting allocator counts each request for memory, reallocations included, over 10,000 calls after as many. \
+         Turns, their ends and the client of the pair are included. Own: with 200 skills, less those of the floor, \
+         with a pipe or without one; the floor has {handler} of the handler and decodes the same struct.\n\n\
+         | skills | 1 | 10 | 200 | 1000 | own |\n|---|---:|---:|---:|---:|---:|"
+    );
+    let mut rows: Vec<(&str, bool, Vec<f64>)> = Vec::new();
+    for skills in SKILLS {
+        for (at, contender) in contenders::all(skills).await?.iter_mut().enumerate() {
+            if rows.len() == at {
+                rows.push((contender.name, contender.piped, Vec::new()));
+            }
+            rows[at].2.push(a_call(contender, skills).await?);
+        }
+    }
+    for (name, piped, counts) in &rows {
+        let _ = write!(text, "| {name} |");
+        for count in counts {
+            let _ = write!(text, " {count:.1} |");
+        }
+        let floor = if *piped { PIPE_FLOOR } else { FLOOR };
+        let floor = rows.iter().find(|(name, ..)| *name == floor);
+        let own = floor.map_or(f64::NAN, |(_, _, floor)| counts[2] - floor[2]);
+        let _ = writeln!(text, " {own:.1} |");
+    }
+    Ok(())
+}
+
+/// What it takes to create a session on a runtime that does nothing: allocations, and bytes that stay.
+async fn session(catalog: &Catalog) -> Result<(f64, f64)> {
+    let client = Client::new(Nothing::default());
+    let mut sessions = Vec::with_capacity(SESSIONS);
+    let mut before = (0, 0);
+    for session in 0..SESSIONS {
+        if session == 1 {
+            before = (allocations(), bytes());
+        }
+        sessions.push(client.create_session_with(catalog.clone()).await?.1);
+    }
+    let each = (SESSIONS - 1) as f64;
+    Ok((
+        (allocations() - before.0) as f64 / each,
+        (bytes() - before.1) as f64 / each,
+    ))
+}
+
+/// Bytes for each call that waits: for its handler, or for a handler to end.
+async fn waiting(text: &mut String, sealed: &Catalog, concurrent: usize) -> Result<()> {
+    let tool = Kind::Waiting.tool();
+    let limits = Limits {
+        concurrent_calls: concurrent,
+        ..Limits::default()
+    };
+    let mut rig = Rig::open_within(sealed, tool, SESSIONS, limits).await?;
+    BEGAN.store(0, Ordering::Relaxed);
+    let before = bytes();
+    for _ in 0..WAITING {
+        rig.codex.send().await?;
+    }
+    while rig.client.metrics().received < WAITING as u64
+        || BEGAN.load(Ordering::Relaxed) < concurrent.min(WAITING)
+    {
+        tokio::task::yield_now().await;
+    }
+    let each = (bytes() - before) / WAITING;
+    let what = if concurrent < WAITING {
+        "a call that waits until another handler ends"
+    } else {
+        "a call whose asynchronous handler waits"
+    };
+    let _ = writeln!(text, "| {what} | {each} |");
+    Ok(())
+}
+
+async fn memory(text: &mut String) -> Result<()> {
+    *text += "\n## Memory\n\nBytes, with 10,000 sessions of one catalog of 200 skills; 1,000 calls wait.\n\n\
+              | | bytes |\n|---|---:|\n";
+    let sealed = catalog(Kind::Async, 200)?;
+    let before = bytes();
+    let mut rig = Rig::open(&sealed, Kind::Async.tool(), SESSIONS).await?;
+    let idle = (bytes() - before) / SESSIONS;
+    let _ = writeln!(text, "| an idle session | {idle} |");
+    rig.codex.pipelined(16, 1).await?;
+    let before = bytes();
+    rig.codex.pipelined(4_000, 32).await?;
+    let settled = (bytes() - before) / 4_000;
+    let _ = writeln!(
+        text,
+        "| a settled call, in the ledger and the records of its turn | {settled} |"
+    );
+    drop(rig);
+    let sealed = catalog(Kind::Waiting, 200)?;
+    // One that runs is the least there can be: all others wait for it.
+    waiting(text, &sealed, 1).await?;
+    waiting(text, &sealed, WAITING).await?;
+    GATE.close();
+    *text += "\n## Sessions on a runtime that does nothing\n\nThe 2nd to the 10,000th. As many allocations and bytes with 200 \
+              skills as without: no schema is copied, and none is written again.\n\n\
+              | | allocations | bytes that stay |\n|---|---:|---:|\n";
+    for (name, catalog) in [
+        ("session without skills", Catalog::empty()),
+        ("session of 200 skills", subject::many::catalog()?),
+    ] {
+        let (allocations, bytes) = session(&catalog).await?;
+        let _ = writeln!(text, "| {name} | {allocations:.1} | {bytes:.0} |");
+    }
+    Ok(())
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let mut text = "## Allocations a call\n\nWith 200 skills; turns, their ends and the handler's own included.\n\n\
-                    | | allocations |\n|---|---:|\n"
-        .to_owned();
-    let before = allocations();
-    let mut answer = Vec::with_capacity(256);
-    floor::dispatch(floor::line().as_bytes(), &mut answer)?;
-    let plain = allocations() - before - 3;
-    let _ = writeln!(text, "| floor, without a pipe | {plain} |");
-    let floor = a_call(&mut floor::serve()).await?;
-    let _ = writeln!(
-        text,
-        "| floor on a pipe, a task for each call | {floor:.1} |"
-    );
-    for (name, kind) in [
-        ("inline", Kind::Inline),
-        ("async", Kind::Async),
-        ("blocking", Kind::Blocking),
-    ] {
-        let mut rig = Rig::open(&catalog(kind, 200)?, kind.tool(), 1).await?;
-        let each = a_call(&mut rig.codex).await?;
-        let _ = writeln!(text, "| codex-skills, {name} | {each:.1} |");
+    if std::env::args().any(|argument| argument == "--quick") {
+        be_quick();
     }
-    let each = a_call(&mut model_context::kept(200).await?).await?;
-    let _ = writeln!(text, "| rmcp, router kept | {each:.1} |");
-    text += "\n## Memory\n\n| | bytes |\n|---|---:|\n";
-
-    let sealed = catalog(Kind::Async, 200)?;
-    let before = bytes();
-    let mut rig = Rig::open(&sealed, Kind::Async.tool(), 10_000).await?;
-    let _ = writeln!(
-        text,
-        "| an idle session, of 10,000 of one catalog | {} |",
-        (bytes() - before) / 10_000
-    );
-    rig.codex.pipelined(16, 1).await?;
-    let before = bytes();
-    rig.codex.pipelined(4_000, 32).await?;
-    let _ = writeln!(
-        text,
-        "| a settled call, in the ledger and the records of its turn | {} |",
-        (bytes() - before) / 4_000
-    );
-    std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../parts"))?;
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../parts/weights.md");
-    std::fs::write(file, &text)?;
+    let mut text = String::new();
+    calls(&mut text).await?;
+    memory(&mut text).await?;
+    let parts = concat!(env!("CARGO_MANIFEST_DIR"), "/../parts");
+    std::fs::create_dir_all(parts)?;
+    std::fs::write(format!("{parts}/weights.md"), &text)?;
     println!("{text}");
     Ok(())
 }
