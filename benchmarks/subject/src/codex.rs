@@ -87,6 +87,27 @@ impl Lines {
         Ok(&self.line)
     }
 
+    /// Reads the answer of a call. A client may resume its threads at any time, which is no answer.
+    async fn read_answer(&mut self) -> Result<usize> {
+        loop {
+            let line = self.read().await?;
+            let id = line.iter().position(|byte| *byte == b',').unwrap_or(0);
+            if !line[id..].starts_with(b",\"method\"") {
+                return Ok(line.len());
+            }
+            let request: Value = serde_json::from_slice(line)?;
+            self.resumed(&request).await?;
+        }
+    }
+
+    async fn resumed(&mut self, request: &Value) -> Result<()> {
+        let (id, thread) = (&request["id"], &request["params"]["threadId"]);
+        self.write(&format!(
+            r#"{{"id":{id},"result":{{"thread":{{"id":{thread},"turns":[]}}}}}}"#
+        ))
+        .await
+    }
+
     /// Writes one line.
     pub async fn write(&mut self, line: &str) -> Result<()> {
         self.write.write_all(format!("{line}\n").as_bytes()).await
@@ -120,7 +141,7 @@ impl Lines {
     /// One call and its answer.
     pub async fn round_trip(&mut self) -> Result<usize> {
         self.send().await?;
-        let bytes = self.read().await?.len();
+        let bytes = self.read_answer().await?;
         self.rest().await?;
         Ok(bytes)
     }
@@ -133,7 +154,7 @@ impl Lines {
                 self.send().await?;
                 sent += 1;
             }
-            self.read().await?;
+            self.read_answer().await?;
         }
         self.rest().await
     }
@@ -155,6 +176,10 @@ impl Lines {
                     } else {
                         format!(r#"{{"thread":{{"id":"01a20376-1b18-75a0-8c01-{started:012}"}}}}"#)
                     }
+                }
+                Some("thread/resume") => {
+                    self.resumed(&request).await?;
+                    continue;
                 }
                 _ => continue,
             };

@@ -51,6 +51,7 @@ async fn calls(text: &mut String) -> Result<()> {
     );
     let mut rows: Vec<(&str, bool, Vec<f64>)> = Vec::new();
     for skills in SKILLS {
+        eprintln!("allocations, {skills} skills");
         for (at, contender) in contenders::all(skills).await?.iter_mut().enumerate() {
             if rows.len() == at {
                 rows.push((contender.name, contender.piped, Vec::new()));
@@ -73,6 +74,7 @@ async fn calls(text: &mut String) -> Result<()> {
 
 /// What it takes to create a session on a runtime that does nothing: allocations, and bytes that stay.
 async fn session(catalog: &Catalog) -> Result<(f64, f64)> {
+    eprintln!("sessions on a runtime that does nothing");
     let client = Client::new(Nothing::default());
     let mut sessions = Vec::with_capacity(SESSIONS);
     let mut before = (0, 0);
@@ -91,6 +93,7 @@ async fn session(catalog: &Catalog) -> Result<(f64, f64)> {
 
 /// Bytes for each call that waits: for its handler, or for a handler to end.
 async fn waiting(text: &mut String, sealed: &Catalog, concurrent: usize) -> Result<()> {
+    eprintln!("memory of waiting calls, {concurrent} at the same time");
     let tool = Kind::Waiting.tool();
     let limits = Limits {
         concurrent_calls: concurrent,
@@ -120,6 +123,7 @@ async fn waiting(text: &mut String, sealed: &Catalog, concurrent: usize) -> Resu
 async fn memory(text: &mut String) -> Result<()> {
     *text += "\n## Memory\n\nBytes, with 10,000 sessions of one catalog of 200 skills; 1,000 calls wait.\n\n\
               | | bytes |\n|---|---:|\n";
+    eprintln!("memory of sessions and settled calls");
     let sealed = catalog(Kind::Async, 200)?;
     let before = bytes();
     let mut rig = Rig::open(&sealed, Kind::Async.tool(), SESSIONS).await?;
