@@ -3,6 +3,7 @@
 use std::io::{Error, Result};
 
 use codex_skills::{AppServer, Catalog, Client, Limits, Session};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
@@ -47,6 +48,14 @@ pub fn call_line(tool: &str) -> String {
     format!(
         r#"{{"method":"item/tool/call","id":#########,"params":{{"threadId":"01a20376-1b18-75a0-8c01-e6a677c63e7d","turnId":"01a20376-1b2b-7c51-9d8a-#########","callId":"call_#########","namespace":null,"tool":"{tool}","arguments":{ARGUMENTS}}}}}"#
     )
+}
+
+/// What matters of a request, or of a notification, which has no id.
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    id: Value,
+    method: String,
 }
 
 /// A line protocol's client.
@@ -100,6 +109,7 @@ impl Lines {
         }
     }
 
+    /// Answers that a thread was resumed.
     async fn resumed(&mut self, request: &Value) -> Result<()> {
         let (id, thread) = (&request["id"], &request["params"]["threadId"]);
         self.write(&format!(
@@ -163,13 +173,12 @@ impl Lines {
     async fn start_threads(&mut self, threads: usize) -> Result<()> {
         let mut started = 0;
         while started < threads {
-            let request: Value = serde_json::from_slice(self.read().await?)?;
-            let id = &request["id"];
-            let result = match request["method"].as_str() {
-                Some("initialize") => {
-                    r#"{"userAgent":"rig/0.169.0 (Debian 12.0.0; x86_64)"}"#.to_owned()
-                }
-                Some("thread/start") => {
+            let line = self.read().await?;
+            // Most of them carry many tools, which are nobody's business here.
+            let Request { id, method } = serde_json::from_slice(line)?;
+            let result = match &*method {
+                "initialize" => r#"{"userAgent":"rig/0.169.0 (Debian 12.0.0; x86_64)"}"#.to_owned(),
+                "thread/start" => {
                     started += 1;
                     if started == 1 {
                         r#"{"thread":{"id":"01a20376-1b18-75a0-8c01-e6a677c63e7d"}}"#.to_owned()
@@ -177,7 +186,8 @@ impl Lines {
                         format!(r#"{{"thread":{{"id":"01a20376-1b18-75a0-8c01-{started:012}"}}}}"#)
                     }
                 }
-                Some("thread/resume") => {
+                "thread/resume" => {
+                    let request = serde_json::from_slice(line)?;
                     self.resumed(&request).await?;
                     continue;
                 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use codex_skills::{Catalog, Client, Limits};
 use peers::contenders::{self, Contender, FLOOR, PIPE_FLOOR, ROUTER_MADE};
-use peers::measure::{be_quick, many};
+use peers::measure::{be_quick, many, runtime};
 use peers::nothing::Nothing;
 use peers::{Result, SKILLS};
 use subject::codex::Rig;
@@ -16,8 +16,6 @@ use subject::skills::{BEGAN, GATE, Kind, answer, catalog};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many sessions there are while memory is measured.
-const SESSIONS: usize = 10_000;
 /// How many calls wait then.
 const WAITING: usize = 1_000;
 
@@ -73,18 +71,18 @@ async fn calls(text: &mut String) -> Result<()> {
 }
 
 /// What it takes to create a session on a runtime that does nothing: allocations, and bytes that stay.
-async fn session(catalog: &Catalog) -> Result<(f64, f64)> {
+async fn session(catalog: &Catalog, sessions: usize) -> Result<(f64, f64)> {
     eprintln!("sessions on a runtime that does nothing");
     let client = Client::new(Nothing::default());
-    let mut sessions = Vec::with_capacity(SESSIONS);
+    let mut kept = Vec::with_capacity(sessions);
     let mut before = (0, 0);
-    for session in 0..SESSIONS {
+    for session in 0..sessions {
         if session == 1 {
             before = (allocations(), bytes());
         }
-        sessions.push(client.create_session_with(catalog.clone()).await?.1);
+        kept.push(client.create_session_with(catalog.clone()).await?.1);
     }
-    let each = (SESSIONS - 1) as f64;
+    let each = (sessions - 1) as f64;
     Ok((
         (allocations() - before.0) as f64 / each,
         (bytes() - before.1) as f64 / each,
@@ -92,14 +90,19 @@ async fn session(catalog: &Catalog) -> Result<(f64, f64)> {
 }
 
 /// Bytes for each call that waits: for its handler, or for a handler to end.
-async fn waiting(text: &mut String, sealed: &Catalog, concurrent: usize) -> Result<()> {
+async fn waiting(
+    text: &mut String,
+    sealed: &Catalog,
+    sessions: usize,
+    concurrent: usize,
+) -> Result<()> {
     eprintln!("memory of waiting calls, {concurrent} at the same time");
     let tool = Kind::Waiting.tool();
     let limits = Limits {
         concurrent_calls: concurrent,
         ..Limits::default()
     };
-    let mut rig = Rig::open_within(sealed, tool, SESSIONS, limits).await?;
+    let mut rig = Rig::open_within(sealed, tool, sessions, limits).await?;
     BEGAN.store(0, Ordering::Relaxed);
     let before = bytes();
     for _ in 0..WAITING {
@@ -121,13 +124,17 @@ async fn waiting(text: &mut String, sealed: &Catalog, concurrent: usize) -> Resu
 }
 
 async fn memory(text: &mut String) -> Result<()> {
-    *text += "\n## Memory\n\nBytes, with 10,000 sessions of one catalog of 200 skills; 1,000 calls wait.\n\n\
-              | | bytes |\n|---|---:|\n";
+    let sessions = many(10_000);
+    let _ = writeln!(
+        text,
+        "\n## Memory\n\nBytes, with {sessions} sessions of one catalog of 200 skills. {WAITING} calls wait.\n\n\
+         | | bytes |\n|---|---:|"
+    );
     eprintln!("memory of sessions and settled calls");
     let sealed = catalog(Kind::Async, 200)?;
     let before = bytes();
-    let mut rig = Rig::open(&sealed, Kind::Async.tool(), SESSIONS).await?;
-    let idle = (bytes() - before) / SESSIONS;
+    let mut rig = Rig::open(&sealed, Kind::Async.tool(), sessions).await?;
+    let idle = (bytes() - before) / sessions;
     let _ = writeln!(text, "| an idle session | {idle} |");
     rig.codex.pipelined(16, 1).await?;
     let before = bytes();
@@ -140,30 +147,33 @@ async fn memory(text: &mut String) -> Result<()> {
     drop(rig);
     let sealed = catalog(Kind::Waiting, 200)?;
     // One that runs is the least there can be: all others wait for it.
-    waiting(text, &sealed, 1).await?;
-    waiting(text, &sealed, WAITING).await?;
+    waiting(text, &sealed, sessions, 1).await?;
+    waiting(text, &sealed, sessions, WAITING).await?;
     GATE.close();
-    *text += "\n## Sessions on a runtime that does nothing\n\nThe 2nd to the 10,000th. As many allocations and bytes with 200 \
-              skills as without: no schema is copied, and none is written again.\n\n\
-              | | allocations | bytes that stay |\n|---|---:|---:|\n";
+    let _ = writeln!(
+        text,
+        "\n## Sessions on a runtime that does nothing\n\nThe 2nd to the {sessions}th. A copy of the 200 schemas, or of their \
+         text, would be tens of thousands of bytes.\n\n\
+         | | allocations | bytes that stay |\n|---|---:|---:|"
+    );
     for (name, catalog) in [
         ("session without skills", Catalog::empty()),
         ("session of 200 skills", subject::many::catalog()?),
     ] {
-        let (allocations, bytes) = session(&catalog).await?;
+        let (allocations, bytes) = session(&catalog, sessions).await?;
         let _ = writeln!(text, "| {name} | {allocations:.1} | {bytes:.0} |");
     }
     Ok(())
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     if std::env::args().any(|argument| argument == "--quick") {
         be_quick();
     }
     let mut text = String::new();
-    calls(&mut text).await?;
-    memory(&mut text).await?;
+    // A tokio runtime each: what the first leaves is gone before the second counts.
+    runtime(1)?.block_on(calls(&mut text))?;
+    runtime(1)?.block_on(memory(&mut text))?;
     let parts = concat!(env!("CARGO_MANIFEST_DIR"), "/../parts");
     std::fs::create_dir_all(parts)?;
     std::fs::write(format!("{parts}/weights.md"), &text)?;
