@@ -22,8 +22,7 @@ done
 # Nothing is built while something is measured.
 cargo build --release --locked -p peers
 if ((turns > 0)); then
-    (cd .. && cargo build --release --locked -p codex-skills-tests --bin app_server_turns &&
-        cargo test --release --locked --no-run -p codex-skills-tests --test manager_scale)
+    (cd .. && cargo build --release --locked -p codex-skills-tests --bin app_server_turns --bin manager_calls)
     ./turns.sh "$turns"
 fi
 cargo run --release --locked -p peers --bin weigh -- "${quick[@]}"

@@ -9,8 +9,7 @@ turns=${1:-50}
 : "${CODEX_SKILLS_CODEX:=$(tests/e2e/install.sh 0.169.0)}"
 export CODEX_SKILLS_CODEX
 codex=$(cargo run --quiet --release --locked -p codex-skills-tests --bin app_server_turns -- "$turns")
-manager=$(cargo test --quiet --release --locked -p codex-skills-tests --test manager_scale -- \
-    --nocapture --exact calls_are_answered_when_they_arrive | grep -o '[0-9]* calls at once: median.*')
+manager=$(cargo run --quiet --release --locked -p codex-skills-tests --bin manager_calls -- "$turns")
 
 mkdir -p benchmarks/parts
 {
