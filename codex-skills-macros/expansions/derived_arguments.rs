@@ -17,11 +17,11 @@ impl ::codex_skills::SkillSet for page {
                 use __codex_skills::NotShown as _;
                 __codex_skills::DefaultValue(__codex_skills_default0()).shown()
             }
-            const __CODEX_SKILLS_P0: __codex_skills::Slot<u8> = __codex_skills::Slot::new(
-                    "size",
-                    ::core::option::Option::None,
-                )
-                .with_default(__codex_skills_default0, __codex_skills_shown0);
+            const __CODEX_SKILLS_SLOTS: (__codex_skills::Slot<u8>, ()) = (
+                __codex_skills::Slot::new("size", ::core::option::Option::None)
+                    .with_default(__codex_skills_default0, __codex_skills_shown0),
+                (),
+            );
             #[derive(
                 __codex_skills::serde::Deserialize,
                 __codex_skills::schemars::JsonSchema

@@ -17,10 +17,6 @@ impl ::codex_skills::SkillSet for lookup {
     const SKILLS: &'static [&'static ::codex_skills::SkillDescriptor] = &[
         {
             use ::codex_skills::__private as __codex_skills;
-            const __CODEX_SKILLS_P0: __codex_skills::Slot<::std::string::String> = __codex_skills::Slot::new(
-                "ticket_id",
-                ::core::option::Option::Some("Stable ticket identifier."),
-            );
             fn __codex_skills_default1() -> u8 {
                 5
             }
@@ -30,15 +26,20 @@ impl ::codex_skills::SkillSet for lookup {
                 use __codex_skills::NotShown as _;
                 __codex_skills::DefaultValue(__codex_skills_default1()).shown()
             }
-            const __CODEX_SKILLS_P1: __codex_skills::Slot<u8> = __codex_skills::Slot::new(
-                    "comments",
-                    ::core::option::Option::None,
-                )
-                .with_default(__codex_skills_default1, __codex_skills_shown1);
-            static __CODEX_SKILLS_PARAMETERS: [__codex_skills::ParameterDescriptor; 2usize] = [
-                __CODEX_SKILLS_P0.descriptor,
-                __CODEX_SKILLS_P1.descriptor,
-            ];
+            const __CODEX_SKILLS_SLOTS: (
+                __codex_skills::Slot<::std::string::String>,
+                (__codex_skills::Slot<u8>, ()),
+            ) = (
+                __codex_skills::Slot::new(
+                    "ticket_id",
+                    ::core::option::Option::Some("Stable ticket identifier."),
+                ),
+                (
+                    __codex_skills::Slot::new("comments", ::core::option::Option::None)
+                        .with_default(__codex_skills_default1, __codex_skills_shown1),
+                    (),
+                ),
+            );
             static __CODEX_SKILLS_STATE: [__codex_skills::StateKey; 1usize] = [
                 __codex_skills::StateKey::of::<Db>(),
             ];
@@ -48,17 +49,11 @@ impl ::codex_skills::SkillSet for lookup {
                 use __codex_skills::Infallible as _;
                 __codex_skills::StateKey::check::<Db>();
                 ::std::boxed::Box::pin(async move {
-                    let (__value0, __value1) = {
-                        let __arguments = __codex_skills::Arguments::parse(
-                            __invocation.arguments(),
-                            &__CODEX_SKILLS_PARAMETERS,
-                            false,
-                        )?;
-                        (
-                            __CODEX_SKILLS_P0.take(&__arguments, 0usize)?,
-                            __CODEX_SKILLS_P1.take(&__arguments, 1usize)?,
-                        )
-                    };
+                    let (__value0, (__value1, ())) = __codex_skills::Slots::decode(
+                        &__CODEX_SKILLS_SLOTS,
+                        &__invocation,
+                        &__CODEX_SKILLS_DESCRIPTOR,
+                    )?;
                     let __state2 = __invocation.state::<Db>()?;
                     let __codex_skills_context = __invocation.context::<SkillContext>();
                     let __answer = __codex_skills::Returned(
@@ -89,7 +84,12 @@ impl ::codex_skills::SkillSet for lookup {
                         line: 0,
                         column: 0,
                     },
-                    __codex_skills::InputSchema::Parameters(&__CODEX_SKILLS_PARAMETERS),
+                    __codex_skills::InputSchema::Parameters(
+                        &[
+                            __CODEX_SKILLS_SLOTS.0.descriptor,
+                            __CODEX_SKILLS_SLOTS.1.0.descriptor,
+                        ],
+                    ),
                     __codex_skills::Handler::Async(__codex_skills_call),
                 )
                 .with_description("Look up a ticket.")

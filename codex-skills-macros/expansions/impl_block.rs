@@ -10,13 +10,10 @@ impl ::codex_skills::SkillSet for Desk {
     const SKILLS: &'static [&'static ::codex_skills::SkillDescriptor] = &[
         {
             use ::codex_skills::__private as __codex_skills;
-            const __CODEX_SKILLS_P0: __codex_skills::Slot<Ticket> = __codex_skills::Slot::new(
-                "ticket",
-                ::core::option::Option::None,
+            const __CODEX_SKILLS_SLOTS: (__codex_skills::Slot<Ticket>, ()) = (
+                __codex_skills::Slot::new("ticket", ::core::option::Option::None),
+                (),
             );
-            static __CODEX_SKILLS_PARAMETERS: [__codex_skills::ParameterDescriptor; 1usize] = [
-                __CODEX_SKILLS_P0.descriptor,
-            ];
             static __CODEX_SKILLS_STATE: [__codex_skills::StateKey; 1usize] = [
                 __codex_skills::StateKey::of::<Desk>(),
             ];
@@ -26,14 +23,11 @@ impl ::codex_skills::SkillSet for Desk {
                 use __codex_skills::Infallible as _;
                 __codex_skills::StateKey::check::<Desk>();
                 ::std::boxed::Box::pin(async move {
-                    let (__value0,) = {
-                        let __arguments = __codex_skills::Arguments::parse(
-                            __invocation.arguments(),
-                            &__CODEX_SKILLS_PARAMETERS,
-                            false,
-                        )?;
-                        (__CODEX_SKILLS_P0.take(&__arguments, 0usize)?,)
-                    };
+                    let (__value0, ()) = __codex_skills::Slots::decode(
+                        &__CODEX_SKILLS_SLOTS,
+                        &__invocation,
+                        &__CODEX_SKILLS_DESCRIPTOR,
+                    )?;
                     let __receiver = __invocation.state::<Desk>()?;
                     let __answer = __codex_skills::Returned(
                             <Desk>::close(&*__receiver, __value0).await,
@@ -57,7 +51,9 @@ impl ::codex_skills::SkillSet for Desk {
                         line: 0,
                         column: 0,
                     },
-                    __codex_skills::InputSchema::Parameters(&__CODEX_SKILLS_PARAMETERS),
+                    __codex_skills::InputSchema::Parameters(
+                        &[__CODEX_SKILLS_SLOTS.0.descriptor],
+                    ),
                     __codex_skills::Handler::Async(__codex_skills_call),
                 )
                 .with_fallback_description("Remote skill close")

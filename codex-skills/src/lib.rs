@@ -185,7 +185,7 @@ pub mod __private {
     pub use crate::session::{
         AsClient, catch_panic, fallible, finish_lifecycle, returning, then_register,
     };
-    pub use crate::skill::arguments::{Arguments, PathError, Slot, decode_struct};
+    pub use crate::skill::arguments::{PathError, Slot, Slots, decode_struct};
     pub use crate::skill::context::Invocation;
     pub use crate::skill::descriptor::{
         Answer, Handler, HandlerFuture, InputSchema, ParameterDescriptor, SkillList, StateKey,

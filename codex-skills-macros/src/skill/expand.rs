@@ -13,7 +13,7 @@ use super::attribute::Analysis;
 use super::docs::Documentation;
 use super::parameter::{Argument, Parameter, Pass, Source};
 use super::signature::{Holder, Signature, ends};
-use super::slot::{slot, slot_name, value_name};
+use super::slot::{self, value_name};
 use super::{derived, location};
 
 /// Everything that is known of one skill.
@@ -104,23 +104,44 @@ impl Skill {
         self.signature.arguments().enumerate()
     }
 
-    /// A slot for each parameter that the model fills, and the table of them.
+    /// The slots of the parameters that the model fills, as nested pairs in one constant: each item costs the
+    /// compiler time.
     fn slots(&self) -> TokenStream {
-        let p = private();
-        let slots = self.arguments().map(|(at, argument)| slot(at, argument));
-        if derived::applies(self) && self.args.input_schema.is_none() {
-            return quote!(#(#slots)*);
-        }
-        let names: Vec<Ident> = self
+        let presets = self
             .arguments()
-            .filter(|(_, argument)| !derived::decodes_otherwise(&argument.foreign))
-            .map(|(at, _)| slot_name(at))
-            .collect();
-        let count = names.len();
-        quote_spanned! {ours()=>
-            #(#slots)*
-            static __CODEX_SKILLS_PARAMETERS: [#p::ParameterDescriptor; #count] = [#(#names.descriptor),*];
+            .filter_map(|(at, argument)| slot::preset(at, argument));
+        let (mut types, mut values) = (quote!(()), quote!(()));
+        for (at, argument) in self.slotted().rev() {
+            let (ty, value) = slot::slot(at, argument);
+            types = quote_spanned!(ours()=> (#ty, #types));
+            values = quote_spanned!(ours()=> (#value, #values));
         }
+        quote_spanned! {ours()=>
+            #(#presets)*
+            const __CODEX_SKILLS_SLOTS: #types = #values;
+        }
+    }
+
+    /// The parameters that have a slot.
+    fn slotted(&self) -> impl DoubleEndedIterator<Item = (usize, &Argument)> {
+        let arguments: Vec<_> = self.arguments().collect();
+        arguments
+            .into_iter()
+            .filter(|(_, argument)| !derived::decodes_otherwise(&argument.foreign))
+    }
+
+    /// The table of the parameters.
+    fn table(&self) -> TokenStream {
+        let mut rest = quote_spanned!(ours()=> __CODEX_SKILLS_SLOTS);
+        let descriptors: Vec<TokenStream> = self
+            .slotted()
+            .map(|_| {
+                let descriptor = quote_spanned!(ours()=> #rest.0.descriptor);
+                rest = quote_spanned!(ours()=> #rest.1);
+                descriptor
+            })
+            .collect();
+        quote_spanned!(ours()=> &[#(#descriptors),*])
     }
 
     /// The function that serves a call, and the variant of `Handler` that it is for.
@@ -197,21 +218,12 @@ impl Skill {
         let mut setup = if derived::applies(self) {
             derived::decoding(self)
         } else {
-            let slots = self.arguments().map(|(at, _)| slot_name(at));
-            let positions = 0..values.len();
-            let open = self.args.input_schema.is_some();
-            let parsed = quote_spanned! {ours()=>
-                #p::Arguments::parse(__invocation.arguments(), &__CODEX_SKILLS_PARAMETERS, #open)?
-            };
-            if values.is_empty() {
-                quote_spanned!(ours()=> #parsed;)
-            } else {
-                quote_spanned! {ours()=>
-                    let (#(#values,)*) = {
-                        let __arguments = #parsed;
-                        (#(#slots.take(&__arguments, #positions)?,)*)
-                    };
-                }
+            let values = values.iter().rev();
+            let pattern = values.fold(quote!(()), |rest, value| quote!((#value, #rest)));
+            quote_spanned! {ours()=>
+                let #pattern = #p::Slots::decode(
+                    &__CODEX_SKILLS_SLOTS, &__invocation, &__CODEX_SKILLS_DESCRIPTOR,
+                )?;
             }
         };
         let mut passed = Vec::new();
@@ -294,14 +306,16 @@ impl Skill {
         let p = private();
         if let Some(schema) = &self.args.input_schema {
             let function = written_schema("__codex_skills_input", schema);
-            let expression = quote_spanned!(ours()=>
-                #p::InputSchema::Explicit(__codex_skills_input, &__CODEX_SKILLS_PARAMETERS));
+            let table = self.table();
+            let expression =
+                quote_spanned!(ours()=> #p::InputSchema::Explicit(__codex_skills_input, #table));
             return (function, expression);
         }
         let expression = if derived::applies(self) {
             derived::schema()
         } else {
-            quote_spanned!(ours()=> #p::InputSchema::Parameters(&__CODEX_SKILLS_PARAMETERS))
+            let table = self.table();
+            quote_spanned!(ours()=> #p::InputSchema::Parameters(#table))
         };
         (TokenStream::new(), expression)
     }

@@ -1,18 +1,13 @@
-//! The constant for one parameter that the model fills: its name, type, description and default.
+//! One parameter that the model fills: its name, type, description and default.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Expr, Lit, UnOp};
 
-use super::derived;
 use super::expand::{ours, private, private_at};
 use super::parameter::{Argument, Preset};
 use super::signature::ends;
 use crate::options::literal;
-
-pub(crate) fn slot_name(at: usize) -> Ident {
-    format_ident!("__CODEX_SKILLS_P{at}", span = ours())
-}
 
 pub(crate) fn value_name(at: usize) -> Ident {
     format_ident!("__value{at}", span = ours())
@@ -26,13 +21,10 @@ pub(crate) fn optional(text: Option<&str>) -> TokenStream {
     }
 }
 
-/// The constant for one parameter, which fails to compile at the type if the model cannot fill it.
-pub(crate) fn slot(at: usize, argument: &Argument) -> TokenStream {
-    let (functions, with_default) = preset(at, argument);
-    if derived::decodes_otherwise(&argument.foreign) {
-        return functions;
-    }
-    let (p, constant, ty) = (private(), slot_name(at), &argument.ty);
+/// One parameter: its type and the value for it, which fails to compile at the type if the model cannot fill
+/// it.
+pub(crate) fn slot(at: usize, argument: &Argument) -> (TokenStream, TokenStream) {
+    let (p, ty) = (private(), &argument.ty);
     let (first, last) = ends(ty);
     let name = Literal::string(&argument.name);
     let description = optional(argument.description.as_deref());
@@ -40,35 +32,36 @@ pub(crate) fn slot(at: usize, argument: &Argument) -> TokenStream {
     let start = quote_spanned!(first=> #start::Slot);
     let new = quote_spanned!(last=> new);
     let values = quote_spanned!(last=> (#name, #description));
-    quote_spanned! {ours()=>
-        #functions
-        const #constant: #p::Slot<#ty> = #start::#new #values #with_default;
-    }
+    let with_default = argument.default.as_ref().map(|_| {
+        let (function, shown) = (preset_name(at), shown_name(at));
+        quote_spanned!(ours()=> .with_default(#function, #shown))
+    });
+    (
+        quote_spanned!(ours()=> #p::Slot<#ty>),
+        quote_spanned!(ours()=> #start::#new #values #with_default),
+    )
 }
 
-/// The functions behind a default value, and the call that tells the slot of them.
-fn preset(at: usize, argument: &Argument) -> (TokenStream, TokenStream) {
-    let Some(value) = preset_value(argument) else {
-        return (TokenStream::new(), TokenStream::new());
-    };
+/// The functions behind a default value: what makes it, and what shows it.
+pub(crate) fn preset(at: usize, argument: &Argument) -> Option<TokenStream> {
+    let value = preset_value(argument)?;
     let (p, ty) = (private(), &argument.ty);
-    let function = preset_name(at);
-    let shown = format_ident!("__codex_skills_shown{at}", span = ours());
-    let functions = quote_spanned! {ours()=>
+    let (function, shown) = (preset_name(at), shown_name(at));
+    Some(quote_spanned! {ours()=>
         fn #function() -> #ty { #value }
         fn #shown() -> ::core::option::Option<#p::serde_json::Value> {
             use #p::NotShown as _;
             #p::DefaultValue(#function()).shown()
         }
-    };
-    (
-        functions,
-        quote_spanned!(ours()=> .with_default(#function, #shown)),
-    )
+    })
 }
 
 pub(crate) fn preset_name(at: usize) -> Ident {
     format_ident!("__codex_skills_default{at}", span = ours())
+}
+
+fn shown_name(at: usize) -> Ident {
+    format_ident!("__codex_skills_shown{at}", span = ours())
 }
 
 fn preset_value(argument: &Argument) -> Option<TokenStream> {

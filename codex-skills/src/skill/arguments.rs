@@ -12,7 +12,8 @@ use serde::forward_to_deserialize_any;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::descriptor::ParameterDescriptor;
+use super::context::Invocation;
+use super::descriptor::{InputSchema, ParameterDescriptor, SkillDescriptor};
 use super::output::SkillFailure;
 use super::returned::{Closed, Nobody, Standard};
 
@@ -228,18 +229,9 @@ impl<T> Slot<T> {
         self
     }
 
-    /// Decodes the argument at `position`.
-    ///
-    /// # Errors
-    /// When it is absent and needed, or not a value of the type.
-    pub fn take<const N: usize>(
-        &self,
-        arguments: &Arguments<'_, N>,
-        position: usize,
-    ) -> Result<T, SkillFailure> {
-        let name = self.descriptor.name;
-        if let Some(raw) = arguments.values.get(position).copied().flatten() {
-            return (self.decode)(raw.get()).map_err(|error| error.under(name));
+    fn take(&self, raw: Option<&RawValue>) -> Result<T, SkillFailure> {
+        if let Some(raw) = raw {
+            return (self.decode)(raw.get()).map_err(|error| error.under(self.descriptor.name));
         }
         if let Some(default) = self.default {
             return Ok(default());
@@ -248,6 +240,46 @@ impl<T> Slot<T> {
     }
 }
 
+/// The parameters of a skill that the model fills, as nested pairs: `(Slot<A>, (Slot<B>, ()))`.
+pub trait Slots: Sized {
+    /// Their values, nested alike.
+    type Values;
+
+    #[doc(hidden)]
+    fn take(&self, raw: &[Option<&RawValue>]) -> Result<Self::Values, SkillFailure>;
+
+    /// The values of a call's arguments.
+    ///
+    /// Never inlined: skills with parameters of equal types share it.
+    ///
+    /// # Errors
+    /// When there are unknown, repeated or missing members, or a value that fits no parameter.
+    #[inline(never)]
+    fn decode(
+        &self,
+        invocation: &Invocation,
+        skill: &SkillDescriptor,
+    ) -> Result<Self::Values, SkillFailure> {
+        self.take(Matched::new(invocation.arguments(), skill)?.values())
+    }
+}
+
+impl Slots for () {
+    type Values = ();
+
+    fn take(&self, _: &[Option<&RawValue>]) -> Result<(), SkillFailure> {
+        Ok(())
+    }
+}
+
+impl<T, R: Slots> Slots for (Slot<T>, R) {
+    type Values = (T, R::Values);
+
+    fn take(&self, raw: &[Option<&RawValue>]) -> Result<Self::Values, SkillFailure> {
+        let (first, rest) = raw.split_first().unwrap_or((&None, &[]));
+        Ok((self.0.take(*first)?, self.1.take(rest)?))
+    }
+}
 fn is_optional<T: Argument<V>, V>() -> bool {
     T::absent().is_some()
 }
@@ -264,54 +296,55 @@ pub(crate) fn is_missing(name: &str, description: Option<&str>) -> String {
     }
 }
 
-/// The arguments of one call, matched to the parameter table.
-#[derive(Debug)]
-pub struct Arguments<'a, const N: usize> {
-    values: [Option<&'a RawValue>; N],
+/// The arguments of one call by the positions of their parameters; few need no memory of their own.
+struct Matched<'a> {
+    few: [Option<&'a RawValue>; 8],
+    many: Vec<Option<&'a RawValue>>,
+    count: usize,
 }
 
-impl<'a, const N: usize> Arguments<'a, N> {
-    /// Matches the members of a JSON object to the table. `null` counts as an empty object, and any
+impl<'a> Matched<'a> {
+    /// Matches the members of a JSON object to the parameters. `null` counts as an empty object, and any
     /// other value is the argument of a skill with a single parameter.
-    ///
-    /// # Errors
-    /// When there are unknown or repeated members, or a value that fits no parameter.
-    pub fn parse(
-        raw: &'a RawValue,
-        table: &[ParameterDescriptor; N],
-        open: bool,
-    ) -> Result<Self, SkillFailure> {
-        let mut values = [None; N];
-        match_members(raw, table, &mut values, open)?;
-        Ok(Self { values })
+    fn new(raw: &'a RawValue, skill: &SkillDescriptor) -> Result<Self, SkillFailure> {
+        let table = skill.parameters();
+        let mut matched = Self {
+            few: [None; 8],
+            many: Vec::new(),
+            count: table.len(),
+        };
+        if table.len() > matched.few.len() {
+            matched.many.resize(table.len(), None);
+        }
+        let values = matched.values_mut();
+        match raw.get().as_bytes().first() {
+            Some(b'{') => serde_json::Deserializer::from_str(raw.get())
+                .deserialize_map(Members {
+                    table,
+                    values,
+                    open: matches!(skill.input, InputSchema::Explicit(..)),
+                })
+                .map_err(|error| SkillFailure::arguments(reason(&error)))?,
+            Some(b'n') => {}
+            _ => match values {
+                [only] => *only = Some(raw),
+                _ => {
+                    return Err(SkillFailure::arguments(format!(
+                        "expected a JSON object with {}",
+                        listed(&names(table))
+                    )));
+                }
+            },
+        }
+        Ok(matched)
     }
-}
 
-fn match_members<'a>(
-    raw: &'a RawValue,
-    table: &[ParameterDescriptor],
-    values: &mut [Option<&'a RawValue>],
-    open: bool,
-) -> Result<(), SkillFailure> {
-    match raw.get().as_bytes().first() {
-        Some(b'{') => serde_json::Deserializer::from_str(raw.get())
-            .deserialize_map(Members {
-                table,
-                values,
-                open,
-            })
-            .map_err(|error| SkillFailure::arguments(reason(&error))),
-        Some(b'n') => Ok(()),
-        _ => match values {
-            [only] => {
-                *only = Some(raw);
-                Ok(())
-            }
-            _ => Err(SkillFailure::arguments(format!(
-                "expected a JSON object with {}",
-                listed(&names(table))
-            ))),
-        },
+    fn values(&self) -> &[Option<&'a RawValue>] {
+        self.few.get(..self.count).unwrap_or(&self.many)
+    }
+
+    fn values_mut(&mut self) -> &mut [Option<&'a RawValue>] {
+        self.few.get_mut(..self.count).unwrap_or(&mut self.many)
     }
 }
 
