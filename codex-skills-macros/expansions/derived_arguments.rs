@@ -48,7 +48,7 @@ impl ::codex_skills::SkillSet for page {
                 __generator: &mut __codex_skills::schemars::SchemaGenerator,
             ) -> ::core::option::Option<__codex_skills::schemars::Schema> {
                 use __codex_skills::{NoSchema as _, Plain as _};
-                __codex_skills::ReturnType::<u8>::new().success().schema(__generator)
+                __codex_skills::ReturnType::<u8>::new().schema(__generator)
             }
             static __CODEX_SKILLS_DESCRIPTOR: ::codex_skills::SkillDescriptor = ::codex_skills::SkillDescriptor::new(
                     "page",

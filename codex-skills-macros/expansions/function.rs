@@ -74,7 +74,6 @@ impl ::codex_skills::SkillSet for lookup {
             ) -> ::core::option::Option<__codex_skills::schemars::Schema> {
                 use __codex_skills::{NoSchema as _, Plain as _};
                 __codex_skills::ReturnType::<Result<Ticket, LookupError>>::new()
-                    .success()
                     .schema(__generator)
             }
             static __CODEX_SKILLS_DESCRIPTOR: ::codex_skills::SkillDescriptor = ::codex_skills::SkillDescriptor::new(

@@ -41,7 +41,6 @@ impl ::codex_skills::SkillSet for Desk {
             ) -> ::core::option::Option<__codex_skills::schemars::Schema> {
                 use __codex_skills::{NoSchema as _, Plain as _};
                 __codex_skills::ReturnType::<Result<Desk, DeskError>>::new()
-                    .success()
                     .schema(__generator)
             }
             static __CODEX_SKILLS_DESCRIPTOR: ::codex_skills::SkillDescriptor = ::codex_skills::SkillDescriptor::new(

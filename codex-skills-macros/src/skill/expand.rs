@@ -292,7 +292,7 @@ impl Skill {
                 __generator: &mut #p::schemars::SchemaGenerator,
             ) -> ::core::option::Option<#p::schemars::Schema> {
                 use #p::{NoSchema as _, Plain as _};
-                #p::ReturnType::<#ty>::new().success().schema(__generator)
+                #p::ReturnType::<#ty>::new().schema(__generator)
             }
         };
         (

@@ -128,13 +128,9 @@ impl<T> Infallible<T> for Returned<T> {
     }
 }
 
-/// A return type, as the macro wrote it down.
+/// A return type, as the macro wrote it down. Its `schema` is that of a successful answer.
 #[derive(Debug)]
 pub struct ReturnType<T>(PhantomData<T>);
-
-/// The type of a successful answer.
-#[derive(Debug)]
-pub struct SuccessType<T>(PhantomData<T>);
 
 impl<T> ReturnType<T> {
     /// Names the type.
@@ -145,35 +141,28 @@ impl<T> ReturnType<T> {
     }
 }
 
-impl<T, E> ReturnType<Result<T, E>> {
-    /// What the handler returns when it succeeds.
-    #[must_use]
-    pub fn success(self) -> SuccessType<T> {
-        SuccessType(PhantomData)
-    }
-}
-
-/// Success types of handlers that do not return a `Result`.
-pub trait Plain<T> {
-    /// What the handler returns.
-    fn success(self) -> SuccessType<T>;
-}
-
-impl<T> Plain<T> for ReturnType<T> {
-    fn success(self) -> SuccessType<T> {
-        SuccessType(PhantomData)
-    }
-}
-
-impl<T: JsonSchema> SuccessType<T> {
-    /// The schema of the answer.
+impl<T: JsonSchema, E> ReturnType<Result<T, E>> {
+    /// The schema of the value of a fallible handler, with or without one of its error.
     #[must_use]
     pub fn schema(self, generator: &mut SchemaGenerator) -> Option<Schema> {
         Some(generator.subschema_for::<T>())
     }
 }
 
-/// Answers without a schema.
+/// Return types with a schema that are no `Result`.
+pub trait Plain {
+    /// The schema of the answer.
+    #[must_use]
+    fn schema(self, generator: &mut SchemaGenerator) -> Option<Schema>;
+}
+
+impl<T: JsonSchema> Plain for ReturnType<T> {
+    fn schema(self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<T>())
+    }
+}
+
+/// Return types without a schema: looked for by reference, after all others.
 pub trait NoSchema: Sized {
     /// None.
     #[must_use]
@@ -182,7 +171,7 @@ pub trait NoSchema: Sized {
     }
 }
 
-impl<T> NoSchema for SuccessType<T> {}
+impl<T> NoSchema for &ReturnType<T> {}
 
 /// A default value, to be shown in the schema when it serializes.
 #[derive(Debug)]
