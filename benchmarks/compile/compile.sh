@@ -5,7 +5,8 @@
 #
 # Contenders take turns within a repetition. Time is CPU time of cargo and its children (user and system), which a
 # busy machine changes less than time on the clock; of the repetitions, the least counts. Dependencies are built
-# before, once for all contenders; the crate alone is built anew, with one job and not incrementally.
+# before, once for all contenders; the crate alone is built anew, with one job and not incrementally. A run of some
+# steps (-s) leaves what was measured of the others in the report.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -311,8 +312,11 @@ build() {
 measure() {
     local repetition step size contender largest source line
     largest=$(printf '%s\n' $sizes | sort -n | tail -1)
-    : > "$times"
+    touch "$times"
     for step in $steps; do
+        # Of the steps that are not measured now, what was measured before is kept.
+        sed -i "/^$step /d" "$times"
+        [[ $step != release ]] || sed -i '/^size /d' "$times"
         [[ $step != library ]] || continue
         for contender in $contenders; do
             # The dependencies, and where a rebuild is incremental the state that it begins with.
