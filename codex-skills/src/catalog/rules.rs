@@ -1,7 +1,7 @@
 //! What codex refuses, shadows or silently drops because of a tool's name or namespace (contract §1.2, §1.3,
 //! §1.6). Pure functions: when they are asked, and what becomes of the answer, is the draft's affair.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::skill::call::qualified;
@@ -223,36 +223,40 @@ fn suggestion(subject: Subject, name: &str) -> String {
 }
 
 /// The name under which JavaScript sees the tool in code mode.
-pub(crate) fn js_identifier(namespace: Option<&str>, name: &str) -> String {
-    let written = match namespace {
-        Some(namespace) => &format!("{namespace}__{name}"),
-        None => name,
+pub(crate) fn js_identifier<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
+    let is_letter = |letter: char| matches!(letter, 'a'..='z' | 'A'..='Z' | '_' | '$');
+    let is_kept =
+        |(at, letter): (usize, char)| is_letter(letter) || (at > 0 && letter.is_ascii_digit());
+    let written: Cow<'a, str> = match namespace {
+        Some(namespace) => format!("{namespace}__{name}").into(),
+        None => name.into(),
     };
-    written
-        .chars()
-        .enumerate()
-        .map(|(at, letter)| match letter {
-            '0'..='9' if at > 0 => letter,
-            'a'..='z' | 'A'..='Z' | '_' | '$' => letter,
-            _ => '_',
-        })
-        .collect()
+    if written.chars().enumerate().all(is_kept) {
+        return written;
+    }
+    let letters = written.chars().enumerate();
+    letters
+        .map(|letter| if is_kept(letter) { letter.1 } else { '_' })
+        .collect::<String>()
+        .into()
 }
 
 /// The built-in tool that takes a skill's place in code mode, where the names themselves differ: its
 /// identifier.
-pub(crate) fn js_shadow(namespace: Option<&str>, name: &str) -> Option<String> {
+pub(crate) fn js_shadow<'a>(namespace: Option<&str>, name: &'a str) -> Option<Cow<'a, str>> {
     let identifier = js_identifier(namespace, name);
-    let at_top_level = BUILT_IN.into_iter().map(|built_in| (None, built_in));
-    let in_namespaces = BUILT_IN_NAMESPACED
-        .into_iter()
-        .map(|(namespace, built_in)| (Some(namespace), built_in));
-    at_top_level
-        .chain(in_namespaces)
-        .any(|built_in| {
-            built_in != (namespace, name) && js_identifier(built_in.0, built_in.1) == identifier
+    // Each built-in name is an identifier as it is.
+    let at_top_level = BUILT_IN
+        .iter()
+        .any(|built_in| *built_in == identifier && (namespace.is_some() || *built_in != name));
+    let in_namespaces = || {
+        BUILT_IN_NAMESPACED.iter().any(|(scope, built_in)| {
+            let rest = identifier.strip_prefix(scope);
+            rest.and_then(|rest| rest.strip_prefix("__")) == Some(built_in)
+                && (namespace != Some(scope) || *built_in != name)
         })
-        .then_some(identifier)
+    };
+    (at_top_level || in_namespaces()).then_some(identifier)
 }
 
 /// Names that become equal in code mode, where codex drops all but the first silently. In the order
@@ -260,18 +264,27 @@ pub(crate) fn js_shadow(namespace: Option<&str>, name: &str) -> Option<String> {
 pub(crate) fn js_collisions<'a>(
     names: impl Iterator<Item = (Option<&'a str>, &'a str)>,
 ) -> Vec<(String, Vec<String>)> {
-    let mut by_identifier: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (namespace, name) in names {
-        let same = by_identifier
-            .entry(js_identifier(namespace, name))
-            .or_default();
-        let name = qualified(namespace, name);
-        if !same.iter().any(|known| *known == name) {
-            same.push(name.into_owned());
+    let mut identified: Vec<_> = names
+        .map(|(namespace, name)| (js_identifier(namespace, name), namespace, name))
+        .collect();
+    identified.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut collisions = Vec::new();
+    for same in identified.chunk_by(|a, b| a.0 == b.0) {
+        let [(identifier, ..), _, ..] = same else {
+            continue;
+        };
+        let mut names: Vec<String> = Vec::new();
+        for (_, namespace, name) in same {
+            let name = qualified(*namespace, name);
+            if !names.iter().any(|known| *known == name) {
+                names.push(name.into_owned());
+            }
+        }
+        if names.len() > 1 {
+            collisions.push((identifier.clone().into_owned(), names));
         }
     }
-    by_identifier.retain(|_, names| names.len() > 1);
-    by_identifier.into_iter().collect()
+    collisions
 }
 
 #[cfg(test)]
