@@ -38,6 +38,43 @@ impl Path {
     }
 }
 
+/// The same while it is walked: links up to the root, which cost nothing until the way is to be told.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    segment: Segment<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Segment<'a> {
+    Root,
+    Name(&'a str),
+    Index(usize),
+}
+
+impl<'a> Place<'a> {
+    const ROOT: Self = Self {
+        above: None,
+        segment: Segment::Root,
+    };
+
+    fn join(&'a self, segment: Segment<'a>) -> Self {
+        Self {
+            above: Some(self),
+            segment,
+        }
+    }
+
+    fn path(&self) -> Path {
+        let above = self.above.map(Place::path).unwrap_or_default();
+        match self.segment {
+            Segment::Root => above,
+            Segment::Name(name) => above.join(name),
+            Segment::Index(index) => above.join(&index.to_string()),
+        }
+    }
+}
+
 impl std::fmt::Display for Path {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.0.is_empty() {
@@ -50,34 +87,35 @@ impl std::fmt::Display for Path {
 
 /// Refuses what nests too deep.
 pub(crate) fn check_depth(schema: &Value) -> Result<(), String> {
-    let mut open = vec![(schema, 1_usize)];
-    while let Some((value, depth)) = open.pop() {
-        if depth > MAX_DEPTH {
-            return Err(format!(
-                "the schema nests more than {MAX_DEPTH} levels deep: flatten it"
-            ));
-        }
-        match value {
-            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
-            Value::Object(members) => {
-                open.extend(members.values().map(|member| (member, depth + 1)));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
+    if nests_within(schema, MAX_DEPTH) {
+        return Ok(());
     }
-    Ok(())
+    Err(format!(
+        "the schema nests more than {MAX_DEPTH} levels deep: flatten it"
+    ))
+}
+
+/// Recurses no deeper than the levels that are allowed.
+fn nests_within(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else {
+        return false;
+    };
+    match value {
+        Value::Array(items) => items.iter().all(|item| nests_within(item, below)),
+        Value::Object(members) => members.values().all(|member| nests_within(member, below)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
 }
 
 /// Finds what codex refuses. The schema must have passed [`check_depth`].
 pub(crate) fn check(schema: &Value) -> Result<(), Refusal> {
-    let root = Path::default();
     match schema {
         Value::Object(members) if is_null_type(members) => Err(Refusal {
-            path: root,
+            path: Path::default(),
             reason: "tool input schema must not be a singleton null type".to_owned(),
             remedy: "describe an object",
         }),
-        _ => check_node(schema, &root),
+        _ => check_node(schema, &Place::ROOT),
     }
 }
 
@@ -89,19 +127,19 @@ fn is_null_type(members: &Object) -> bool {
     }
 }
 
-fn check_node(schema: &Value, path: &Path) -> Result<(), Refusal> {
+fn check_node(schema: &Value, place: &Place<'_>) -> Result<(), Refusal> {
     let members = match schema {
         Value::Object(members) => members,
         Value::Bool(_) => return Ok(()),
         other => {
-            return Err(wrong(other, "struct JsonSchema", path, "write a schema"));
+            return Err(wrong(other, "struct JsonSchema", place, "write a schema"));
         }
     };
     for (keyword, value) in members {
         if value.is_null() {
             continue;
         }
-        let here = path.join(keyword);
+        let here = place.join(Segment::Name(keyword));
         match keyword.as_str() {
             "type" if is_composed(members) => check_type(value, &here)?,
             "$ref" if !value.is_string() => {
@@ -144,7 +182,7 @@ fn check_node(schema: &Value, path: &Path) -> Result<(), Refusal> {
                     return Err(wrong(value, "a sequence", &here, "list the schemas"));
                 };
                 for (index, branch) in branches.iter().enumerate() {
-                    check_node(branch, &here.join(&index.to_string()))?;
+                    check_node(branch, &here.join(Segment::Index(index)))?;
                 }
             }
             _ => {}
@@ -161,7 +199,7 @@ fn is_composed(members: &Object) -> bool {
 }
 
 /// Codex drops unknown names from a list of types, as long as one is left.
-fn check_type(value: &Value, path: &Path) -> Result<(), Refusal> {
+fn check_type(value: &Value, place: &Place<'_>) -> Result<(), Refusal> {
     let is_known = |name: &Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
     let known = match value {
         Value::Array(names) => names.is_empty() || names.iter().any(is_known),
@@ -171,32 +209,32 @@ fn check_type(value: &Value, path: &Path) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal {
-        path: path.clone(),
+        path: place.path(),
         reason: "data did not match any variant of untagged enum JsonSchemaType".to_owned(),
         remedy: "name a type of JSON Schema",
     })
 }
 
-fn check_members(members: &Object, path: &Path) -> Result<(), Refusal> {
+fn check_members(members: &Object, place: &Place<'_>) -> Result<(), Refusal> {
     members
         .iter()
-        .try_for_each(|(name, schema)| check_node(schema, &path.join(name)))
+        .try_for_each(|(name, schema)| check_node(schema, &place.join(Segment::Name(name))))
 }
 
-fn check_required(value: &Value, path: &Path) -> Result<(), Refusal> {
+fn check_required(value: &Value, place: &Place<'_>) -> Result<(), Refusal> {
     let remedy = "list the names of the properties that must be there";
     let Value::Array(names) = value else {
-        return Err(wrong(value, "a sequence", path, remedy));
+        return Err(wrong(value, "a sequence", place, remedy));
     };
     match names.iter().find(|name| !name.is_string()) {
-        Some(other) => Err(wrong(other, "a string", path, remedy)),
+        Some(other) => Err(wrong(other, "a string", place, remedy)),
         None => Ok(()),
     }
 }
 
-fn wrong(value: &Value, expected: &str, path: &Path, remedy: &'static str) -> Refusal {
+fn wrong(value: &Value, expected: &str, place: &Place<'_>, remedy: &'static str) -> Refusal {
     Refusal {
-        path: path.clone(),
+        path: place.path(),
         reason: format!("invalid type: {}, expected {expected}", kind_of(value)),
         remedy,
     }
