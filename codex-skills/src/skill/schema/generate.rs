@@ -27,13 +27,17 @@ pub(super) fn of_parameters(parameters: &[ParameterDescriptor]) -> Result<Genera
             required.push(Value::from(parameter.name));
         }
     }
-    let root = json!({
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": false,
-    });
-    shape_input(root, &mut generator)
+    let root = [
+        ("type", "object".into()),
+        ("properties", properties.into()),
+        ("required", required.into()),
+        ("additionalProperties", false.into()),
+    ];
+    let root: Object = root
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect();
+    shape_input(root.into(), &mut generator)
 }
 
 /// From a whole arguments type.

@@ -56,6 +56,15 @@ impl Shaper {
     }
 
     fn object(&mut self, mut schema: Object, place: Place) -> Object {
+        if is_plain(&schema) {
+            infer_type(&mut schema);
+            self.plain_children(&mut schema, place);
+            dedupe_required(&mut schema);
+            if self.for_model && place != Place::Root {
+                keep_description(&mut schema);
+            }
+            return schema;
+        }
         let mut nullable = compose::unwrap(&mut schema);
         nullable |= schema.remove("nullable") == Some(Value::Bool(true));
         drop_noise(&mut schema);
@@ -80,9 +89,18 @@ impl Shaper {
         schema
     }
 
+    fn plain_children(&mut self, schema: &mut Object, place: Place) {
+        let (is_object, is_array) = kinds(schema);
+        if is_object {
+            self.members(schema, place, place == Place::Part);
+        }
+        if is_array {
+            self.items(schema);
+        }
+    }
+
     fn children(&mut self, schema: &mut Object, place: Place) {
-        let has_type = |name: &str| compose::has_type(schema, name);
-        let (is_object, is_array) = (has_type("object"), has_type("array"));
+        let (is_object, is_array) = kinds(schema);
         let composed = ["anyOf", "oneOf", "allOf", "$ref"]
             .iter()
             .any(|keyword| schema.contains_key(*keyword));
@@ -104,8 +122,14 @@ impl Shaper {
             self.members(schema, place, composed || shared);
         }
         if is_array {
-            let items = schema.remove("items").unwrap_or(Value::Bool(true));
-            schema.insert("items".to_owned(), self.shape(items, Place::Inside));
+            self.items(schema);
+        }
+    }
+
+    fn items(&mut self, schema: &mut Object) {
+        match schema.get_mut("items") {
+            Some(items) => *items = self.shape(items.take(), Place::Inside),
+            None => drop(schema.insert("items".to_owned(), json!({}))),
         }
     }
 
@@ -137,6 +161,30 @@ impl Shaper {
                 self.shape(others.take(), Place::Inside)
             };
         }
+    }
+}
+
+/// Whether there is nothing to rewrite, and nothing to say in words, but what concerns members and items. Most
+/// schemas are so, and need no look at each keyword.
+fn is_plain(schema: &Object) -> bool {
+    schema
+        .iter()
+        .all(|(keyword, value)| match keyword.as_str() {
+            "type" | "description" | "properties" | "required" | "additionalProperties" => true,
+            "items" => !value.is_array(),
+            _ => false,
+        })
+}
+
+/// Whether objects are accepted, and arrays.
+fn kinds(schema: &Object) -> (bool, bool) {
+    match schema.get("type") {
+        Some(Value::String(name)) => (name == "object", name == "array"),
+        Some(Value::Array(names)) => (
+            names.iter().any(|name| name == "object"),
+            names.iter().any(|name| name == "array"),
+        ),
+        _ => (false, false),
     }
 }
 
