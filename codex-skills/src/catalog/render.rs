@@ -6,26 +6,27 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::draft::Descriptions;
 use super::sealed::{Catalog, CatalogInner, CatalogSkill, INSTRUCTIONS};
 use crate::skill::context::StateMap;
+use crate::skill::schema::raw;
 
-/// Renders checked skills, which are sorted by namespace and name.
+/// Renders checked skills, which are sorted by namespace and name, with their input schemas as text.
 pub(super) fn render(
     skills: Vec<Arc<CatalogSkill>>,
+    input_texts: &[Box<RawValue>],
     descriptions: &Descriptions,
     warnings: Vec<String>,
     state: StateMap,
 ) -> Catalog {
-    let tools = tools(&skills, descriptions);
     Catalog {
         inner: Arc::new(CatalogInner {
-            fingerprint: fingerprint(tools.get()).into(),
-            instructions: instructions(&skills),
-            tools,
+            fingerprint: OnceLock::new(),
+            instructions: instructions(&skills, input_texts),
+            tools: tools(&skills, input_texts, descriptions),
             flat_tools: OnceLock::new(),
             skills,
             warnings,
@@ -38,7 +39,7 @@ pub(super) fn render(
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum DynamicTool<'a> {
-    Function(Function<'a>),
+    Function(Function<'a, &'a RawValue>),
     Namespace {
         name: &'a str,
         description: &'a str,
@@ -48,32 +49,38 @@ enum DynamicTool<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Function<'a> {
+struct Function<'a, S> {
     name: &'a str,
     description: &'a str,
-    input_schema: &'a Value,
+    input_schema: S,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     defer_loading: bool,
 }
 
-impl<'a> Function<'a> {
-    fn of(skill: &'a CatalogSkill) -> Self {
+impl<'a, S> Function<'a, S> {
+    fn of(skill: &'a CatalogSkill, input_schema: S) -> Self {
         Self {
             name: &skill.name,
             description: &skill.description,
-            input_schema: &skill.input_schema,
+            input_schema,
             defer_loading: skill.deferred,
         }
     }
 }
 
 /// The tools in the canonical form: those without a namespace, then the namespaces.
-fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions) -> Arc<RawValue> {
-    let mut tools = Vec::new();
+fn tools(
+    skills: &[Arc<CatalogSkill>],
+    input_texts: &[Box<RawValue>],
+    descriptions: &Descriptions,
+) -> Arc<RawValue> {
+    let mut tools = Vec::with_capacity(skills.len());
+    let mut input_texts = input_texts.iter();
     for scope in skills.chunk_by(|a, b| a.namespace == b.namespace) {
         let functions = scope
             .iter()
-            .map(|skill| DynamicTool::Function(Function::of(skill)));
+            .zip(input_texts.by_ref())
+            .map(|(skill, text)| DynamicTool::Function(Function::of(skill, text)));
         match scope.first().and_then(|skill| skill.namespace.as_deref()) {
             None => tools.extend(functions),
             Some(name) => tools.push(DynamicTool::Namespace {
@@ -83,7 +90,7 @@ fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions) -> Arc<RawVa
             }),
         }
     }
-    raw(&tools)
+    raw(&tools).into()
 }
 
 /// The tools in the older form, which has no place for namespaces.
@@ -91,17 +98,15 @@ pub(super) fn flat_tools(skills: &[Arc<CatalogSkill>]) -> Option<Arc<RawValue>> 
     if skills.iter().any(|skill| skill.namespace.is_some()) {
         return None;
     }
-    let tools: Vec<Function<'_>> = skills.iter().map(|skill| Function::of(skill)).collect();
-    Some(raw(&tools))
-}
-
-fn raw(tools: &impl Serialize) -> Arc<RawValue> {
-    // Strings and JSON values always serialize.
-    to_raw_value(tools).map_or_else(|_| RawValue::NULL.to_owned().into(), Arc::from)
+    let tools: Vec<Function<'_, &Value>> = skills
+        .iter()
+        .map(|skill| Function::of(skill, &skill.input_schema))
+        .collect();
+    Some(raw(&tools).into())
 }
 
 /// A digest of tools in the canonical form.
-fn fingerprint(tools: &str) -> String {
+pub(super) fn fingerprint(tools: &str) -> String {
     let mut text = String::from("sha256:");
     for byte in Sha256::digest(tools) {
         // Writing to a string does not fail.
@@ -110,22 +115,38 @@ fn fingerprint(tools: &str) -> String {
     text
 }
 
-fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
+/// Appends a description whose lines are below the first.
+fn push_indented(text: &mut String, description: &str) {
+    for (at, line) in description.split('\n').enumerate() {
+        if at > 0 {
+            text.push_str("\n  ");
+        }
+        text.push_str(line);
+    }
+}
+
+fn instructions(skills: &[Arc<CatalogSkill>], input_texts: &[Box<RawValue>]) -> String {
     if skills.is_empty() {
         return String::new();
     }
     let mut text = String::from(INSTRUCTIONS);
-    for skill in skills.iter().filter(|skill| !skill.deferred) {
-        let description = skill.description.replace('\n', "\n  ");
-        // Writing to a string does not fail.
-        let _ = write!(text, "\n- {}: {description}", skill.qualified);
-        let _ = write!(text, "\n  input_schema: {}", skill.input_schema);
+    for (skill, input_text) in skills.iter().zip(input_texts) {
+        if skill.deferred {
+            continue;
+        }
+        text.push_str("\n- ");
+        text.push_str(&skill.qualified);
+        text.push_str(": ");
+        push_indented(&mut text, &skill.description);
+        text.push_str("\n  input_schema: ");
+        text.push_str(input_text.get());
         if let Some(schema) = &skill.output_schema {
-            let _ = write!(text, "\n  output_schema: {schema}");
+            text.push_str("\n  output_schema: ");
+            text.push_str(raw(schema).get());
         }
         if let Some(description) = &skill.output_description {
-            let description = description.replace('\n', "\n  ");
-            let _ = write!(text, "\n  output_description: {description}");
+            text.push_str("\n  output_description: ");
+            push_indented(&mut text, description);
         }
     }
     // To name them one by one would fill the context that they are deferred to spare.
@@ -140,6 +161,7 @@ fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
         .map(|(namespace, count)| format!("{count} in `{namespace}`"))
         .collect();
     if !deferred.is_empty() {
+        // Writing to a string does not fail.
         let _ = write!(
             text,
             "\nMore are found by searching your tools: {}.",

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use serde_json::value::RawValue;
 use tokio::sync::Mutex as Turnstile;
 
 use super::draft::{Descriptions, DraftInner, Source, short_type_name};
@@ -56,12 +57,17 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
 
     let mut warnings = draft.warnings;
     let mut skills = Vec::with_capacity(placed.len());
+    let mut input_texts = Vec::with_capacity(placed.len());
     for placed in &placed {
         check_name(placed, &mut problems);
         check_state(placed, &draft.state, &mut problems);
         check_timeout(placed, &mut problems);
         match build(placed) {
-            Ok((skill, notes)) => {
+            Ok(Built {
+                skill,
+                input_text,
+                warnings: notes,
+            }) => {
                 if draft.documentation_required {
                     check_documentation(placed, &skill, &mut problems);
                 }
@@ -73,6 +79,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
                     )
                 }));
                 skills.push(Arc::new(skill));
+                input_texts.push(input_text);
             }
             Err(reason) => problems.push(CatalogProblem::Schema {
                 skill: placed.qualified().into_owned(),
@@ -95,22 +102,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     }
     check_descriptions(&draft.descriptions, &placed, &mut problems);
     let descriptions = described(draft.descriptions, &placed, &mut problems);
-    let qualified: Vec<Cow<'_, str>> = placed.iter().map(Placed::qualified).collect();
-    let names: HashSet<&str> = placed
-        .iter()
-        .map(Placed::name)
-        .chain(qualified.iter().map(AsRef::as_ref))
-        .collect();
-    problems.extend(
-        draft
-            .expected
-            .iter()
-            .filter(|name| !names.contains(name.as_str()))
-            .map(|name| CatalogProblem::NotLinked {
-                skill: name.clone(),
-                nearest: nearest(name, &names),
-            }),
-    );
+    check_expected(&draft.expected, &placed, &mut problems);
     if !problems.is_empty() {
         problems.sort_by(|a, b| a.skill().cmp(b.skill()));
         return Err(CatalogError::new(problems));
@@ -134,7 +126,13 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     for warning in &warnings {
         tracing::warn!(target: "codex_skills::catalog", "{warning}");
     }
-    Ok(render(skills, &descriptions, warnings, draft.state))
+    Ok(render(
+        skills,
+        &input_texts,
+        &descriptions,
+        warnings,
+        draft.state,
+    ))
 }
 
 fn location(source: &Source) -> Location {
@@ -183,6 +181,27 @@ fn check_common_namespace(
             reason: problem.to_string(),
         });
     }
+}
+
+fn check_expected(expected: &[String], placed: &[Placed<'_>], problems: &mut Vec<CatalogProblem>) {
+    if expected.is_empty() {
+        return;
+    }
+    let qualified: Vec<Cow<'_, str>> = placed.iter().map(Placed::qualified).collect();
+    let names: HashSet<&str> = placed
+        .iter()
+        .map(Placed::name)
+        .chain(qualified.iter().map(AsRef::as_ref))
+        .collect();
+    problems.extend(
+        expected
+            .iter()
+            .filter(|name| !names.contains(name.as_str()))
+            .map(|name| CatalogProblem::NotLinked {
+                skill: name.clone(),
+                nearest: nearest(name, &names),
+            }),
+    );
 }
 
 /// The descriptions of the draft, and those of blocks where it has none.
@@ -333,7 +352,14 @@ fn fallback_description(name: &str) -> String {
     format!("Remote skill {name}")
 }
 
-fn build(placed: &Placed<'_>) -> Result<(CatalogSkill, Vec<String>), String> {
+/// A skill that passed, and what else came of building it.
+struct Built {
+    skill: CatalogSkill,
+    input_text: Box<RawValue>,
+    warnings: Vec<String>,
+}
+
+fn build(placed: &Placed<'_>) -> Result<Built, String> {
     match placed.source {
         Source::Static(descriptor) => build_static(placed, descriptor),
         Source::Dynamic(skill) => build_dynamic(placed, skill),
@@ -343,12 +369,12 @@ fn build(placed: &Placed<'_>) -> Result<(CatalogSkill, Vec<String>), String> {
 fn build_static(
     placed: &Placed<'_>,
     descriptor: &'static SkillDescriptor,
-) -> Result<(CatalogSkill, Vec<String>), String> {
+) -> Result<Built, String> {
     let shape = schema::input(descriptor)?;
-    let validator = shape.validator()?;
+    let checks = shape.checks()?;
     let InputShape {
         value,
-        compact_len,
+        text,
         warnings,
         ..
     } = shape;
@@ -359,14 +385,14 @@ fn build_static(
         deferred: descriptor.deferred,
         description: descriptor.description.to_owned(),
         input_schema: value,
-        input_len: compact_len,
+        input_len: text.get().len(),
         output_schema: schema::output(descriptor)?,
         output_description: descriptor.output_description.map(str::to_owned),
         group: descriptor.group.map(str::to_owned),
         timeout: descriptor.timeout,
         read_only: descriptor.read_only,
         location: descriptor.location,
-        validator,
+        checks,
         turnstile: descriptor.exclusive.then(|| turnstile(descriptor)),
         run: match descriptor.handler {
             Handler::Async(handler) => Run::AsyncStatic(handler),
@@ -374,18 +400,19 @@ fn build_static(
             Handler::Inline(handler) => Run::Inline(handler),
         },
     };
-    Ok((skill, warnings))
+    Ok(Built {
+        skill,
+        input_text: text,
+        warnings,
+    })
 }
 
-fn build_dynamic(
-    placed: &Placed<'_>,
-    skill: &Skill,
-) -> Result<(CatalogSkill, Vec<String>), String> {
+fn build_dynamic(placed: &Placed<'_>, skill: &Skill) -> Result<Built, String> {
     let shape = schema::dynamic_input(skill)?;
-    let validator = shape.validator()?;
+    let checks = shape.checks()?;
     let InputShape {
         value,
-        compact_len,
+        text,
         warnings,
         ..
     } = shape;
@@ -402,14 +429,14 @@ fn build_dynamic(
         deferred: meta.deferred,
         description,
         input_schema: value,
-        input_len: compact_len,
+        input_len: text.get().len(),
         output_schema: schema::dynamic_output(skill)?,
         output_description: meta.output_description.clone(),
         group: meta.group.clone(),
         timeout: meta.timeout,
         read_only: meta.read_only,
         location: meta.location,
-        validator,
+        checks,
         turnstile: meta.exclusive.then(|| skill.turnstile.clone()),
         run: match &skill.handler {
             DynamicHandler::Async(handler) => Run::Async(handler.clone()),
@@ -418,7 +445,11 @@ fn build_dynamic(
             }
         },
     };
-    Ok((built, warnings))
+    Ok(Built {
+        skill: built,
+        input_text: text,
+        warnings,
+    })
 }
 
 /// The lock of an exclusive skill: one for the whole process, since catalogs share its handler.

@@ -8,12 +8,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::draft::Descriptions;
-use super::render::{flat_tools, render};
+use super::render::{fingerprint, flat_tools, render};
 use super::seal::most_similar;
 use crate::skill::call::qualified;
 use crate::skill::context::{Invocation, StateMap};
 use crate::skill::descriptor::{Answer, HandlerFuture};
-use crate::skill::schema::Validator;
+use crate::skill::schema::Checks;
 use crate::skill::{Location, SkillFailure};
 
 /// How every instruction text begins.
@@ -39,7 +39,8 @@ pub(super) struct CatalogInner {
     /// Rendered when somebody asks.
     pub(super) flat_tools: OnceLock<Option<Arc<RawValue>>>,
     pub(super) instructions: String,
-    pub(super) fingerprint: Arc<str>,
+    /// Digested when somebody asks.
+    pub(super) fingerprint: OnceLock<Arc<str>>,
     pub(super) warnings: Vec<String>,
     pub(super) state: Arc<StateMap>,
 }
@@ -52,7 +53,13 @@ impl Catalog {
         EMPTY
             .get_or_init(|| {
                 let descriptions = Descriptions::new();
-                render(Vec::new(), &descriptions, Vec::new(), StateMap::default())
+                render(
+                    Vec::new(),
+                    &[],
+                    &descriptions,
+                    Vec::new(),
+                    StateMap::default(),
+                )
             })
             .clone()
     }
@@ -180,11 +187,12 @@ impl Catalog {
     /// A digest of the dynamic tools: equal for equal tools, in whatever order they were registered.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
-        &self.inner.fingerprint
+        self.shared_fingerprint()
     }
 
-    pub(crate) fn shared_fingerprint(&self) -> Arc<str> {
-        self.inner.fingerprint.clone()
+    pub(crate) fn shared_fingerprint(&self) -> &Arc<str> {
+        let fingerprint = || fingerprint(self.inner.tools.get()).into();
+        self.inner.fingerprint.get_or_init(fingerprint)
     }
 
     /// What codex would take but not as it was meant. Also logged when the catalog is sealed.
@@ -202,7 +210,7 @@ impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Catalog")
             .field("skills", &self.list())
-            .field("fingerprint", &self.inner.fingerprint)
+            .field("fingerprint", &self.fingerprint())
             .finish()
     }
 }
@@ -242,7 +250,7 @@ pub struct CatalogSkill {
     pub(super) read_only: bool,
     pub(super) location: Location,
     /// Where the schema demands more than decoding enforces.
-    pub(super) validator: Option<Validator>,
+    pub(super) checks: Option<Checks>,
     pub(super) turnstile: Option<Arc<tokio::sync::Mutex<()>>>,
     pub(super) run: Run,
 }
@@ -368,8 +376,10 @@ impl CatalogSkill {
 
     /// Checks the arguments against what the schema demands beyond the types.
     pub(crate) fn validate(&self, arguments: &RawValue) -> Result<(), SkillFailure> {
-        match &self.validator {
-            Some(validator) => validator.check(arguments).map_err(SkillFailure::arguments),
+        match &self.checks {
+            Some(checks) => checks
+                .check(&self.input_schema, arguments)
+                .map_err(SkillFailure::arguments),
             None => Ok(()),
         }
     }

@@ -383,7 +383,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     } = config;
     let request = NewSession {
         dynamic_tools: declared(&catalog, &*shared.runtime)?,
-        fingerprint: Some(catalog.shared_fingerprint()),
+        fingerprint: Some(catalog.shared_fingerprint().clone()),
         options,
     };
     let created = shared.runtime.create_session(request).await?;

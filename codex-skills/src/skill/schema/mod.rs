@@ -11,11 +11,15 @@ mod variants;
 mod words;
 mod written;
 
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
-pub(crate) use validate::Validator;
+use validate::Validator;
 
 type Object = Map<String, Value>;
 
@@ -27,8 +31,8 @@ pub(crate) const COMPACT_LIMIT: usize = 5_000;
 pub(crate) struct InputShape {
     /// What goes on the wire as `inputSchema`.
     pub(crate) value: Value,
-    /// The bytes of its compact JSON.
-    pub(crate) compact_len: usize,
+    /// The same as compact JSON.
+    pub(crate) text: Box<RawValue>,
     /// Whether it demands more than decoding into the types enforces.
     pub(crate) says_more: bool,
     /// Whether decoding alone decides which members the root has and needs.
@@ -43,7 +47,8 @@ type Described = (InputShape, Vec<String>);
 impl InputShape {
     fn new(mut value: Value, says_more: bool, mut warnings: Vec<String>) -> Self {
         value.sort_all_objects();
-        let compact_len = value.to_string().len();
+        let text = raw(&value);
+        let compact_len = text.get().len();
         if compact_len > COMPACT_LIMIT {
             warnings.push(format!(
                 "the input schema takes {compact_len} bytes: above {COMPACT_LIMIT} codex strips \
@@ -52,7 +57,7 @@ impl InputShape {
         }
         Self {
             value,
-            compact_len,
+            text,
             says_more,
             root_is_decoded: false,
             warnings,
@@ -63,17 +68,9 @@ impl InputShape {
     ///
     /// # Errors
     /// When the schema is not valid.
-    pub(crate) fn validator(&self) -> Result<Option<Validator>, String> {
-        if !self.says_more {
-            return Ok(None);
-        }
-        Validator::new(&self.value).map(|validator| {
-            Some(if self.root_is_decoded {
-                validator.leaving_the_root_to_decoding()
-            } else {
-                validator
-            })
-        })
+    pub(crate) fn checks(&self) -> Result<Option<Checks>, String> {
+        let checks = || Checks::new(&self.value, self.root_is_decoded);
+        self.says_more.then(checks).transpose()
     }
 
     fn generated(shaped: generate::Generated) -> Described {
@@ -85,6 +82,51 @@ impl InputShape {
         let shape = Self::new(written.value, true, written.warnings);
         (shape, written.undocumented)
     }
+}
+
+/// What checks the arguments of a skill. It is compiled for the first call, where that cannot fail; most
+/// skills of a session are never called.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    compiled: OnceLock<Validator>,
+    root_is_decoded: bool,
+}
+
+impl Checks {
+    fn new(schema: &Value, root_is_decoded: bool) -> Result<Self, String> {
+        let checks = Self {
+            compiled: OnceLock::new(),
+            root_is_decoded,
+        };
+        if !validate::is_surely_valid(schema) {
+            checks.compiled(schema)?;
+        }
+        Ok(checks)
+    }
+
+    /// Checks arguments against the schema that this was made of.
+    ///
+    /// # Errors
+    /// With what the model is told.
+    pub(crate) fn check(&self, schema: &Value, arguments: &RawValue) -> Result<(), String> {
+        self.compiled(schema)?.check(arguments)
+    }
+
+    fn compiled(&self, schema: &Value) -> Result<&Validator, String> {
+        if let Some(compiled) = self.compiled.get() {
+            return Ok(compiled);
+        }
+        let mut validator = Validator::new(schema)?;
+        if self.root_is_decoded {
+            validator = validator.leaving_the_root_to_decoding();
+        }
+        Ok(self.compiled.get_or_init(|| validator))
+    }
+}
+
+/// Something as compact JSON. For what always serializes, like strings and JSON values.
+pub(crate) fn raw(value: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// The input schema of an annotated skill.
