@@ -7,18 +7,19 @@ mod script;
 mod session;
 mod strict;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use foldhash::HashMap;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use self::demo::Demo;
 use self::model::AnyModel;
 use self::script::Script;
-use self::session::EmbeddedSession;
+use self::session::{EmbeddedSession, Tools};
 use super::{
     Accepted, Created, Deletion, Event, EventSink, NewSession, Receipt, Resumed, Runtime,
     RuntimeError, RuntimeErrorKind, RuntimeFuture, SendRequest, Submission, ToolFormat,
@@ -39,7 +40,12 @@ pub struct Embedded {
     sessions: Mutex<HashMap<Arc<str>, Arc<EmbeddedSession>>>,
     /// From 0, as in a codex process, and shared by all sessions.
     request_ids: Arc<AtomicU64>,
+    /// The tools that were checked last, by the text that they were read from.
+    checked: Mutex<Vec<(Weak<RawValue>, Tools)>>,
 }
+
+/// How many texts of tools are known to have passed.
+const CHECKED: usize = 16;
 
 impl Embedded {
     /// A runtime with this model.
@@ -48,6 +54,7 @@ impl Embedded {
             model: Arc::new(model),
             sessions: Mutex::default(),
             request_ids: Arc::default(),
+            checked: Mutex::default(),
         }
     }
 
@@ -114,12 +121,30 @@ impl Embedded {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Checks tools as codex does, once for all sessions that share a text.
+    fn check(&self, raw: &Arc<RawValue>) -> Result<Tools, String> {
+        let is_shared = |text: &Weak<RawValue>| std::ptr::eq(text.as_ptr(), Arc::as_ptr(raw));
+        let known = || self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tools)) = known().iter().find(|(text, _)| is_shared(text)) {
+            return Ok(tools.clone());
+        }
+        let tools: Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+        let tools = Tools::from(strict::check_dynamic_tools(&tools)?);
+        let mut known = known();
+        // Nobody else can come with the text of a catalog that is gone.
+        known.retain(|(text, _)| text.strong_count() > 0);
+        if known.len() == CHECKED {
+            known.remove(0);
+        }
+        known.push((Arc::downgrade(raw), tools.clone()));
+        Ok(tools)
+    }
+
     fn create(&self, request: &NewSession) -> Result<Created, RuntimeError> {
         let tools = match &request.dynamic_tools {
-            None => Vec::new(),
-            Some(raw) => serde_json::from_str::<Value>(raw.get())
-                .map_err(|error| error.to_string())
-                .and_then(|tools| strict::check_dynamic_tools(&tools))
+            None => Tools::default(),
+            Some(raw) => self
+                .check(raw)
                 .map_err(|reason| refused("create the session", reason))?,
         };
         let id: Arc<str> = Uuid::now_v7().to_string().into();
@@ -252,5 +277,39 @@ impl fmt::Debug for Embedded {
             .field("sessions", &self.session_count())
             .field("requests", &self.request_ids.load(Ordering::Relaxed))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    fn text(name: &str) -> Arc<RawValue> {
+        let tools = format!(
+            r#"[{{"type":"function","name":"{name}","description":"D.","inputSchema":{{}}}}]"#
+        );
+        RawValue::from_string(tools).expect("JSON").into()
+    }
+
+    #[test]
+    fn each_text_of_tools_is_checked_and_a_shared_one_once() {
+        let embedded = Embedded::of_demo();
+        let first = text("lookup");
+        let tools = embedded.check(&first).expect("fine");
+        assert!(tools.is(&embedded.check(&first).expect("fine")));
+        assert!(!tools.is(&embedded.check(&text("lookup")).expect("fine")));
+        assert!(embedded.check(&text("mcp")).is_err());
+        assert!(embedded.check(&text("mcp")).is_err());
+        // Texts come and go, and the memory of them is bounded.
+        let kept: Vec<_> = (0..2 * CHECKED).map(|_| text("lookup")).collect();
+        for text in &kept {
+            assert!(embedded.check(text).is_ok());
+        }
+        assert_eq!(embedded.checked.lock().expect("sound").len(), CHECKED);
+        drop(kept);
+        assert!(!tools.is(&embedded.check(&first).expect("fine")));
+        assert_eq!(embedded.checked.lock().expect("sound").len(), 1);
     }
 }

@@ -17,7 +17,7 @@ use super::model::{AnyModel, Content, HistoryItem, ModelError, ModelItem, ModelT
 use super::strict::{StrictTool, is_shadowed};
 use crate::runtime::{
     Accepted, ApprovalPolicy, Event, EventSink, FilesystemSandbox, NetworkAccess, NewSession,
-    TurnStatus,
+    SessionOptions, TurnStatus,
 };
 use crate::skill::call::qualified;
 use crate::skill::{ContentItem, RequestId, SkillOutput, ToolCall};
@@ -31,12 +31,42 @@ pub(super) struct EmbeddedSession {
     id: Arc<str>,
     model: Arc<dyn AnyModel>,
     request_ids: Arc<AtomicU64>,
-    tools: Arc<[ModelTool]>,
-    /// Not shown to the model, and called all the same if it knows their names (contract §1.5).
-    deferred_tools: Arc<[ModelTool]>,
+    tools: Tools,
     fingerprint: Option<Arc<str>>,
-    summary: Value,
+    options: SessionOptions,
+    /// In seconds since 1970.
+    created_at: u64,
     state: Mutex<State>,
+}
+
+/// The tools of a session that passed the checks.
+#[derive(Clone, Default)]
+pub(super) struct Tools {
+    listed: Arc<[ModelTool]>,
+    /// Not shown to the model, and called all the same if it knows their names (contract §1.5).
+    deferred: Arc<[ModelTool]>,
+}
+
+#[cfg(test)]
+impl Tools {
+    /// Whether these are the very same tools.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.listed, &other.listed)
+    }
+}
+
+impl From<Vec<StrictTool>> for Tools {
+    fn from(tools: Vec<StrictTool>) -> Self {
+        // A tool that a built-in shadows is neither shown to the model nor called.
+        let (deferred, listed): (Vec<StrictTool>, Vec<StrictTool>) = tools
+            .into_iter()
+            .filter(|tool| !is_shadowed(tool.namespace.as_deref(), &tool.name))
+            .partition(|tool| tool.defer_loading);
+        Self {
+            listed: listed.into_iter().map(ModelTool::from).collect(),
+            deferred: deferred.into_iter().map(ModelTool::from).collect(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -93,15 +123,28 @@ impl EmbeddedSession {
         id: Arc<str>,
         model: Arc<dyn AnyModel>,
         request_ids: Arc<AtomicU64>,
-        tools: Vec<StrictTool>,
+        tools: Tools,
         request: &NewSession,
     ) -> Self {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        let options = &request.options;
-        let summary = json!({
-            "sessionId": &*id,
+        Self {
+            id,
+            model,
+            request_ids,
+            tools,
+            fingerprint: request.fingerprint.clone(),
+            options: request.options.clone(),
+            created_at: now,
+            state: Mutex::default(),
+        }
+    }
+
+    fn summary(&self) -> Value {
+        let options = &self.options;
+        json!({
+            "sessionId": &*self.id,
             "title": "New chat",
             "materialized": false,
             "modelProvider": "embedded",
@@ -112,27 +155,17 @@ impl EmbeddedSession {
                 "networkAccess": options.network_access.map(NetworkAccess::as_str),
                 "filesystemSandbox": options.filesystem_sandbox.map(FilesystemSandbox::as_str),
             },
-            "createdAt": now,
-        });
-        // A tool that a built-in shadows is neither shown to the model nor called.
-        let (deferred, listed): (Vec<StrictTool>, Vec<StrictTool>) = tools
-            .into_iter()
-            .filter(|tool| !is_shadowed(tool.namespace.as_deref(), &tool.name))
-            .partition(|tool| tool.defer_loading);
-        Self {
-            id,
-            model,
-            request_ids,
-            tools: listed.into_iter().map(ModelTool::from).collect(),
-            deferred_tools: deferred.into_iter().map(ModelTool::from).collect(),
-            fingerprint: request.fingerprint.clone(),
-            summary,
-            state: Mutex::default(),
-        }
+            "createdAt": self.created_at,
+        })
     }
 
     pub(super) fn created(&self) -> Value {
-        json!({"session": self.summary, "thread": {"id": &*self.id, "turns": []}})
+        let thread = json!({"id": &*self.id, "turns": []});
+        let created = [("session", self.summary()), ("thread", thread)];
+        created
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect()
     }
 
     /// The fingerprint of the catalog that it was created with.
@@ -184,7 +217,7 @@ impl EmbeddedSession {
             })
             .collect();
         json!({
-            "session": self.summary,
+            "session": self.summary(),
             "thread": {"id": &*self.id, "turns": turns},
             "transcript": transcript,
         })
@@ -368,8 +401,8 @@ impl EmbeddedSession {
                 session_id: self.id.clone(),
                 turn_id: turn_id.clone(),
                 round,
-                tools: self.tools.clone(),
-                deferred_tools: self.deferred_tools.clone(),
+                tools: self.tools.listed.clone(),
+                deferred_tools: self.tools.deferred.clone(),
                 history: shown,
             };
             let items = AssertUnwindSafe(self.model.respond(turn))
@@ -456,7 +489,7 @@ impl EmbeddedSession {
                 arguments: arguments.clone(),
             },
         );
-        let known = (self.tools.iter().chain(&*self.deferred_tools))
+        let known = (self.tools.listed.iter().chain(&*self.tools.deferred))
             .any(|known| known.name == tool && known.namespace == namespace);
         if !known {
             let text = format!("unsupported call: {tool}");
