@@ -395,7 +395,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         send,
     );
     core.answer_requests(requests);
-    shared.set_fingerprint(&core.id, core.catalog().fingerprint());
+    shared.set_fingerprint(&core.id, core.catalog().shared_fingerprint().clone());
     Ok(Opened {
         created: created.payload,
         core,
@@ -467,7 +467,7 @@ pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
     fork.answer_requests(core.requests());
     match core.created_with() {
         Some(fingerprint) => {
-            client.set_fingerprint(&fork.id, fingerprint);
+            client.set_fingerprint(&fork.id, fingerprint.into());
             fork.set_created_with(Some(fingerprint.into()));
         }
         None => fork.set_created_with(None),

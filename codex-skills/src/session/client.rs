@@ -1,6 +1,5 @@
 //! The client: a runtime, its limits, and the sessions that it opened.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::resume_unwind;
@@ -9,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -323,7 +323,7 @@ impl ClientShared {
     }
 
     /// Notes the tools that a session was created with.
-    pub(crate) fn set_fingerprint(&self, session_id: &Arc<str>, fingerprint: &str) {
+    pub(crate) fn set_fingerprint(&self, session_id: &Arc<str>, fingerprint: Arc<str>) {
         self.past().set_fingerprint(session_id, fingerprint);
     }
 

@@ -1,7 +1,9 @@
 //! What is remembered of sessions beyond their handles.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::dispatch::SharedLedger;
 
@@ -20,26 +22,31 @@ struct PastSession {
     ledger: SharedLedger,
     /// Of the tools that it was created with.
     fingerprint: Option<Arc<str>>,
+    /// Whether it is among those without handles.
+    has_left: bool,
 }
 
 impl Past {
     /// A session is opened: its ledger.
     pub(super) fn enter(&mut self, session_id: &Arc<str>, settled_calls: usize) -> SharedLedger {
-        self.left.retain(|left| left != session_id);
         let session = self
             .known
             .entry(session_id.clone())
             .or_insert_with(|| PastSession {
                 ledger: SharedLedger::new(settled_calls),
                 fingerprint: None,
+                has_left: false,
             });
+        if std::mem::take(&mut session.has_left) {
+            self.left.retain(|left| left != session_id);
+        }
         session.ledger.clone()
     }
 
     /// Notes the tools that a session was created with.
-    pub(super) fn set_fingerprint(&mut self, session_id: &str, fingerprint: &str) {
+    pub(super) fn set_fingerprint(&mut self, session_id: &str, fingerprint: Arc<str>) {
         if let Some(known) = self.known.get_mut(session_id) {
-            known.fingerprint = Some(fingerprint.into());
+            known.fingerprint = Some(fingerprint);
         }
     }
 
@@ -49,10 +56,10 @@ impl Past {
 
     /// The last handle on a session is gone.
     pub(super) fn leave(&mut self, session_id: &Arc<str>) {
-        if !self.known.contains_key(session_id) {
-            return;
+        match self.known.get_mut(session_id) {
+            Some(session) if !session.has_left => session.has_left = true,
+            _ => return,
         }
-        self.left.retain(|left| left != session_id);
         self.left.push_back(session_id.clone());
         while self.left.len() > LEFT_SESSIONS {
             if let Some(oldest) = self.left.pop_front() {
@@ -63,8 +70,10 @@ impl Past {
 
     /// A session is deleted.
     pub(super) fn bury(&mut self, session_id: &str) {
-        self.left.retain(|left| &**left != session_id);
-        self.known.remove(session_id);
+        let buried = self.known.remove(session_id);
+        if buried.is_some_and(|session| session.has_left) {
+            self.left.retain(|left| &**left != session_id);
+        }
     }
 }
 
@@ -75,7 +84,7 @@ mod tests {
     fn opened(past: &mut Past, id: &str) -> Arc<str> {
         let id: Arc<str> = id.into();
         past.enter(&id, 1);
-        past.set_fingerprint(&id, "tools");
+        past.set_fingerprint(&id, "tools".into());
         id
     }
 
