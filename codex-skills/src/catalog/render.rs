@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -14,10 +13,9 @@ use super::sealed::{Catalog, CatalogInner, CatalogSkill, INSTRUCTIONS};
 use crate::skill::context::StateMap;
 use crate::skill::schema::raw;
 
-/// Renders checked skills, which are sorted by namespace and name, with their input schemas as text.
+/// Renders checked skills, which are sorted by namespace and name.
 pub(super) fn render(
     skills: Vec<Arc<CatalogSkill>>,
-    input_texts: &[Box<RawValue>],
     descriptions: &Descriptions,
     warnings: Vec<String>,
     state: StateMap,
@@ -25,8 +23,8 @@ pub(super) fn render(
     Catalog {
         inner: Arc::new(CatalogInner {
             fingerprint: OnceLock::new(),
-            instructions: instructions(&skills, input_texts),
-            tools: tools(&skills, input_texts, descriptions),
+            instructions: instructions(&skills),
+            tools: tools(&skills, descriptions),
             flat_tools: OnceLock::new(),
             skills,
             warnings,
@@ -39,7 +37,7 @@ pub(super) fn render(
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum DynamicTool<'a> {
-    Function(Function<'a, &'a RawValue>),
+    Function(Function<'a>),
     Namespace {
         name: &'a str,
         description: &'a str,
@@ -49,38 +47,32 @@ enum DynamicTool<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Function<'a, S> {
+struct Function<'a> {
     name: &'a str,
     description: &'a str,
-    input_schema: S,
+    input_schema: &'a RawValue,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     defer_loading: bool,
 }
 
-impl<'a, S> Function<'a, S> {
-    fn of(skill: &'a CatalogSkill, input_schema: S) -> Self {
+impl<'a> Function<'a> {
+    fn of(skill: &'a CatalogSkill) -> Self {
         Self {
             name: &skill.name,
             description: &skill.description,
-            input_schema,
+            input_schema: &skill.input.text,
             defer_loading: skill.deferred,
         }
     }
 }
 
 /// The tools in the canonical form: those without a namespace, then the namespaces.
-fn tools(
-    skills: &[Arc<CatalogSkill>],
-    input_texts: &[Box<RawValue>],
-    descriptions: &Descriptions,
-) -> Arc<RawValue> {
+fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions) -> Arc<RawValue> {
     let mut tools = Vec::with_capacity(skills.len());
-    let mut input_texts = input_texts.iter();
     for scope in skills.chunk_by(|a, b| a.namespace == b.namespace) {
         let functions = scope
             .iter()
-            .zip(input_texts.by_ref())
-            .map(|(skill, text)| DynamicTool::Function(Function::of(skill, text)));
+            .map(|skill| DynamicTool::Function(Function::of(skill)));
         match scope.first().and_then(|skill| skill.namespace.as_deref()) {
             None => tools.extend(functions),
             Some(name) => tools.push(DynamicTool::Namespace {
@@ -98,10 +90,7 @@ pub(super) fn flat_tools(skills: &[Arc<CatalogSkill>]) -> Option<Arc<RawValue>> 
     if skills.iter().any(|skill| skill.namespace.is_some()) {
         return None;
     }
-    let tools: Vec<Function<'_, &Value>> = skills
-        .iter()
-        .map(|skill| Function::of(skill, &skill.input_schema))
-        .collect();
+    let tools: Vec<Function<'_>> = skills.iter().map(|skill| Function::of(skill)).collect();
     Some(raw(&tools).into())
 }
 
@@ -125,21 +114,18 @@ fn push_indented(text: &mut String, description: &str) {
     }
 }
 
-fn instructions(skills: &[Arc<CatalogSkill>], input_texts: &[Box<RawValue>]) -> String {
+fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
     if skills.is_empty() {
         return String::new();
     }
     let mut text = String::from(INSTRUCTIONS);
-    for (skill, input_text) in skills.iter().zip(input_texts) {
-        if skill.deferred {
-            continue;
-        }
+    for skill in skills.iter().filter(|skill| !skill.deferred) {
         text.push_str("\n- ");
         text.push_str(&skill.qualified);
         text.push_str(": ");
         push_indented(&mut text, &skill.description);
         text.push_str("\n  input_schema: ");
-        text.push_str(input_text.get());
+        text.push_str(skill.input.text.get());
         if let Some(schema) = &skill.output_schema {
             text.push_str("\n  output_schema: ");
             text.push_str(raw(schema).get());

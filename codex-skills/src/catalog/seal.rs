@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use serde_json::value::RawValue;
 use tokio::sync::Mutex as Turnstile;
 
 use super::draft::{Descriptions, DraftInner, Source, short_type_name};
@@ -16,7 +15,7 @@ use crate::skill::call::qualified;
 use crate::skill::context::StateMap;
 use crate::skill::descriptor::Handler;
 use crate::skill::dynamic::DynamicHandler;
-use crate::skill::schema::{self, InputShape};
+use crate::skill::schema::{self, Known};
 use crate::skill::{Location, Skill, SkillDescriptor};
 
 /// A skill of a draft in the namespace that it will have.
@@ -57,21 +56,17 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
 
     let mut warnings = draft.warnings;
     let mut skills = Vec::with_capacity(placed.len());
-    let mut input_texts = Vec::with_capacity(placed.len());
+    let mut known = Known::default();
     for placed in &placed {
         check_name(placed, &mut problems);
         check_state(placed, &draft.state, &mut problems);
         check_timeout(placed, &mut problems);
-        match build(placed) {
-            Ok(Built {
-                skill,
-                input_text,
-                warnings: notes,
-            }) => {
+        match build(placed, &mut known) {
+            Ok(skill) => {
                 if draft.documentation_required {
                     check_documentation(placed, &skill, &mut problems);
                 }
-                warnings.extend(notes.into_iter().map(|note| {
+                warnings.extend(skill.input.warnings.iter().map(|note| {
                     format!(
                         "skill `{}` ({}): {note}",
                         skill.qualified_name(),
@@ -79,7 +74,6 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
                     )
                 }));
                 skills.push(Arc::new(skill));
-                input_texts.push(input_text);
             }
             Err(reason) => problems.push(CatalogProblem::Schema {
                 skill: placed.qualified().into_owned(),
@@ -126,13 +120,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     for warning in &warnings {
         tracing::warn!(target: "codex_skills::catalog", "{warning}");
     }
-    Ok(render(
-        skills,
-        &input_texts,
-        &descriptions,
-        warnings,
-        draft.state,
-    ))
+    Ok(render(skills, &descriptions, warnings, draft.state))
 }
 
 fn location(source: &Source) -> Location {
@@ -331,15 +319,13 @@ fn check_documentation(
     skill: &CatalogSkill,
     problems: &mut Vec<CatalogProblem>,
 ) {
-    let (documented, undocumented) = match placed.source {
-        Source::Static(descriptor) => (descriptor.documented, schema::undocumented(descriptor)),
-        Source::Dynamic(dynamic) => (
-            skill.description != fallback_description(skill.name()),
-            schema::dynamic_undocumented(dynamic),
-        ),
+    let documented = match placed.source {
+        Source::Static(descriptor) => descriptor.documented,
+        Source::Dynamic(_) => skill.description != fallback_description(skill.name()),
     };
+    let undocumented = skill.input.undocumented.iter().cloned();
     let itself = (!documented).then_some(None);
-    for parameter in itself.into_iter().chain(undocumented.into_iter().map(Some)) {
+    for parameter in itself.into_iter().chain(undocumented.map(Some)) {
         problems.push(CatalogProblem::Undocumented {
             skill: skill.qualified_name().to_owned(),
             location: skill.location,
@@ -352,91 +338,68 @@ fn fallback_description(name: &str) -> String {
     format!("Remote skill {name}")
 }
 
-/// A skill that passed, and what else came of building it.
-struct Built {
-    skill: CatalogSkill,
-    input_text: Box<RawValue>,
-    warnings: Vec<String>,
-}
-
-fn build(placed: &Placed<'_>) -> Result<Built, String> {
+fn build(placed: &Placed<'_>, known: &mut Known) -> Result<CatalogSkill, String> {
     match placed.source {
-        Source::Static(descriptor) => build_static(placed, descriptor),
-        Source::Dynamic(skill) => build_dynamic(placed, skill),
+        Source::Static(descriptor) => build_static(placed, descriptor, known),
+        Source::Dynamic(skill) => build_dynamic(placed, skill, known),
     }
 }
 
 fn build_static(
     placed: &Placed<'_>,
     descriptor: &'static SkillDescriptor,
-) -> Result<Built, String> {
-    let shape = schema::input(descriptor)?;
-    let checks = shape.checks()?;
-    let InputShape {
-        value,
-        text,
-        warnings,
-        ..
-    } = shape;
-    let skill = CatalogSkill {
+    known: &mut Known,
+) -> Result<CatalogSkill, String> {
+    let input = known.input(descriptor)?;
+    input.confirm()?;
+    Ok(CatalogSkill {
         name: descriptor.name.into(),
         namespace: placed.namespace.map(Into::into),
         qualified: placed.qualified().into(),
         deferred: descriptor.deferred,
         description: descriptor.description.to_owned(),
-        input_schema: value,
-        input_len: text.get().len(),
+        input,
         output_schema: schema::output(descriptor)?,
         output_description: descriptor.output_description.map(str::to_owned),
         group: descriptor.group.map(str::to_owned),
         timeout: descriptor.timeout,
         read_only: descriptor.read_only,
         location: descriptor.location,
-        checks,
         turnstile: descriptor.exclusive.then(|| turnstile(descriptor)),
         run: match descriptor.handler {
             Handler::Async(handler) => Run::AsyncStatic(handler),
             Handler::Blocking(handler) => Run::Blocking(RunBlocking::Static(handler)),
             Handler::Inline(handler) => Run::Inline(handler),
         },
-    };
-    Ok(Built {
-        skill,
-        input_text: text,
-        warnings,
     })
 }
 
-fn build_dynamic(placed: &Placed<'_>, skill: &Skill) -> Result<Built, String> {
-    let shape = schema::dynamic_input(skill)?;
-    let checks = shape.checks()?;
-    let InputShape {
-        value,
-        text,
-        warnings,
-        ..
-    } = shape;
+fn build_dynamic(
+    placed: &Placed<'_>,
+    skill: &Skill,
+    known: &mut Known,
+) -> Result<CatalogSkill, String> {
+    let input = known.dynamic_input(skill)?;
+    input.confirm()?;
     let meta = &skill.meta;
     let description = meta
         .description
         .clone()
-        .or_else(|| schema::description_of(&value))
+        .or_else(|| schema::description_of(&input.value))
         .unwrap_or_else(|| fallback_description(&meta.name));
-    let built = CatalogSkill {
+    Ok(CatalogSkill {
         name: meta.name.as_str().into(),
         namespace: placed.namespace.map(Into::into),
         qualified: placed.qualified().into(),
         deferred: meta.deferred,
         description,
-        input_schema: value,
-        input_len: text.get().len(),
+        input,
         output_schema: schema::dynamic_output(skill)?,
         output_description: meta.output_description.clone(),
         group: meta.group.clone(),
         timeout: meta.timeout,
         read_only: meta.read_only,
         location: meta.location,
-        checks,
         turnstile: meta.exclusive.then(|| skill.turnstile.clone()),
         run: match &skill.handler {
             DynamicHandler::Async(handler) => Run::Async(handler.clone()),
@@ -444,14 +407,8 @@ fn build_dynamic(placed: &Placed<'_>, skill: &Skill) -> Result<Built, String> {
                 Run::Blocking(RunBlocking::Dynamic(handler.clone()))
             }
         },
-    };
-    Ok(Built {
-        skill: built,
-        input_text: text,
-        warnings,
     })
 }
-
 /// The lock of an exclusive skill: one for the whole process, since catalogs share its handler.
 fn turnstile(descriptor: &'static SkillDescriptor) -> Arc<Turnstile<()>> {
     static TURNSTILES: LazyLock<Mutex<HashMap<usize, Arc<Turnstile<()>>>>> =

@@ -13,7 +13,7 @@ use super::seal::most_similar;
 use crate::skill::call::qualified;
 use crate::skill::context::{Invocation, StateMap};
 use crate::skill::descriptor::{Answer, HandlerFuture};
-use crate::skill::schema::Checks;
+use crate::skill::schema::InputShape;
 use crate::skill::{Location, SkillFailure};
 
 /// How every instruction text begins.
@@ -53,13 +53,7 @@ impl Catalog {
         EMPTY
             .get_or_init(|| {
                 let descriptions = Descriptions::new();
-                render(
-                    Vec::new(),
-                    &[],
-                    &descriptions,
-                    Vec::new(),
-                    StateMap::default(),
-                )
+                render(Vec::new(), &descriptions, Vec::new(), StateMap::default())
             })
             .clone()
     }
@@ -241,16 +235,13 @@ pub struct CatalogSkill {
     pub(super) qualified: Arc<str>,
     pub(super) deferred: bool,
     pub(super) description: String,
-    pub(super) input_schema: Value,
-    pub(super) input_len: usize,
+    pub(super) input: Arc<InputShape>,
     pub(super) output_schema: Option<Value>,
     pub(super) output_description: Option<String>,
     pub(super) group: Option<String>,
     pub(super) timeout: Option<Duration>,
     pub(super) read_only: bool,
     pub(super) location: Location,
-    /// Where the schema demands more than decoding enforces.
-    pub(super) checks: Option<Checks>,
     pub(super) turnstile: Option<Arc<tokio::sync::Mutex<()>>>,
     pub(super) run: Run,
 }
@@ -314,14 +305,14 @@ impl CatalogSkill {
     /// The schema of the arguments, as declared.
     #[must_use]
     pub fn input_schema(&self) -> &Value {
-        &self.input_schema
+        &self.input.value
     }
 
     /// The length in bytes of the compact input schema. Above 5,000 codex strips the descriptions
     /// (contract §1.4).
     #[must_use]
     pub fn input_schema_len(&self) -> usize {
-        self.input_len
+        self.input.text.get().len()
     }
 
     /// The schema of the answer, where there is one.
@@ -376,12 +367,7 @@ impl CatalogSkill {
 
     /// Checks the arguments against what the schema demands beyond the types.
     pub(crate) fn validate(&self, arguments: &RawValue) -> Result<(), SkillFailure> {
-        match &self.checks {
-            Some(checks) => checks
-                .check(&self.input_schema, arguments)
-                .map_err(SkillFailure::arguments),
-            None => Ok(()),
-        }
+        self.input.check(arguments).map_err(SkillFailure::arguments)
     }
 }
 

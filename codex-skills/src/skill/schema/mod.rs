@@ -11,14 +11,17 @@ mod variants;
 mod words;
 mod written;
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
+use generate::Bares;
 use validate::Validator;
 
 type Object = Map<String, Value>;
@@ -35,19 +38,24 @@ pub(crate) struct InputShape {
     pub(crate) text: Box<RawValue>,
     /// Whether it demands more than decoding into the types enforces.
     pub(crate) says_more: bool,
+    /// Whether it is valid by what it is made of.
+    surely_valid: bool,
     /// Whether decoding alone decides which members the root has and needs.
     root_is_decoded: bool,
     /// What its author may want to know, a line each.
     pub(crate) warnings: Vec<String>,
+    /// The root's properties that nobody described. Their schemas may have a description all the same: what codex
+    /// drops is said there.
+    pub(crate) undocumented: Vec<String>,
+    /// What checks arguments, from the first call on. Most skills of a session are never called.
+    validator: OnceLock<Validator>,
 }
 
-/// An input schema, and the root's properties that nobody described.
-type Described = (InputShape, Vec<String>);
-
 impl InputShape {
-    fn new(mut value: Value, says_more: bool, mut warnings: Vec<String>) -> Self {
+    fn new(mut value: Value) -> Self {
         value.sort_all_objects();
         let text = raw(&value);
+        let mut warnings = Vec::new();
         let compact_len = text.get().len();
         if compact_len > COMPACT_LIMIT {
             warnings.push(format!(
@@ -58,70 +66,150 @@ impl InputShape {
         Self {
             value,
             text,
-            says_more,
+            says_more: false,
+            surely_valid: false,
             root_is_decoded: false,
             warnings,
+            undocumented: Vec::new(),
+            validator: OnceLock::new(),
         }
     }
 
-    /// What checks arguments before they are decoded, where that is needed.
+    fn generated(shaped: generate::Generated, root_is_decoded: bool) -> Self {
+        Self {
+            says_more: shaped.says_more,
+            surely_valid: shaped.surely_valid,
+            undocumented: shaped.undocumented,
+            root_is_decoded,
+            ..Self::new(shaped.value)
+        }
+    }
+
+    fn written(written: written::Written) -> Self {
+        let surely_valid = validate::is_surely_valid(&written.value);
+        let mut shape = Self::new(written.value);
+        shape.says_more = true;
+        shape.surely_valid = surely_valid;
+        shape.undocumented = written.undocumented;
+        shape.warnings.splice(0..0, written.warnings);
+        shape
+    }
+
+    /// Makes sure that arguments can be checked.
     ///
     /// # Errors
     /// When the schema is not valid.
-    pub(crate) fn checks(&self) -> Result<Option<Checks>, String> {
-        let checks = || Checks::new(&self.value, self.root_is_decoded);
-        self.says_more.then(checks).transpose()
-    }
-
-    fn generated(shaped: generate::Generated) -> Described {
-        let shape = Self::new(shaped.value, shaped.says_more, Vec::new());
-        (shape, shaped.undocumented)
-    }
-
-    fn written(written: written::Written) -> Described {
-        let shape = Self::new(written.value, true, written.warnings);
-        (shape, written.undocumented)
-    }
-}
-
-/// What checks the arguments of a skill. It is compiled for the first call, where that cannot fail; most
-/// skills of a session are never called.
-#[derive(Debug)]
-pub(crate) struct Checks {
-    compiled: OnceLock<Validator>,
-    root_is_decoded: bool,
-}
-
-impl Checks {
-    fn new(schema: &Value, root_is_decoded: bool) -> Result<Self, String> {
-        let checks = Self {
-            compiled: OnceLock::new(),
-            root_is_decoded,
-        };
-        if !validate::is_surely_valid(schema) {
-            checks.compiled(schema)?;
+    pub(crate) fn confirm(&self) -> Result<(), String> {
+        if self.says_more && !self.surely_valid {
+            self.validator()?;
         }
-        Ok(checks)
+        Ok(())
     }
 
-    /// Checks arguments against the schema that this was made of.
+    /// Checks arguments against what the schema demands beyond the types.
     ///
     /// # Errors
     /// With what the model is told.
-    pub(crate) fn check(&self, schema: &Value, arguments: &RawValue) -> Result<(), String> {
-        self.compiled(schema)?.check(arguments)
+    pub(crate) fn check(&self, arguments: &RawValue) -> Result<(), String> {
+        if self.says_more {
+            self.validator()?.check(arguments)
+        } else {
+            Ok(())
+        }
     }
 
-    fn compiled(&self, schema: &Value) -> Result<&Validator, String> {
-        if let Some(compiled) = self.compiled.get() {
-            return Ok(compiled);
+    /// Compiles the schema the first time, which may take longer than a call.
+    fn validator(&self) -> Result<&Validator, String> {
+        if let Some(validator) = self.validator.get() {
+            return Ok(validator);
         }
-        let mut validator = Validator::new(schema)?;
+        let mut validator = Validator::new(&self.value)?;
         if self.root_is_decoded {
             validator = validator.leaving_the_root_to_decoding();
         }
-        Ok(self.compiled.get_or_init(|| validator))
+        Ok(self.validator.get_or_init(|| validator))
     }
+}
+
+/// The schemas of a catalog in the making: what is known of a type serves all skills that have it.
+#[derive(Default)]
+pub(crate) struct Known {
+    parameters: Bares,
+    arguments: HashMap<Arguments, Arc<InputShape>>,
+}
+
+/// The function that makes the schema of whole arguments, and whether they are those of a closure.
+type Arguments = (usize, bool);
+
+impl Known {
+    /// The input schema of an annotated skill.
+    ///
+    /// # Errors
+    /// When codex would refuse it, or it describes no object.
+    pub(crate) fn input(
+        &mut self,
+        descriptor: &SkillDescriptor,
+    ) -> Result<Arc<InputShape>, String> {
+        let make = |known: &mut Bares| make(descriptor, known);
+        match descriptor.input {
+            InputSchema::Derived(schema) => self.shared((schema as usize, false), make),
+            _ => make(&mut self.parameters).map(Arc::new),
+        }
+    }
+
+    /// The input schema of a skill made at run time.
+    ///
+    /// # Errors
+    /// When codex would refuse it, or it describes no object.
+    pub(crate) fn dynamic_input(&mut self, skill: &Skill) -> Result<Arc<InputShape>, String> {
+        if let Some(schema) = &skill.meta.input_schema {
+            refused::check_depth(schema)?;
+            return Ok(Arc::new(InputShape::written(written::input(
+                schema.clone(),
+                &[],
+            )?)));
+        }
+        let schema = skill.arguments;
+        self.shared((schema as usize, true), |_| of_closure(schema))
+    }
+
+    fn shared(
+        &mut self,
+        key: Arguments,
+        make: impl FnOnce(&mut Bares) -> Result<InputShape, String>,
+    ) -> Result<Arc<InputShape>, String> {
+        if let Some(shape) = self.arguments.get(&key) {
+            return Ok(shape.clone());
+        }
+        let shape = Arc::new(make(&mut self.parameters)?);
+        self.arguments.insert(key, shape.clone());
+        Ok(shape)
+    }
+}
+
+fn make(descriptor: &SkillDescriptor, known: &mut Bares) -> Result<InputShape, String> {
+    match descriptor.input {
+        InputSchema::Parameters(parameters) => Ok(InputShape::generated(
+            generate::of_parameters(parameters, known)?,
+            false,
+        )),
+        // The derived struct may know members by other names than the schema: `#[serde(alias)]`.
+        InputSchema::Derived(schema) => {
+            Ok(InputShape::generated(generate::of_arguments(schema)?, true))
+        }
+        InputSchema::Explicit(schema, parameters) => {
+            let schema = schema().map_err(|error| not_json("input_schema", &error))?;
+            Ok(InputShape::written(written::input(schema, parameters)?))
+        }
+    }
+}
+
+fn of_closure(schema: fn(&mut SchemaGenerator) -> Schema) -> Result<InputShape, String> {
+    let mut shaped = generate::of_arguments(schema)?;
+    // Unlike the macros' decoders, a closure's argument type may ignore members that it doesn't know.
+    shaped.says_more |= shaped.value.get("additionalProperties") == Some(&Value::Bool(false))
+        || shaped.value.get("anyOf").is_some();
+    Ok(InputShape::generated(shaped, false))
 }
 
 /// Something as compact JSON. For what always serializes, like strings and JSON values.
@@ -129,67 +217,12 @@ pub(crate) fn raw(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// The input schema of an annotated skill.
+/// The input schema of one annotated skill.
 ///
 /// # Errors
 /// When codex would refuse it, or it describes no object.
 pub(crate) fn input(descriptor: &SkillDescriptor) -> Result<InputShape, String> {
-    describe(descriptor).map(|(shape, _)| shape)
-}
-
-/// The input schema of a skill made at run time.
-///
-/// # Errors
-/// When codex would refuse it, or it describes no object.
-pub(crate) fn dynamic_input(skill: &Skill) -> Result<InputShape, String> {
-    describe_dynamic(skill).map(|(shape, _)| shape)
-}
-
-/// The arguments of an annotated skill that nobody described. Their schemas may have a description
-/// all the same: what codex drops is said there.
-pub(crate) fn undocumented(descriptor: &SkillDescriptor) -> Vec<String> {
-    describe(descriptor).map_or_else(|_| Vec::new(), |(_, names)| names)
-}
-
-/// Like [`undocumented`], for a skill made at run time.
-pub(crate) fn dynamic_undocumented(skill: &Skill) -> Vec<String> {
-    describe_dynamic(skill).map_or_else(|_| Vec::new(), |(_, names)| names)
-}
-
-fn describe(descriptor: &SkillDescriptor) -> Result<Described, String> {
-    match descriptor.input {
-        InputSchema::Parameters(parameters) => {
-            generate::of_parameters(parameters).map(InputShape::generated)
-        }
-        // The derived struct may know members by other names than the schema: `#[serde(alias)]`.
-        InputSchema::Derived(schema) => generate::of_arguments(schema).map(|shaped| {
-            let (shape, undocumented) = InputShape::generated(shaped);
-            let root_is_decoded = true;
-            (
-                InputShape {
-                    root_is_decoded,
-                    ..shape
-                },
-                undocumented,
-            )
-        }),
-        InputSchema::Explicit(schema, parameters) => {
-            let schema = schema().map_err(|error| not_json("input_schema", &error))?;
-            written::input(schema, parameters).map(InputShape::written)
-        }
-    }
-}
-
-fn describe_dynamic(skill: &Skill) -> Result<Described, String> {
-    if let Some(schema) = &skill.meta.input_schema {
-        refused::check_depth(schema)?;
-        return written::input(schema.clone(), &[]).map(InputShape::written);
-    }
-    let mut shaped = generate::of_arguments(skill.arguments)?;
-    // Unlike the macros' decoders, a closure's argument type may ignore members that it doesn't know.
-    shaped.says_more |= shaped.value.get("additionalProperties") == Some(&Value::Bool(false))
-        || shaped.value.get("anyOf").is_some();
-    Ok(InputShape::generated(shaped))
+    make(descriptor, &mut Bares::default())
 }
 
 /// The output schema of an annotated skill, where there is something to say.

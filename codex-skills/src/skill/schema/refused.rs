@@ -87,7 +87,12 @@ impl std::fmt::Display for Path {
 
 /// Refuses what nests too deep.
 pub(crate) fn check_depth(schema: &Value) -> Result<(), String> {
-    if nests_within(schema, MAX_DEPTH) {
+    check_depth_below(schema, 0)
+}
+
+/// Refuses what nests too deep, below so many other levels.
+pub(super) fn check_depth_below(schema: &Value, levels: usize) -> Result<(), String> {
+    if nests_within(schema, MAX_DEPTH.saturating_sub(levels)) {
         return Ok(());
     }
     Err(format!(

@@ -56,51 +56,61 @@ impl Shaper {
     }
 
     fn object(&mut self, mut schema: Object, place: Place) -> Object {
-        if is_plain(&schema) {
-            infer_type(&mut schema);
-            self.plain_children(&mut schema, place);
-            dedupe_required(&mut schema);
-            if self.for_model && place != Place::Root {
-                keep_description(&mut schema);
-            }
-            return schema;
-        }
-        let mut nullable = compose::unwrap(&mut schema);
-        nullable |= schema.remove("nullable") == Some(Value::Bool(true));
-        drop_noise(&mut schema);
-        variants::fold(&mut schema);
-        compose::prefer_any_of(&mut schema);
-        variants::write_types(&mut schema);
-        infer_type(&mut schema);
-        let natural = Natural::of(&schema);
-        tuple_items(&mut schema);
-        words::drop_odd_format(&mut schema);
-        self.children(&mut schema, place);
-        self.refers |= schema.contains_key("$ref");
-        if nullable {
-            compose::allow_null(&mut schema);
-        }
-        dedupe_required(&mut schema);
-        self.says_more |= words::say_more(&schema, &natural);
-        if self.for_model && place != Place::Root {
-            keep_description(&mut schema);
-            words::describe(&mut schema, &natural);
+        let natural = self.body(&mut schema, place);
+        if place != Place::Root {
+            self.say(&mut schema, &natural);
         }
         schema
     }
 
-    fn plain_children(&mut self, schema: &mut Object, place: Place) {
-        let (is_object, is_array) = kinds(schema);
-        if is_object {
-            self.members(schema, place, place == Place::Part);
+    /// Shapes all but what is said in words.
+    pub(super) fn body(&mut self, schema: &mut Object, place: Place) -> Natural {
+        let rewritten = needs_rewriting(schema);
+        let mut nullable = false;
+        if rewritten {
+            nullable = compose::unwrap(schema);
+            nullable |= schema.remove("nullable") == Some(Value::Bool(true));
+            drop_noise(schema);
+            variants::fold(schema);
+            compose::prefer_any_of(schema);
+            variants::write_types(schema);
         }
-        if is_array {
-            self.items(schema);
+        infer_type(schema);
+        let demanding = !words::is_plain(schema);
+        let natural = if demanding {
+            Natural::of(schema)
+        } else {
+            Natural::default()
+        };
+        if rewritten {
+            tuple_items(schema);
+        }
+        if demanding {
+            words::drop_odd_format(schema);
+        }
+        let composed = rewritten && self.compositions(schema, place);
+        self.children(schema, place, composed);
+        if rewritten {
+            self.refers |= schema.contains_key("$ref");
+        }
+        if nullable {
+            compose::allow_null(schema);
+        }
+        dedupe_required(schema);
+        self.says_more |= demanding && words::say_more(schema, &natural);
+        natural
+    }
+
+    /// Says in words what the model would not be shown.
+    pub(super) fn say(&self, schema: &mut Object, natural: &Natural) {
+        if self.for_model {
+            keep_description(schema);
+            words::describe(schema, natural);
         }
     }
 
-    fn children(&mut self, schema: &mut Object, place: Place) {
-        let (is_object, is_array) = kinds(schema);
+    /// Shapes what a schema is made of besides its members and items, and tells whether there is such.
+    fn compositions(&mut self, schema: &mut Object, place: Place) -> bool {
         let composed = ["anyOf", "oneOf", "allOf", "$ref"]
             .iter()
             .any(|keyword| schema.contains_key(*keyword));
@@ -118,18 +128,27 @@ impl Shaper {
                 variants::dedupe(branches);
             }
         }
-        if is_object {
-            self.members(schema, place, composed || shared);
-        }
-        if is_array {
-            self.items(schema);
-        }
+        composed
     }
 
-    fn items(&mut self, schema: &mut Object) {
-        match schema.get_mut("items") {
-            Some(items) => *items = self.shape(items.take(), Place::Inside),
-            None => drop(schema.insert("items".to_owned(), json!({}))),
+    fn children(&mut self, schema: &mut Object, place: Place, composed: bool) {
+        let (is_object, is_array) = match schema.get("type") {
+            Some(Value::String(name)) => (name == "object", name == "array"),
+            Some(Value::Array(names)) => (
+                names.iter().any(|name| name == "object"),
+                names.iter().any(|name| name == "array"),
+            ),
+            _ => (false, false),
+        };
+        if is_object {
+            self.members(schema, place, composed || place == Place::Part);
+        }
+        if is_array {
+            let items = match schema.get_mut("items") {
+                Some(items) => items.take(),
+                None => Value::Bool(true),
+            };
+            schema.insert("items".to_owned(), self.shape(items, Place::Inside));
         }
     }
 
@@ -164,28 +183,17 @@ impl Shaper {
     }
 }
 
-/// Whether there is nothing to rewrite, and nothing to say in words, but what concerns members and items. Most
-/// schemas are so, and need no look at each keyword.
-fn is_plain(schema: &Object) -> bool {
+/// Whether keywords are to be removed, renamed or merged. Few schemas need it.
+pub(super) fn needs_rewriting(schema: &Object) -> bool {
     schema
         .iter()
-        .all(|(keyword, value)| match keyword.as_str() {
-            "type" | "description" | "properties" | "required" | "additionalProperties" => true,
-            "items" => !value.is_array(),
+        .any(|(keyword, value)| match keyword.as_str() {
+            "$schema" | "title" | "nullable" | "$ref" | "anyOf" | "oneOf" | "allOf" | "const"
+            | "enum" | "prefixItems" => true,
+            "default" => value.is_null(),
+            "items" => value.is_array(),
             _ => false,
         })
-}
-
-/// Whether objects are accepted, and arrays.
-fn kinds(schema: &Object) -> (bool, bool) {
-    match schema.get("type") {
-        Some(Value::String(name)) => (name == "object", name == "array"),
-        Some(Value::Array(names)) => (
-            names.iter().any(|name| name == "object"),
-            names.iter().any(|name| name == "array"),
-        ),
-        _ => (false, false),
-    }
 }
 
 /// Removes what tells the model nothing: the names of types, and `null` for what may be absent.
@@ -237,7 +245,7 @@ fn tuple_items(schema: &mut Object) {
     schema.insert("items".to_owned(), items);
 }
 
-fn dedupe_required(schema: &mut Object) {
+pub(super) fn dedupe_required(schema: &mut Object) {
     if let Some(Value::Array(names)) = schema.get_mut("required") {
         variants::dedupe(names);
         if names.is_empty() {

@@ -61,8 +61,8 @@ fn closure<A: JsonSchema + serde::de::DeserializeOwned>() -> Skill {
     Skill::builder("skill").handler(|_: A| async { Ok::<_, std::convert::Infallible>(()) })
 }
 
-fn of_closure<A: JsonSchema + serde::de::DeserializeOwned>() -> Result<InputShape, String> {
-    dynamic_input(&closure::<A>())
+fn of_closure<A: JsonSchema + serde::de::DeserializeOwned>() -> Result<Arc<InputShape>, String> {
+    Known::default().dynamic_input(&closure::<A>())
 }
 
 fn of_answer<T: JsonSchema>() -> Option<Value> {
@@ -105,6 +105,40 @@ fn parameters_become_one_closed_object() {
     assert!(!shape.says_more);
     assert_eq!(shape.warnings, [""; 0]);
     assert_eq!(shape.text.get(), shape.value.to_string());
+}
+
+#[test]
+fn what_is_known_of_a_type_changes_no_schema() {
+    let tables = || {
+        [
+            vec![
+                parameter::<u8, _>("a", Some("One.")),
+                parameter::<String, _>("b", None),
+                with_default(parameter::<u8, _>("c", None), || Some(json!(5))),
+            ],
+            vec![
+                parameter::<String, _>("a", Some("Two. Three.")),
+                parameter::<u8, _>("b", None),
+                with_default(parameter::<Option<u8>, _>("c", Some(" ")), || {
+                    Some(Value::Null)
+                }),
+                parameter::<BTreeMap<String, Vec<f32>>, _>("d", None),
+            ],
+            vec![
+                parameter::<BTreeMap<String, Vec<f32>>, _>("a", Some("Four")),
+                parameter::<Option<u8>, _>("b", None),
+                parameter::<Value, _>("c", Some("Anything.")),
+            ],
+        ]
+    };
+    let mut known = Known::default();
+    for (fresh, again) in tables().into_iter().zip(tables()) {
+        let fresh = of_parameters(fresh);
+        let again = known.input(&with_table(again)).expect("a schema");
+        assert_eq!(again.text.get(), fresh.text.get());
+        assert_eq!(again.says_more, fresh.says_more);
+        assert_eq!(again.undocumented, fresh.undocumented);
+    }
 }
 
 #[test]
@@ -266,12 +300,18 @@ fn saying_what_codex_drops_documents_nothing() {
         parameter::<u8, _>("told", Some("Told.")),
         parameter::<shapes::Priority, _>("by_its_type", None),
     ]);
-    assert_eq!(undocumented(&skill), ["bare", "blank"]);
     assert_eq!(
-        dynamic_undocumented(&closure::<Request>()),
+        input(&skill).expect("a schema").undocumented,
+        ["bare", "blank"]
+    );
+    assert_eq!(
+        of_closure::<Request>().expect("a schema").undocumented,
         ["count", "labels"]
     );
-    assert_eq!(dynamic_undocumented(&closure::<String>()), [""; 0]);
+    assert_eq!(
+        of_closure::<String>().map_or_else(|_| Vec::new(), |shape| shape.undocumented.clone()),
+        [""; 0]
+    );
 }
 
 #[test]

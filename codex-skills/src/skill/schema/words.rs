@@ -80,6 +80,27 @@ pub(super) fn drop_odd_format(schema: &mut Object) {
     }
 }
 
+/// Whether there is nothing that [`describe`] or [`say_more`] would look at.
+pub(super) fn is_plain(schema: &Object) -> bool {
+    schema.keys().all(|keyword| is_structure(keyword))
+}
+
+/// Keywords that codex keeps, and that every step of the shaping knows.
+fn is_structure(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "type"
+            | "description"
+            | "properties"
+            | "required"
+            | "additionalProperties"
+            | "items"
+            | "enum"
+            | "anyOf"
+            | "$ref"
+    )
+}
+
 /// Keywords that demand nothing.
 pub(super) fn is_annotation(keyword: &str) -> bool {
     matches!(
@@ -132,7 +153,7 @@ fn integer(number: &Number) -> Option<i128> {
 
 /// Appends the words to the description.
 pub(super) fn describe(schema: &mut Object, natural: &Natural) {
-    let words = words(schema, natural);
+    let words = words(&Said::of(schema), natural);
     if words.is_empty() {
         return;
     }
@@ -151,10 +172,7 @@ fn append(own: &str, words: &str) -> String {
         Some(sentence) => (sentence, "."),
         None => (own, ""),
     };
-    let several = [". ", "! ", "? ", "\n"]
-        .iter()
-        .any(|end| sentence.contains(end))
-        || sentence.ends_with(['.', '!', '?', ':', ')', '`']);
+    let several = ends_a_sentence(sentence) || sentence.ends_with(['.', '!', '?', ':', ')', '`']);
     if !several || (sentence.ends_with('`') && !sentence.contains(['\n', ';'])) {
         return format!("{sentence} ({words}){stop}");
     }
@@ -167,6 +185,15 @@ fn append(own: &str, words: &str) -> String {
     format!("{own}{stop}{gap}{}.", capitalized(words))
 }
 
+/// Whether a sentence or a line ends before the end of the text.
+fn ends_a_sentence(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.contains(&b'\n')
+        || bytes
+            .windows(2)
+            .any(|pair| matches!(pair, b". " | b"! " | b"? "))
+}
+
 fn capitalized(words: &str) -> String {
     let mut letters = words.chars();
     match letters.next() {
@@ -175,8 +202,32 @@ fn capitalized(words: &str) -> String {
     }
 }
 
-fn words(schema: &Object, natural: &Natural) -> Vec<String> {
+/// The few keywords of a schema that may be worth words.
+struct Said<'a>(Vec<(&'a str, &'a Value)>);
+
+impl<'a> Said<'a> {
+    fn of(schema: &'a Object) -> Self {
+        let members = schema
+            .iter()
+            .map(|(keyword, value)| (keyword.as_str(), value));
+        Self(
+            members
+                .filter(|(keyword, _)| !is_structure(keyword))
+                .collect(),
+        )
+    }
+
+    fn get(&self, keyword: &str) -> Option<&'a Value> {
+        let said = self.0.iter().find(|(said, _)| *said == keyword);
+        said.map(|(_, value)| *value)
+    }
+}
+
+fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
     let mut words = Vec::new();
+    if schema.0.is_empty() && natural.odd_format.is_none() {
+        return words;
+    }
     words.extend(range(schema));
     words.extend(number(schema, "multipleOf").map(|step| format!("a multiple of {step}")));
     words.extend(count(
@@ -215,7 +266,7 @@ fn words(schema: &Object, natural: &Natural) -> Vec<String> {
     words
 }
 
-fn range(schema: &Object) -> Option<String> {
+fn range(schema: &Said<'_>) -> Option<String> {
     let least = number(schema, "minimum");
     let most = number(schema, "maximum");
     let above = number(schema, "exclusiveMinimum").map(|bound| format!("more than {bound}"));
@@ -231,12 +282,12 @@ fn range(schema: &Object) -> Option<String> {
     (!bounds.is_empty()).then(|| bounds.join(", "))
 }
 
-fn number(schema: &Object, keyword: &str) -> Option<String> {
+fn number(schema: &Said<'_>, keyword: &str) -> Option<String> {
     let text = schema.get(keyword)?.as_number()?.to_string();
     Some(text.strip_suffix(".0").unwrap_or(&text).to_owned())
 }
 
-fn count(schema: &Object, least: &str, most: &str, [one, many]: [&str; 2]) -> Option<String> {
+fn count(schema: &Said<'_>, least: &str, most: &str, [one, many]: [&str; 2]) -> Option<String> {
     let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
     let unit = |count: u64| if count == 1 { one } else { many };
     Some(
@@ -261,7 +312,7 @@ fn pattern(pattern: Option<&Value>, verb: &str) -> Option<String> {
     })
 }
 
-fn examples(schema: &Object) -> Option<String> {
+fn examples(schema: &Said<'_>) -> Option<String> {
     let shown: Vec<String> = schema
         .get("examples")?
         .as_array()?
@@ -273,7 +324,7 @@ fn examples(schema: &Object) -> Option<String> {
     (!shown.is_empty()).then(|| format!("for example {}", shown.join(" or ")))
 }
 
-fn default(schema: &Object) -> Option<String> {
+fn default(schema: &Said<'_>) -> Option<String> {
     let default = schema.get("default").filter(|value| !value.is_null())?;
     let shown = default.to_string();
     (shown.len() <= LONGEST).then(|| format!("default {shown}"))

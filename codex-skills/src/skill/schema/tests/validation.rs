@@ -250,3 +250,48 @@ fn recursive_schemas_are_followed() {
         Err("`child.child.depth`: 3 is greater than the maximum of 2".to_owned())
     );
 }
+
+#[test]
+fn what_is_surely_valid_compiles() {
+    for (schema, sure) in [
+        (json!(true), true),
+        (
+            json!({"type": ["string", "null"], "format": "nonsense", "minLength": 1}),
+            true,
+        ),
+        (
+            json!({"type": "integer", "minimum": 0, "maximum": 1.5, "default": "odd"}),
+            true,
+        ),
+        (
+            json!({"enum": [1, 1, null], "examples": [{}], "deprecated": true}),
+            true,
+        ),
+        (
+            json!({"type": "array", "items": {"anyOf": [{}, false]}, "uniqueItems": true}),
+            true,
+        ),
+        (
+            json!({"properties": {"a": {}}, "required": ["a"], "additionalProperties": false}),
+            true,
+        ),
+        (json!({"type": "odd"}), false),
+        (json!({"type": ["string", "string"]}), false),
+        (json!({"type": []}), false),
+        (json!({"anyOf": []}), false),
+        (json!({"pattern": "["}), false),
+        (json!({"minLength": -1}), false),
+        (json!({"minimum": "1"}), false),
+        (json!({"required": ["a", "a"]}), false),
+        (json!({"items": {"properties": {"a": 1}}}), false),
+        (json!({"items": [{}]}), false),
+        (json!({"$ref": "#/$defs/X"}), false),
+        (json!({"enum": 1}), false),
+        (json!(1), false),
+    ] {
+        assert_eq!(validate::is_surely_valid(&schema), sure, "{schema}");
+        let compiles = Validator::new(&schema).is_ok();
+        assert!(compiles || !sure, "{schema}");
+        assert!(refused::check(&schema).is_ok() || !sure, "{schema}");
+    }
+}

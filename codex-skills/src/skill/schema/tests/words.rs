@@ -10,7 +10,7 @@ fn said(schema: Value) -> String {
     };
     let natural = Natural::of(&schema);
     drop_odd_format(&mut schema);
-    words(&schema, &natural).join("; ")
+    words(&Said::of(&schema), &natural).join("; ")
 }
 
 #[test]
