@@ -114,14 +114,6 @@ impl Source {
             Self::Dynamic(skill) => skill.meta.deferred,
         }
     }
-
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Static(a), Self::Static(b)) => std::ptr::eq(*a, *b),
-            (Self::Dynamic(a), Self::Dynamic(b)) => Arc::ptr_eq(a, b),
-            (Self::Static(_), Self::Dynamic(_)) | (Self::Dynamic(_), Self::Static(_)) => false,
-        }
-    }
 }
 
 impl DraftSkills {
@@ -130,7 +122,7 @@ impl DraftSkills {
     pub(super) fn add<V>(&mut self, skills: impl IntoSkills<V>) -> Vec<u64> {
         let mut added = Vec::new();
         for source in skills.into_sources() {
-            if self.entries.iter().any(|entry| entry.source.is(&source)) {
+            if self.has(&source) {
                 continue;
             }
             self.added += 1;
@@ -141,6 +133,16 @@ impl DraftSkills {
             });
         }
         added
+    }
+
+    /// Whether the very same skill is there. A value never is: it became a source just now.
+    fn has(&self, source: &Source) -> bool {
+        let Source::Static(wanted) = source else {
+            return false;
+        };
+        self.entries.iter().any(
+            |entry| matches!(entry.source, Source::Static(known) if std::ptr::eq(known, *wanted)),
+        )
     }
 
     pub(super) fn remove(&mut self, name: &str) -> bool {

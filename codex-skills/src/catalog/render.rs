@@ -126,9 +126,9 @@ fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
         push_indented(&mut text, &skill.description);
         text.push_str("\n  input_schema: ");
         text.push_str(skill.input.text.get());
-        if let Some(schema) = &skill.output_schema {
+        if let Some(output) = &skill.output {
             text.push_str("\n  output_schema: ");
-            text.push_str(raw(schema).get());
+            text.push_str(output.text.get());
         }
         if let Some(description) = &skill.output_description {
             text.push_str("\n  output_description: ");

@@ -359,7 +359,7 @@ fn build_static(
         deferred: descriptor.deferred,
         description: descriptor.description.to_owned(),
         input,
-        output_schema: schema::output(descriptor)?,
+        output: known.output(descriptor)?,
         output_description: descriptor.output_description.map(str::to_owned),
         group: descriptor.group.map(str::to_owned),
         timeout: descriptor.timeout,
@@ -385,7 +385,7 @@ fn build_dynamic(
     let description = meta
         .description
         .clone()
-        .or_else(|| schema::description_of(&input.value))
+        .or_else(|| schema::description_of(input.value()))
         .unwrap_or_else(|| fallback_description(&meta.name));
     Ok(CatalogSkill {
         name: meta.name.as_str().into(),
@@ -394,7 +394,7 @@ fn build_dynamic(
         deferred: meta.deferred,
         description,
         input,
-        output_schema: schema::dynamic_output(skill)?,
+        output: schema::dynamic_output(skill)?,
         output_description: meta.output_description.clone(),
         group: meta.group.clone(),
         timeout: meta.timeout,

@@ -13,7 +13,7 @@ use super::seal::most_similar;
 use crate::skill::call::qualified;
 use crate::skill::context::{Invocation, StateMap};
 use crate::skill::descriptor::{Answer, HandlerFuture};
-use crate::skill::schema::InputShape;
+use crate::skill::schema::{InputShape, OutputShape};
 use crate::skill::{Location, SkillFailure};
 
 /// How every instruction text begins.
@@ -236,7 +236,7 @@ pub struct CatalogSkill {
     pub(super) deferred: bool,
     pub(super) description: String,
     pub(super) input: Arc<InputShape>,
-    pub(super) output_schema: Option<Value>,
+    pub(super) output: Option<Arc<OutputShape>>,
     pub(super) output_description: Option<String>,
     pub(super) group: Option<String>,
     pub(super) timeout: Option<Duration>,
@@ -305,7 +305,7 @@ impl CatalogSkill {
     /// The schema of the arguments, as declared.
     #[must_use]
     pub fn input_schema(&self) -> &Value {
-        &self.input.value
+        self.input.value()
     }
 
     /// The length in bytes of the compact input schema. Above 5,000 codex strips the descriptions
@@ -318,7 +318,7 @@ impl CatalogSkill {
     /// The schema of the answer, where there is one.
     #[must_use]
     pub fn output_schema(&self) -> Option<&Value> {
-        self.output_schema.as_ref()
+        self.output.as_ref().map(|output| &output.value)
     }
 
     /// What the answer means.

@@ -1,58 +1,98 @@
 //! Schemas of Rust types: schemars' output, gathered into one object and shaped for codex.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::Schema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::shape::{self, Place, Shaper};
-use super::words::Natural;
-use super::{Object, accepts_anything, refused, validate, variants};
+use super::words::{self, Natural};
+use super::{Object, accepts_anything, raw as to_raw, refused, validate, variants};
 use crate::skill::descriptor::ParameterDescriptor;
 
 /// A shaped schema, and what was learnt on the way.
 pub(super) struct Generated {
-    pub(super) value: Value,
+    pub(super) schema: Made,
     /// Whether it is valid by what it is made of.
     pub(super) surely_valid: bool,
     pub(super) says_more: bool,
     pub(super) undocumented: Vec<String>,
 }
 
-/// Types of parameters that were shaped before, by the functions that make their schemas.
-pub(super) type Bares = HashMap<usize, Bare>;
+/// A schema as it was made.
+pub(super) enum Made {
+    Value(Value),
+    /// From parts that were text already.
+    Text(Box<RawValue>),
+}
 
-/// The shaped schema of a type without what a parameter may say about it.
-pub(super) struct Bare {
+/// Types of parameters by the functions that make their schemas, which make the same each time.
+pub(super) type Types = HashMap<usize, Type>;
+
+/// What is known of the type of a parameter.
+pub(super) enum Type {
+    /// All but what the parameter says about it.
+    Shaped(Shaped),
+    /// The schema as it was generated: its shape depends on what the parameter says.
+    Raw(Value),
+}
+
+/// The shaped schema of a type.
+pub(super) struct Shaped {
     schema: Object,
     natural: Natural,
     says_more: bool,
-    refers: bool,
+    description: Option<String>,
+    /// The other members as text, sorted.
+    members: Vec<(String, Box<RawValue>)>,
+    /// What is said in words if the parameter has no default.
+    words: String,
 }
 
-impl Bare {
-    /// Takes a schema whose shape does not depend on its description and default, or hands it back.
-    fn new(raw: Value) -> Result<Self, Value> {
+impl Type {
+    fn new(raw: Value) -> Self {
         match raw {
-            Value::Object(mut schema) if !shape::needs_rewriting(&schema) => {
-                let mut shaper = Shaper::for_input();
-                let natural = shaper.body(&mut schema, Place::Inside);
-                Ok(Self {
-                    schema,
-                    natural,
-                    says_more: shaper.says_more,
-                    refers: shaper.refers,
-                })
+            Value::Object(schema) if !shape::depends_on_annotations(&schema) => {
+                Shaped::new(schema).map_or_else(Self::Raw, Self::Shaped)
             }
-            raw => Err(raw),
+            raw => Self::Raw(raw),
+        }
+    }
+}
+
+impl Shaped {
+    /// Hands back what text would not hold exactly, or what has to be checked within its whole.
+    fn new(raw: Object) -> Result<Self, Value> {
+        let mut shaper = Shaper::for_input();
+        let mut schema = raw.clone();
+        let natural = shaper.body(&mut schema, Place::Inside);
+        let mut value = Value::Object(schema);
+        value.sort_all_objects();
+        match value {
+            Value::Object(schema) if !shaper.refers && is_simple(&schema) => Ok(Self {
+                description: variants::description(&schema).map(str::to_owned),
+                members: schema
+                    .iter()
+                    .filter(|(keyword, _)| *keyword != "description")
+                    .map(|(keyword, value)| (keyword.clone(), to_raw(value)))
+                    .collect(),
+                words: words::in_words(&schema, &natural),
+                says_more: shaper.says_more,
+                natural,
+                schema,
+            }),
+            _ => Err(raw.into()),
         }
     }
 
-    /// The property of a parameter of the type.
-    fn property(&self, own: Own, shaper: &mut Shaper) -> Value {
-        shaper.says_more |= self.says_more;
-        shaper.refers |= self.refers;
+    /// The property of a parameter with a default.
+    fn with(&self, own: Own, shaper: &Shaper) -> Object {
         let mut schema = self.schema.clone();
         own.write(&mut schema);
         // A default of `null` says nothing.
@@ -60,73 +100,173 @@ impl Bare {
             schema.remove("default");
         }
         shaper.say(&mut schema, &self.natural);
-        schema.into()
+        schema
     }
+}
+
+/// Whether a schema is surely valid, and the same after it was written and read.
+fn is_simple(schema: &Object) -> bool {
+    fn is_exact(value: &Value) -> bool {
+        match value {
+            Value::Number(number) => !number.is_f64(),
+            Value::Array(items) => items.iter().all(is_exact),
+            Value::Object(members) => members.values().all(is_exact),
+            Value::Null | Value::Bool(_) | Value::String(_) => true,
+        }
+    }
+    validate::are_surely_valid(schema) && schema.values().all(is_exact)
 }
 
 /// From the parameter table of a function.
 pub(super) fn of_parameters(
     parameters: &[ParameterDescriptor],
-    known: &mut Bares,
+    types: &mut Types,
 ) -> Result<Generated, String> {
+    match one_by_one(parameters, types)? {
+        Some(generated) => Ok(generated),
+        None => all_at_once(parameters),
+    }
+}
+
+pub(super) fn all_at_once(parameters: &[ParameterDescriptor]) -> Result<Generated, String> {
     let mut generator = settings().for_deserialize().into_generator();
-    let mut shaper = Shaper::for_input();
     let mut properties = Object::new();
     let mut required = Vec::new();
     for parameter in parameters {
-        let property = property(parameter, known, &mut shaper, &mut generator)?;
-        properties.insert(parameter.name.to_owned(), property);
+        let mut schema = (parameter.schema)(&mut generator).into();
+        Own::of(parameter)?.write_into(&mut schema);
+        properties.insert(parameter.name.to_owned(), schema);
         if parameter.required() {
             required.push(Value::from(parameter.name));
         }
     }
-    shaper.undocumented.sort_unstable();
     let mut root = Object::new();
     root.insert("type".to_owned(), "object".into());
     root.insert("properties".to_owned(), properties.into());
     root.insert("required".to_owned(), required.into());
     root.insert("additionalProperties".to_owned(), Value::Bool(false));
-    shape::dedupe_required(&mut root);
-    define(&mut shaper, &mut root, &mut generator)?;
-    generated(root.into(), shaper)
+    shape_input(root.into(), &mut generator)
 }
 
-fn property(
-    parameter: &ParameterDescriptor,
-    known: &mut Bares,
-    shaper: &mut Shaper,
-    generator: &mut SchemaGenerator,
-) -> Result<Value, String> {
-    let own = Own::of(parameter)?;
-    // The same function makes the same schema.
-    let key = parameter.schema as usize;
-    let (mut raw, bare) = match known.get(&key) {
-        Some(bare) => (Value::Null, Some(bare)),
-        None => {
-            let raw: Value = (parameter.schema)(generator).into();
-            refused::check_depth_below(&raw, PROPERTY_DEPTH)?;
-            // What refers to definitions needs them in each skill.
-            if generator.definitions().is_empty() {
-                match Bare::new(raw) {
-                    Ok(bare) => (Value::Null, Some(&*known.entry(key).or_insert(bare))),
-                    Err(raw) => (raw, None),
-                }
-            } else {
-                (raw, None)
+/// The object with its members in the order in which they are written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Root<'a> {
+    additional_properties: bool,
+    properties: BTreeMap<&'static str, Property<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    required: Vec<&'static str>,
+    r#type: &'static str,
+}
+
+enum Property<'a> {
+    /// A known type, with a description.
+    Of(&'a Shaped, Option<Cow<'a, str>>),
+    Own(Value),
+}
+
+impl Property<'_> {
+    /// A schema of its own; none where it has to be looked at within the whole.
+    fn own(mut schema: Value) -> Option<Self> {
+        let is_simple = schema.as_object().is_some_and(is_simple);
+        is_simple.then(|| {
+            schema.sort_all_objects();
+            Self::Own(schema)
+        })
+    }
+}
+
+impl Serialize for Property<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (shaped, description) = match self {
+            Self::Of(shaped, description) => (shaped, description),
+            Self::Own(value) => return value.serialize(serializer),
+        };
+        let mut map = serializer.serialize_map(None)?;
+        let mut description = description.as_deref();
+        for (keyword, value) in &shaped.members {
+            if keyword.as_str() > "description"
+                && let Some(description) = description.take()
+            {
+                map.serialize_entry("description", description)?;
             }
+            map.serialize_entry(keyword, value)?;
         }
+        if let Some(description) = description {
+            map.serialize_entry("description", description)?;
+        }
+        map.end()
+    }
+}
+
+/// Makes the text of the whole from its parts, of which most are known. None where that would not do: parts refer
+/// to definitions, or are to be checked within the whole.
+fn one_by_one(
+    parameters: &[ParameterDescriptor],
+    types: &mut Types,
+) -> Result<Option<Generated>, String> {
+    for parameter in parameters {
+        if let Entry::Vacant(entry) = types.entry(parameter.schema as usize) {
+            let mut generator = settings().for_deserialize().into_generator();
+            let raw: Value = (parameter.schema)(&mut generator).into();
+            if !generator.definitions().is_empty() {
+                return Ok(None);
+            }
+            refused::check_depth_below(&raw, PROPERTY_DEPTH)?;
+            entry.insert(Type::new(raw));
+        }
+    }
+    let mut shaper = Shaper::for_input();
+    let mut properties = BTreeMap::new();
+    let mut required = Vec::new();
+    for parameter in parameters {
+        let own = Own::of(parameter)?;
+        let property = match types.get(&(parameter.schema as usize)) {
+            Some(Type::Shaped(shaped)) => {
+                shaper.says_more |= shaped.says_more;
+                let description = own.description.or(shaped.description.as_deref());
+                if description.is_none_or(|text| text.trim().is_empty()) {
+                    shaper.undocumented.push(parameter.name.to_owned());
+                }
+                if own.default.is_some() {
+                    Property::own(shaped.with(own, &shaper).into())
+                } else {
+                    let description = words::described(description, &shaped.words);
+                    Some(Property::Of(shaped, description))
+                }
+            }
+            Some(Type::Raw(raw)) => {
+                let mut raw = raw.clone();
+                own.write_into(&mut raw);
+                if !variants::is_documented(&raw) {
+                    shaper.undocumented.push(parameter.name.to_owned());
+                }
+                Property::own(shaper.shape(raw, Place::Inside))
+            }
+            None => None,
+        };
+        let Some(property) = property else {
+            return Ok(None);
+        };
+        properties.insert(parameter.name, property);
+        if parameter.required() && !required.contains(&parameter.name) {
+            required.push(parameter.name);
+        }
+    }
+    shaper.undocumented.sort_unstable();
+    let root = Root {
+        additional_properties: false,
+        properties,
+        required,
+        r#type: "object",
     };
-    if let Some(bare) = bare {
-        if own.description.is_none() && !variants::is_described(&bare.schema) {
-            shaper.undocumented.push(parameter.name.to_owned());
-        }
-        return Ok(bare.property(own, shaper));
-    }
-    own.write_into(&mut raw);
-    if !variants::is_documented(&raw) {
-        shaper.undocumented.push(parameter.name.to_owned());
-    }
-    Ok(shaper.shape(raw, Place::Inside))
+    Ok(Some(Generated {
+        schema: Made::Text(to_raw(&root)),
+        // All its parts are.
+        surely_valid: true,
+        says_more: shaper.says_more,
+        undocumented: shaper.undocumented,
+    }))
 }
 
 /// From a whole arguments type.
@@ -234,7 +374,7 @@ fn generated(value: Value, shaper: Shaper) -> Result<Generated, String> {
         refused::check(&value).map_err(|refusal| refusal.to_string())?;
     }
     Ok(Generated {
-        value,
+        schema: Made::Value(value),
         surely_valid,
         says_more: shaper.says_more,
         undocumented: shaper.undocumented,

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
-use generate::Bares;
+use generate::{Made, Types};
 use validate::Validator;
 
 type Object = Map<String, Value>;
@@ -32,10 +32,10 @@ pub(crate) const COMPACT_LIMIT: usize = 5_000;
 /// The arguments of a skill as they are declared.
 #[derive(Debug)]
 pub(crate) struct InputShape {
-    /// What goes on the wire as `inputSchema`.
-    pub(crate) value: Value,
-    /// The same as compact JSON.
+    /// What goes on the wire as `inputSchema`: compact JSON.
     pub(crate) text: Box<RawValue>,
+    /// The same read, when somebody asks.
+    value: OnceLock<Value>,
     /// Whether it demands more than decoding into the types enforces.
     pub(crate) says_more: bool,
     /// Whether it is valid by what it is made of.
@@ -52,9 +52,14 @@ pub(crate) struct InputShape {
 }
 
 impl InputShape {
-    fn new(mut value: Value) -> Self {
-        value.sort_all_objects();
-        let text = raw(&value);
+    fn new(schema: Made) -> Self {
+        let (text, value) = match schema {
+            Made::Value(mut value) => {
+                value.sort_all_objects();
+                (raw(&value), OnceLock::from(value))
+            }
+            Made::Text(text) => (text, OnceLock::new()),
+        };
         let mut warnings = Vec::new();
         let compact_len = text.get().len();
         if compact_len > COMPACT_LIMIT {
@@ -64,8 +69,8 @@ impl InputShape {
             ));
         }
         Self {
-            value,
             text,
+            value,
             says_more: false,
             surely_valid: false,
             root_is_decoded: false,
@@ -75,19 +80,26 @@ impl InputShape {
         }
     }
 
+    /// The schema.
+    pub(crate) fn value(&self) -> &Value {
+        // It was written from values, so that it can be read.
+        let read = || serde_json::from_str(self.text.get()).unwrap_or_default();
+        self.value.get_or_init(read)
+    }
+
     fn generated(shaped: generate::Generated, root_is_decoded: bool) -> Self {
         Self {
             says_more: shaped.says_more,
             surely_valid: shaped.surely_valid,
             undocumented: shaped.undocumented,
             root_is_decoded,
-            ..Self::new(shaped.value)
+            ..Self::new(shaped.schema)
         }
     }
 
     fn written(written: written::Written) -> Self {
         let surely_valid = validate::is_surely_valid(&written.value);
-        let mut shape = Self::new(written.value);
+        let mut shape = Self::new(Made::Value(written.value));
         shape.says_more = true;
         shape.surely_valid = surely_valid;
         shape.undocumented = written.undocumented;
@@ -123,7 +135,7 @@ impl InputShape {
         if let Some(validator) = self.validator.get() {
             return Ok(validator);
         }
-        let mut validator = Validator::new(&self.value)?;
+        let mut validator = Validator::new(self.value())?;
         if self.root_is_decoded {
             validator = validator.leaving_the_root_to_decoding();
         }
@@ -131,11 +143,27 @@ impl InputShape {
     }
 }
 
+/// The schema of an answer.
+#[derive(Debug)]
+pub(crate) struct OutputShape {
+    pub(crate) value: Value,
+    /// The same as compact JSON.
+    pub(crate) text: Box<RawValue>,
+}
+
+impl OutputShape {
+    fn new(value: Value) -> Arc<Self> {
+        let text = raw(&value);
+        Arc::new(Self { value, text })
+    }
+}
+
 /// The schemas of a catalog in the making: what is known of a type serves all skills that have it.
 #[derive(Default)]
 pub(crate) struct Known {
-    parameters: Bares,
+    parameters: Types,
     arguments: HashMap<Arguments, Arc<InputShape>>,
+    answers: HashMap<usize, Option<Arc<OutputShape>>>,
 }
 
 /// The function that makes the schema of whole arguments, and whether they are those of a closure.
@@ -150,7 +178,7 @@ impl Known {
         &mut self,
         descriptor: &SkillDescriptor,
     ) -> Result<Arc<InputShape>, String> {
-        let make = |known: &mut Bares| make(descriptor, known);
+        let make = |known: &mut Types| make(descriptor, known);
         match descriptor.input {
             InputSchema::Derived(schema) => self.shared((schema as usize, false), make),
             _ => make(&mut self.parameters).map(Arc::new),
@@ -173,10 +201,33 @@ impl Known {
         self.shared((schema as usize, true), |_| of_closure(schema))
     }
 
+    /// The output schema of an annotated skill, where there is something to say.
+    ///
+    /// # Errors
+    /// When a written schema is none.
+    pub(crate) fn output(
+        &mut self,
+        descriptor: &SkillDescriptor,
+    ) -> Result<Option<Arc<OutputShape>>, String> {
+        let make = || Ok::<_, String>(output(descriptor)?.map(OutputShape::new));
+        match descriptor.output_schema {
+            Some(schema) if descriptor.explicit_output.is_none() => {
+                let key = schema as usize;
+                if let Some(shape) = self.answers.get(&key) {
+                    return Ok(shape.clone());
+                }
+                let shape = make()?;
+                self.answers.insert(key, shape.clone());
+                Ok(shape)
+            }
+            _ => make(),
+        }
+    }
+
     fn shared(
         &mut self,
         key: Arguments,
-        make: impl FnOnce(&mut Bares) -> Result<InputShape, String>,
+        make: impl FnOnce(&mut Types) -> Result<InputShape, String>,
     ) -> Result<Arc<InputShape>, String> {
         if let Some(shape) = self.arguments.get(&key) {
             return Ok(shape.clone());
@@ -187,7 +238,7 @@ impl Known {
     }
 }
 
-fn make(descriptor: &SkillDescriptor, known: &mut Bares) -> Result<InputShape, String> {
+fn make(descriptor: &SkillDescriptor, known: &mut Types) -> Result<InputShape, String> {
     match descriptor.input {
         InputSchema::Parameters(parameters) => Ok(InputShape::generated(
             generate::of_parameters(parameters, known)?,
@@ -207,8 +258,10 @@ fn make(descriptor: &SkillDescriptor, known: &mut Bares) -> Result<InputShape, S
 fn of_closure(schema: fn(&mut SchemaGenerator) -> Schema) -> Result<InputShape, String> {
     let mut shaped = generate::of_arguments(schema)?;
     // Unlike the macros' decoders, a closure's argument type may ignore members that it doesn't know.
-    shaped.says_more |= shaped.value.get("additionalProperties") == Some(&Value::Bool(false))
-        || shaped.value.get("anyOf").is_some();
+    if let Made::Value(schema) = &shaped.schema {
+        shaped.says_more |= schema.get("additionalProperties") == Some(&Value::Bool(false))
+            || schema.get("anyOf").is_some();
+    }
     Ok(InputShape::generated(shaped, false))
 }
 
@@ -218,11 +271,18 @@ pub(crate) fn raw(value: &impl Serialize) -> Box<RawValue> {
 }
 
 /// The input schema of one annotated skill.
+pub(crate) struct Declared {
+    pub(crate) value: Value,
+}
+
+/// The input schema of one annotated skill.
 ///
 /// # Errors
 /// When codex would refuse it, or it describes no object.
-pub(crate) fn input(descriptor: &SkillDescriptor) -> Result<InputShape, String> {
-    make(descriptor, &mut Bares::default())
+pub(crate) fn input(descriptor: &SkillDescriptor) -> Result<Declared, String> {
+    make(descriptor, &mut Types::default()).map(|shape| Declared {
+        value: shape.value().clone(),
+    })
 }
 
 /// The output schema of an annotated skill, where there is something to say.
@@ -243,14 +303,12 @@ pub(crate) fn output(descriptor: &SkillDescriptor) -> Result<Option<Value>, Stri
 ///
 /// # Errors
 /// When it is not a schema.
-pub(crate) fn dynamic_output(skill: &Skill) -> Result<Option<Value>, String> {
-    match &skill.meta.output_schema {
-        Some(schema) => {
-            refused::check_depth(schema)?;
-            written::output(schema.clone())
-        }
-        None => Ok(None),
-    }
+pub(crate) fn dynamic_output(skill: &Skill) -> Result<Option<Arc<OutputShape>>, String> {
+    let Some(schema) = &skill.meta.output_schema else {
+        return Ok(None);
+    };
+    refused::check_depth(schema)?;
+    Ok(written::output(schema.clone())?.map(OutputShape::new))
 }
 
 /// The description at the root of a schema: the documentation of an arguments type.

@@ -184,7 +184,7 @@ impl Shaper {
 }
 
 /// Whether keywords are to be removed, renamed or merged. Few schemas need it.
-pub(super) fn needs_rewriting(schema: &Object) -> bool {
+fn needs_rewriting(schema: &Object) -> bool {
     schema
         .iter()
         .any(|(keyword, value)| match keyword.as_str() {
@@ -194,6 +194,15 @@ pub(super) fn needs_rewriting(schema: &Object) -> bool {
             "items" => value.is_array(),
             _ => false,
         })
+}
+
+/// Whether a description or a default may change more of the shape than these members and their words.
+pub(super) fn depends_on_annotations(schema: &Object) -> bool {
+    needs_rewriting(schema) || says_only_words(schema)
+}
+
+fn says_only_words(schema: &Object) -> bool {
+    schema.keys().all(|keyword| words::is_annotation(keyword))
 }
 
 /// Removes what tells the model nothing: the names of types, and `null` for what may be absent.
@@ -245,7 +254,7 @@ fn tuple_items(schema: &mut Object) {
     schema.insert("items".to_owned(), items);
 }
 
-pub(super) fn dedupe_required(schema: &mut Object) {
+fn dedupe_required(schema: &mut Object) {
     if let Some(Value::Array(names)) = schema.get_mut("required") {
         variants::dedupe(names);
         if names.is_empty() {
@@ -256,9 +265,7 @@ pub(super) fn dedupe_required(schema: &mut Object) {
 
 /// Codex drops the description of a schema that says nothing else, so all the types are listed.
 fn keep_description(schema: &mut Object) {
-    let says_only_words = schema.contains_key("description")
-        && schema.keys().all(|keyword| words::is_annotation(keyword));
-    if says_only_words {
+    if schema.contains_key("description") && says_only_words(schema) {
         let types = ["string", "number", "boolean", "object", "array", "null"];
         schema.insert("type".to_owned(), json!(types));
         schema.insert("items".to_owned(), json!({}));

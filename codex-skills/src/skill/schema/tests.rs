@@ -47,14 +47,18 @@ fn with_table(parameters: Vec<ParameterDescriptor>) -> SkillDescriptor {
     descriptor(InputSchema::Parameters(Vec::leak(parameters)))
 }
 
+fn input(descriptor: &SkillDescriptor) -> Result<InputShape, String> {
+    make(descriptor, &mut Types::default())
+}
+
 fn of_parameters(parameters: Vec<ParameterDescriptor>) -> InputShape {
     input(&with_table(parameters)).expect("a schema")
 }
 
 /// The property that a parameter of this type becomes.
 fn property<T: Argument<V> + 'static, V>(description: Option<&'static str>) -> Value {
-    let mut shape = of_parameters(vec![parameter::<T, V>("p", description)]);
-    shape.value["properties"]["p"].take()
+    let shape = of_parameters(vec![parameter::<T, V>("p", description)]);
+    shape.value()["properties"]["p"].clone()
 }
 
 fn closure<A: JsonSchema + serde::de::DeserializeOwned>() -> Skill {
@@ -84,7 +88,7 @@ fn parameters_become_one_closed_object() {
         parameter::<Option<bool>, _>("verbose", None),
     ]);
     assert_eq!(
-        shape.value,
+        *shape.value(),
         json!({
             "type": "object",
             "properties": {
@@ -104,7 +108,7 @@ fn parameters_become_one_closed_object() {
     );
     assert!(!shape.says_more);
     assert_eq!(shape.warnings, [""; 0]);
-    assert_eq!(shape.text.get(), shape.value.to_string());
+    assert_eq!(shape.text.get(), shape.value().to_string());
 }
 
 #[test]
@@ -128,12 +132,27 @@ fn what_is_known_of_a_type_changes_no_schema() {
                 parameter::<BTreeMap<String, Vec<f32>>, _>("a", Some("Four")),
                 parameter::<Option<u8>, _>("b", None),
                 parameter::<Value, _>("c", Some("Anything.")),
+                parameter::<Value, _>("d", None),
+                with_default(parameter::<String, _>("e", Some("Five. Six")), || {
+                    Some(json!("\"x\""))
+                }),
+                with_default(parameter::<f64, _>("f", None), || Some(json!(0.1))),
+            ],
+            vec![
+                parameter::<Option<Request>, _>("a", Some("\"Seven\"\n")),
+                parameter::<Request, _>("b", None),
+                parameter::<Vec<Request>, _>("c", Some("Eight")),
             ],
         ]
     };
     let mut known = Known::default();
     for (fresh, again) in tables().into_iter().zip(tables()) {
+        let whole = generate::all_at_once(&fresh).expect("a schema");
+        let whole = InputShape::generated(whole, false);
         let fresh = of_parameters(fresh);
+        assert_eq!(whole.text.get(), fresh.text.get());
+        assert_eq!(whole.says_more, fresh.says_more);
+        assert_eq!(whole.undocumented, fresh.undocumented);
         let again = known.input(&with_table(again)).expect("a schema");
         assert_eq!(again.text.get(), fresh.text.get());
         assert_eq!(again.says_more, fresh.says_more);
@@ -145,7 +164,7 @@ fn what_is_known_of_a_type_changes_no_schema() {
 fn a_skill_without_parameters_takes_an_empty_object() {
     let shape = of_parameters(Vec::new());
     assert_eq!(
-        shape.value,
+        *shape.value(),
         json!({"type": "object", "properties": {}, "additionalProperties": false})
     );
     assert!(!shape.says_more);
@@ -157,8 +176,8 @@ fn required_names_keep_the_order_of_the_source_and_properties_are_sorted() {
         parameter::<u32, _>("zebra", None),
         parameter::<u32, _>("ant", None),
     ]);
-    assert_eq!(shape.value["required"], json!(["zebra", "ant"]));
-    let text = shape.value.to_string();
+    assert_eq!(shape.value()["required"], json!(["zebra", "ant"]));
+    let text = shape.value().to_string();
     assert!(text.find("\"ant\":{") < text.find("\"zebra\":{"), "{text}");
 }
 
@@ -166,13 +185,18 @@ fn required_names_keep_the_order_of_the_source_and_properties_are_sorted() {
 fn a_default_that_cannot_be_shown_makes_the_parameter_optional_all_the_same() {
     let hidden = with_default(parameter::<String, _>("p", None), || None);
     let shape = of_parameters(vec![hidden]);
-    assert_eq!(shape.value["properties"]["p"], json!({"type": "string"}));
-    assert_eq!(shape.value.get("required"), None);
+    assert_eq!(shape.value()["properties"]["p"], json!({"type": "string"}));
+    assert_eq!(shape.value().get("required"), None);
 }
 
 #[test]
 fn the_same_skill_gives_the_same_bytes() {
-    let bytes = || of_closure::<Request>().expect("a schema").value.to_string();
+    let bytes = || {
+        of_closure::<Request>()
+            .expect("a schema")
+            .value()
+            .to_string()
+    };
     assert_eq!(bytes(), bytes());
 }
 
@@ -192,7 +216,7 @@ struct Request {
 fn closures_take_the_schema_of_their_arguments() {
     let shape = of_closure::<Request>().expect("a schema");
     assert_eq!(
-        shape.value,
+        *shape.value(),
         json!({
             "type": "object",
             "description": "A request.",
@@ -212,7 +236,7 @@ fn closures_take_the_schema_of_their_arguments() {
         })
     );
     assert!(shape.says_more);
-    assert_eq!(description_of(&shape.value).as_deref(), Some("A request."));
+    assert_eq!(description_of(shape.value()).as_deref(), Some("A request."));
     assert_eq!(description_of(&json!({"description": "  "})), None);
     assert_eq!(description_of(&json!(true)), None);
 }
@@ -247,12 +271,12 @@ fn arguments_that_are_no_object_are_refused() {
 fn arguments_of_any_shape_are_an_open_object() {
     let any = of_closure::<Value>().expect("a schema");
     assert_eq!(
-        any.value,
+        *any.value(),
         json!({"type": "object", "properties": {}, "additionalProperties": true})
     );
     assert!(!any.says_more);
     let map = of_closure::<serde_json::Map<String, Value>>().expect("a schema");
-    assert_eq!(map.value, any.value);
+    assert_eq!(map.value(), any.value());
 }
 
 #[derive(JsonSchema, serde::Deserialize)]
@@ -267,7 +291,7 @@ enum Action {
 fn a_choice_of_objects_may_be_the_arguments() {
     let shape = of_closure::<Action>().expect("a schema");
     assert_eq!(
-        shape.value,
+        *shape.value(),
         json!({
             "type": "object",
             "anyOf": [

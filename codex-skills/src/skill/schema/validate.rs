@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::Object;
 use super::refused::TYPES;
 
 #[cfg(feature = "validation")]
@@ -15,6 +16,11 @@ pub(super) fn is_surely_valid(schema: &Value) -> bool {
     let Value::Object(members) = schema else {
         return schema.is_boolean();
     };
+    are_surely_valid(members)
+}
+
+/// The same of its members.
+pub(super) fn are_surely_valid(members: &Object) -> bool {
     members
         .iter()
         .all(|(keyword, value)| match keyword.as_str() {

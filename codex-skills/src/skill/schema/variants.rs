@@ -154,15 +154,17 @@ pub(super) fn dedupe(values: &mut Vec<Value>) {
     }
 }
 
-/// Whether a schema is described at its root.
-pub(super) fn is_described(schema: &Object) -> bool {
-    let description = schema.get("description").and_then(Value::as_str);
-    description.is_some_and(|text| !text.trim().is_empty())
+/// What a schema says of itself.
+pub(super) fn description(schema: &Object) -> Option<&str> {
+    schema.get("description").and_then(Value::as_str)
 }
 
 /// Whether somebody described a schema, at its root or (`Option`) in a branch.
 pub(super) fn is_documented(schema: &Value) -> bool {
-    let described = |schema: &Value| schema.as_object().is_some_and(is_described);
+    let described = |schema: &Value| {
+        let description = schema.as_object().and_then(description);
+        description.is_some_and(|text| !text.trim().is_empty())
+    };
     described(schema)
         || ["anyOf", "oneOf", "allOf"].iter().any(|keyword| {
             schema

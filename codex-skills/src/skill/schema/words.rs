@@ -1,6 +1,8 @@
 //! In words what codex drops on the way to the model (contract §1.4): bounds, lengths, patterns,
 //! formats, examples and defaults, appended to the description of the schema that has them.
 
+use std::borrow::Cow;
+
 use serde_json::{Number, Value};
 
 use super::{Object, compose};
@@ -153,13 +155,25 @@ fn integer(number: &Number) -> Option<i128> {
 
 /// Appends the words to the description.
 pub(super) fn describe(schema: &mut Object, natural: &Natural) {
-    let words = words(&Said::of(schema), natural);
-    if words.is_empty() {
-        return;
+    let words = in_words(schema, natural);
+    if !words.is_empty() {
+        let own = schema.get("description").and_then(Value::as_str);
+        let text = append(own.unwrap_or_default(), &words);
+        schema.insert("description".to_owned(), text.into());
     }
-    let own = schema.get("description").and_then(Value::as_str);
-    let text = append(own.unwrap_or_default(), &words.join("; "));
-    schema.insert("description".to_owned(), text.into());
+}
+
+/// What a schema says that the model would not be shown.
+pub(super) fn in_words(schema: &Object, natural: &Natural) -> String {
+    words(&Said::of(schema), natural).join("; ")
+}
+
+/// The description with the words, where there are any.
+pub(super) fn described<'a>(own: Option<&'a str>, words: &str) -> Option<Cow<'a, str>> {
+    if words.is_empty() {
+        return own.map(Cow::Borrowed);
+    }
+    Some(append(own.unwrap_or_default(), words).into())
 }
 
 /// `Text (words).` for one sentence, `Text. Text. Words.` for several.
