@@ -59,7 +59,7 @@ fn lookup(
 
 /// Find tickets.
 #[skill(namespace = "tickets", defer)]
-async fn find(
+fn find(
     /// What is wanted.
     filter: Filter,
     place: Option<(f64, f64)>,
