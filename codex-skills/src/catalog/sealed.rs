@@ -178,7 +178,8 @@ impl Catalog {
         format!("{}{USER_REQUEST}{request}", self.inner.instructions)
     }
 
-    /// A digest of the dynamic tools: equal for equal tools, in whatever order they were registered.
+    /// A digest of the dynamic tools: equal for equal tools, in whatever order they were registered. Made when
+    /// first asked for, as by the first session.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         self.shared_fingerprint()

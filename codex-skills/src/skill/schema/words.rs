@@ -73,11 +73,11 @@ impl Natural {
 
 /// Removes formats of numbers, and those that nobody knows.
 pub(super) fn drop_odd_format(schema: &mut Object) {
-    let standard = schema
-        .get("format")
-        .and_then(Value::as_str)
-        .is_some_and(|format| FORMATS.contains(&format));
-    if !standard || !compose::has_type(schema, "string") {
+    let Some(format) = schema.get("format") else {
+        return;
+    };
+    let is_standard = |format: &str| FORMATS.contains(&format);
+    if !compose::has_type(schema, "string") || !format.as_str().is_some_and(is_standard) {
         schema.remove("format");
     }
 }
