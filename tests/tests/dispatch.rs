@@ -286,7 +286,7 @@ mod once {
         let call = ToolCall::new(
             session.session_id().into(),
             "count".into(),
-            RawValue::from_string("{}".to_owned()).unwrap().into(),
+            RawValue::from_string("{}".to_owned()).unwrap(),
         );
         let event = Event::ToolCall(Arc::new(call));
         codex
