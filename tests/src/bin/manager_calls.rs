@@ -12,6 +12,7 @@ use codex_skills_tests::manager::Manager;
 
 /// Look up a ticket.
 #[skill]
+#[allow(clippy::unused_async, reason = "asynchronous calls are measured")]
 async fn lookup_ticket(
     /// Its id.
     ticket_id: String,
