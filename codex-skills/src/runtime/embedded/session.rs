@@ -1,11 +1,11 @@
 //! One session of the embedded runtime: its conversation, its active turn, its waiting calls.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use foldhash::HashMap;
 use futures_util::FutureExt as _;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -45,6 +45,14 @@ pub(super) struct Tools {
     listed: Arc<[ModelTool]>,
     /// Not shown to the model, and called all the same if it knows their names (contract §1.5).
     deferred: Arc<[ModelTool]>,
+    /// Those that are called, by their qualified names.
+    names: Arc<HashMap<String, ToolName>>,
+}
+
+/// The name of a tool as its calls have it.
+struct ToolName {
+    namespace: Option<Arc<str>>,
+    name: Arc<str>,
 }
 
 #[cfg(test)]
@@ -62,7 +70,16 @@ impl From<Vec<StrictTool>> for Tools {
             .into_iter()
             .filter(|tool| !is_shadowed(tool.namespace.as_deref(), &tool.name))
             .partition(|tool| tool.defer_loading);
+        let name = |tool: &StrictTool| {
+            let namespace = tool.namespace.as_deref();
+            let called = ToolName {
+                namespace: namespace.map(Into::into),
+                name: tool.name.as_str().into(),
+            };
+            (qualified(namespace, &tool.name).into_owned(), called)
+        };
         Self {
+            names: Arc::new(listed.iter().chain(&deferred).map(name).collect()),
             listed: listed.into_iter().map(ModelTool::from).collect(),
             deferred: deferred.into_iter().map(ModelTool::from).collect(),
         }
@@ -489,13 +506,15 @@ impl EmbeddedSession {
                 arguments: arguments.clone(),
             },
         );
-        let known = (self.tools.listed.iter().chain(&*self.tools.deferred))
-            .any(|known| known.name == tool && known.namespace == namespace);
-        if !known {
+        // A name with a dot in it is the qualified one of another tool.
+        let known = self.tools.names.get(&shown_name).filter(|known| {
+            *known.name == *tool && known.namespace.as_deref() == namespace.as_deref()
+        });
+        let Some(known) = known else {
             let text = format!("unsupported call: {tool}");
             self.record(turn_id, output(&call_id, &shown_name, &text, None));
             return None;
-        }
+        };
         let arguments = match RawValue::from_string(arguments) {
             Ok(arguments) => arguments,
             Err(error) => {
@@ -504,13 +523,13 @@ impl EmbeddedSession {
                 return None;
             }
         };
-        let mut call = ToolCall::new(self.id.clone(), tool.into(), arguments);
+        let mut call = ToolCall::new(self.id.clone(), known.name.clone(), arguments);
         call.turn_id = Some(turn_id.clone());
         call.call_id = Some(call_id.clone());
         call.request_id = Some(RequestId::from(
             self.request_ids.fetch_add(1, Ordering::Relaxed),
         ));
-        call.namespace = namespace.as_deref().map(Arc::from);
+        call.namespace.clone_from(&known.namespace);
         let call = Arc::new(call);
         let (answer, answered) = oneshot::channel();
         // A call with the id of one that waits takes its place; the earlier is cancelled (contract §2.3).
