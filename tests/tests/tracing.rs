@@ -11,15 +11,18 @@
 mod support;
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use codex_skills::{Error, Skill};
+use codex_skills::embedded::Step;
+use codex_skills::{Embedded, Error, Skill, SubmissionStatus};
 use codex_skills_tests::manager::{Fault, Manager};
 use codex_skills_tests::skills::asynchronous;
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use crate::support::{Said, builder, catalog, limits};
 
@@ -211,4 +214,47 @@ fn logs_have_spans_with_ids_and_outcomes_and_no_secret_at_any_level() {
         ],
     );
     line(&log, &["codex_skills::manager", "the stream is down"]);
+}
+
+/// Panics when it hears how a call ended.
+#[derive(Clone, Default)]
+struct Horrified(Arc<AtomicUsize>);
+
+impl<S> Layer<S> for Horrified
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    fn on_record(
+        &self,
+        id: &tracing::span::Id,
+        _: &tracing::span::Record<'_>,
+        context: Context<'_, S>,
+    ) {
+        if context.span(id).is_some_and(|span| span.name() == "call") {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            assert!(std::thread::panicking(), "in a subscriber");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_panics_settles_no_call_twice() {
+    let horrified = Horrified::default();
+    let subscriber = tracing_subscriber::registry().with(horrified.clone());
+    let _horrified = tracing::subscriber::set_default(subscriber);
+    let codex = Embedded::scripted([Step::call("ping", json!({}))]);
+    let ping = asynchronous("ping", |_| async { "pong".to_owned() });
+    let session = codex.create_session(|draft| draft.register([ping])).await;
+    let turn = session.expect("a session").1.send_and_handle("go").await;
+    let dispatches = turn.expect("a turn").dispatches;
+    assert_eq!(dispatches.len(), 1);
+    let status = dispatches[0].submission().status();
+    assert_eq!(status, SubmissionStatus::Accepted);
+    assert_eq!(horrified.0.load(Ordering::SeqCst), 1);
+    let metrics = codex.metrics();
+    assert_eq!((metrics.running, metrics.answered), (0, 1));
+    assert_eq!(
+        (metrics.undelivered.total(), metrics.failed.total()),
+        (0, 0)
+    );
 }

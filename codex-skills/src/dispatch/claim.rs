@@ -179,17 +179,18 @@ impl Claimed {
             settled.settled(&record, !self.repeat);
         }
         drop(ledger);
-        if !self.span.is_disabled() {
-            self.note(&record);
-        }
         self.running.tell(if self.repeat {
             Arc::new(DispatchRecord {
                 repeat: true,
                 ..DispatchRecord::clone(&record)
             })
         } else {
-            record
+            record.clone()
         });
+        // After everything that must be done: whoever reads spans may panic.
+        if !self.span.is_disabled() {
+            self.note(&record);
+        }
     }
 
     fn note(&self, record: &DispatchRecord) {
