@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use codex_skills::runtime::{
-    Accepted, Created, Deletion, EventSink, NewSession, Resumed, RuntimeFuture, SendRequest,
-    Submission,
+    Accepted, Created, Deletion, EventSink, NewSession, Receipt, Resumed, RuntimeFuture,
+    SendRequest, Submission,
 };
 use codex_skills::{
     Client, Embedded, Event, Runtime, RuntimeError, RuntimeErrorKind, SkillOutput, ToolCall,
@@ -30,6 +30,8 @@ pub enum Operation {
     Pending,
     /// `answer`
     Answer,
+    /// `answer_now`, which hands the receipt back where it has no fault
+    AnswerNow,
     /// `detail`
     Detail,
     /// `delete_session`
@@ -49,6 +51,8 @@ pub enum Fault {
     HoldAfter(Gate),
     /// It panics.
     Panic,
+    /// An answer is taken, and its receipt kept for the test.
+    Keep,
     /// An answer of a call is not passed on, and this is said of it.
     Say(Submission),
     /// A deletion is not passed on, and this is its status.
@@ -74,6 +78,7 @@ struct Seen {
     created: Vec<NewSession>,
     sent: Vec<SendRequest>,
     answers: Vec<(Arc<ToolCall>, Arc<SkillOutput>)>,
+    receipts: Vec<Receipt>,
     operations: Vec<Operation>,
 }
 
@@ -152,6 +157,12 @@ impl Faulty {
     #[must_use]
     pub fn answers(&self) -> Vec<(Arc<ToolCall>, Arc<SkillOutput>)> {
         lock(&self.seen).answers.clone()
+    }
+
+    /// The receipts of the answers that were taken since this was asked last.
+    #[must_use]
+    pub fn receipts(&self) -> Vec<Receipt> {
+        std::mem::take(&mut lock(&self.seen).receipts)
     }
 
     /// How often an operation was begun.
@@ -247,6 +258,25 @@ impl Runtime for Faulty {
     fn pending_calls(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>> {
         let inner = self.embedded().pending_calls(session_id);
         self.with_fault(Operation::Pending, inner, |_| None)
+    }
+
+    fn answer_now(
+        &self,
+        call: &Arc<ToolCall>,
+        output: &Arc<SkillOutput>,
+        receipt: Receipt,
+    ) -> Result<(), Receipt> {
+        match self.begin(Operation::AnswerNow) {
+            Some(Fault::Keep) => {
+                let mut seen = lock(&self.seen);
+                seen.answers.push((call.clone(), output.clone()));
+                seen.receipts.push(receipt);
+                Ok(())
+            }
+            #[allow(clippy::panic, reason = "a runtime that panics is what is tested")]
+            Some(Fault::Panic) => panic!("the runtime panics"),
+            _ => Err(receipt),
+        }
     }
 
     fn answer(

@@ -1197,6 +1197,187 @@ mod submitted {
     }
 }
 
+/// Answers that the runtime takes at once, and tells of later.
+mod taken {
+    use codex_skills::runtime::Receipt;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// A turn whose only answer was taken by the runtime, which says nothing of it yet.
+    async fn held() -> (Counter, Client<Faulty>, Session, Event, Receipt) {
+        let runs = Counter::default();
+        let codex = calling(["count"]).with_limits(at_once(3));
+        codex.runtime().fault(Operation::AnswerNow, Fault::Keep);
+        let session = session(&codex, [runs.skill("count")]).await;
+        let mut signals = session.signals();
+        session.send("go").await.unwrap();
+        let event = Event::ToolCall(first_call(&mut signals).await);
+        // It is answered though nobody waits for it.
+        assert!(session.respond_to_signal(&event).now_or_never().is_none());
+        let receipt = loop {
+            if let Some(receipt) = codex.runtime().receipts().pop() {
+                break receipt;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(
+            codex.metrics().running,
+            1,
+            "nobody knows whether it arrives"
+        );
+        (runs, codex, session, event, receipt)
+    }
+
+    /// What became of the call, asked again.
+    async fn record(session: &Session, event: &Event) -> Arc<DispatchRecord> {
+        let asked = session.respond_to_signal(event);
+        let told = tokio::time::timeout(Duration::from_secs(5), asked).await;
+        told.expect("it is settled").unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_settled_when_the_runtime_says_that_it_was_taken() {
+        let (runs, codex, session, event, receipt) = held().await;
+        let (record, ()) = tokio::join!(record(&session, &event), async {
+            idle().await;
+            receipt.tell(Submission::Accepted);
+        });
+        assert_eq!(record.submission().status(), SubmissionStatus::Accepted);
+        assert_eq!(record.submission().attempts(), 1);
+        let metrics = codex.metrics();
+        assert_eq!((metrics.running, metrics.answered, runs.get()), (0, 1, 1));
+        assert_eq!(codex.runtime().count(Operation::Answer), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_which_nothing_is_told_is_sent_again() {
+        let (runs, codex, session, event, receipt) = held().await;
+        drop(receipt);
+        let record = record(&session, &event).await;
+        assert_eq!(record.submission().status(), SubmissionStatus::Accepted);
+        assert_eq!(record.submission().attempts(), 2);
+        assert_eq!((runs.get(), codex.metrics().retries), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn an_answer_whose_taking_panics_is_sent_again() {
+        let runs = Counter::default();
+        let codex = calling(["count"]).with_limits(at_once(3));
+        codex.runtime().fault(Operation::AnswerNow, Fault::Panic);
+        let session = session(&codex, [runs.skill("count")]).await;
+        let turn = session.send_and_handle("go").await.unwrap();
+        assert_eq!(
+            only(&turn).submission().status(),
+            SubmissionStatus::Accepted
+        );
+        assert_eq!(runs.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_taken_answer_goes_to_the_new_address_as_well() {
+        let (runs, codex, session, event, receipt) = held().await;
+        let Event::ToolCall(call) = &event else {
+            panic!("a call")
+        };
+        let moved = announced(call, |call| call.request_id = Some("moved".into()));
+        assert!(session.respond_to_signal(&moved).now_or_never().is_none());
+        receipt.tell(Submission::Accepted);
+        let record = record(&session, &moved).await;
+        assert_eq!(record.request_id(), Some(&RequestId::from("moved")));
+        let answers = codex.runtime().answers();
+        let ids: Vec<_> = answers.iter().map(|(call, _)| &call.request_id).collect();
+        assert_eq!(ids, [&call.request_id, &Some("moved".into())]);
+        assert_eq!(runs.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_became_of_an_answer_says_nothing_of_another_address() {
+        for told in [
+            Submission::Settled {
+                code: "connection_lost".to_owned(),
+            },
+            Submission::Refused {
+                reason: "the connection is gone".to_owned(),
+            },
+        ] {
+            let (runs, codex, session, event, receipt) = held().await;
+            let Event::ToolCall(call) = &event else {
+                panic!("a call")
+            };
+            let moved = announced(call, |call| call.generation += 1);
+            assert!(session.respond_to_signal(&moved).now_or_never().is_none());
+            receipt.tell(told.clone());
+            let record = record(&session, &moved).await;
+            assert_eq!(record.call().generation, 1, "{told:?}");
+            let status = record.submission().status();
+            assert_eq!(status, SubmissionStatus::Accepted, "{told:?}");
+            let last = codex.runtime().answers().pop().unwrap().0;
+            assert_eq!((last.generation, runs.get()), (1, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_thread_of_the_runtimes_own_may_tell_what_became_of_an_answer() {
+        for (told, status, attempts) in [
+            (Submission::Accepted, SubmissionStatus::Accepted, 1),
+            (
+                Submission::Settled {
+                    code: "gone".to_owned(),
+                },
+                SubmissionStatus::Settled,
+                1,
+            ),
+            (
+                Submission::Retry {
+                    reason: "later".to_owned(),
+                    after: None,
+                },
+                SubmissionStatus::Accepted,
+                2,
+            ),
+        ] {
+            let (runs, _codex, session, event, receipt) = held().await;
+            let (record, ()) = tokio::join!(record(&session, &event), async {
+                idle().await;
+                let thread = std::thread::spawn(move || receipt.tell(told));
+                thread.join().unwrap();
+            });
+            assert_eq!(record.submission().status(), status);
+            assert_eq!(record.submission().attempts(), attempts);
+            assert_eq!(runs.get(), 1);
+        }
+    }
+
+    #[test]
+    fn an_answer_whose_tokio_runtime_is_gone_is_settled_all_the_same() {
+        for told in [Some(Submission::Accepted), None] {
+            let tokio = tokio::runtime::Runtime::new().unwrap();
+            let (runs, codex, session, event, receipt) = tokio.block_on(held());
+            drop(tokio);
+            let status = if told.is_some() {
+                SubmissionStatus::Accepted
+            } else {
+                SubmissionStatus::Exhausted
+            };
+            match told {
+                Some(told) => receipt.tell(told),
+                None => drop(receipt),
+            }
+            assert_eq!(codex.metrics().running, 0);
+            let undelivered = codex.metrics().undelivered.total();
+            assert_eq!(
+                undelivered,
+                u64::from(status == SubmissionStatus::Exhausted)
+            );
+            let other = tokio::runtime::Runtime::new().unwrap();
+            let again = other.block_on(record(&session, &event));
+            assert!(again.is_repeat());
+            assert_eq!(runs.get(), 1);
+        }
+    }
+}
+
 mod recorded {
     use super::*;
 

@@ -1,6 +1,7 @@
 //! The claim on a call: who holds it, where its answer goes, and that it ends with a record in every case.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tracing::{Instrument as _, Span};
 use super::dispatcher::{Dispatcher, deliver};
 use super::ledger::Ledger;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
+use super::run;
 use crate::runtime::{Answering, Submission};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
@@ -22,6 +24,9 @@ use crate::skill::{SkillOutput, ToolCall};
 pub(crate) trait Settle: Send + Sync {
     /// A call was settled. `is_new`: its handler had this one run, so no record of it was told before.
     fn settled(&self, record: &Arc<DispatchRecord>, is_new: bool);
+
+    /// Where the rest of a call is done: on the tokio runtime of whoever asks, or on another one.
+    fn handle(&self) -> Handle;
 }
 
 pub(super) type DispatchLedger = Ledger<Arc<Running>, Arc<DispatchRecord>>;
@@ -170,6 +175,29 @@ impl Claimed {
         true
     }
 
+    /// Ends the claim, or sees to it on a task of its own: this is what became of the answer at the address.
+    fn told(mut self, address: Arc<ToolCall>, submission: Submission) {
+        let first = match submission {
+            Submission::Accepted => {
+                let accepted = SubmissionRecord {
+                    attempts: 1,
+                    ..SubmissionRecord::unsent(SubmissionStatus::Accepted)
+                };
+                if self.settle_at(&address, accepted) {
+                    return;
+                }
+                None
+            }
+            other => Some((address, other)),
+        };
+        let tokio = self.settled.as_ref().map(|settled| settled.handle());
+        // On a tokio runtime that was shut down, the claim ends at once.
+        if let Some(tokio) = tokio.or_else(|| Handle::try_current().ok()) {
+            let span = self.span.clone();
+            tokio.spawn(deliver(self, first, false).instrument(span));
+        }
+    }
+
     /// Ends the claim, under the ledger's lock.
     fn settle(&self, mut ledger: MutexGuard<'_, DispatchLedger>, record: Arc<DispatchRecord>) {
         ledger.settle(&self.running.key, record.clone());
@@ -220,26 +248,14 @@ impl Drop for Claimed {
 impl Answering for Running {
     /// Settles the call, or sees to it on a task of its own.
     fn told(&self, submission: Submission) {
-        let Some((mut claimed, address)) = self.taken.take() else {
+        let Some((claimed, address)) = self.taken.take() else {
             return;
         };
-        let first = match submission {
-            Submission::Accepted => {
-                let accepted = SubmissionRecord {
-                    attempts: 1,
-                    ..SubmissionRecord::unsent(SubmissionStatus::Accepted)
-                };
-                if claimed.settle_at(&address, accepted) {
-                    return;
-                }
-                None
-            }
-            other => Some(other),
-        };
-        // Without a tokio runtime, the claim ends as one whose runtime was shut down.
-        if let Ok(tokio) = Handle::try_current() {
-            let span = claimed.span.clone();
-            tokio.spawn(deliver(claimed, first, false).instrument(span));
+        // The last of a session may be dropped here, and with it what is a program's own, which may panic.
+        let ended = AssertUnwindSafe(|| claimed.told(address, submission));
+        if let Err(panic) = catch_unwind(ended) {
+            run::discard(panic);
+            tracing::error!(target: "codex_skills::dispatch", "a panic while a call was settled");
         }
     }
 }

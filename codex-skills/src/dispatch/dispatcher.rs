@@ -371,25 +371,29 @@ fn answer_now(claimed: Claimed) -> Result<(), Claimed> {
     }
 }
 
-/// Submits the answer of a claimed call until it is settled. `first`: what became of the first attempt, where
-/// it was made. `is_retry`: whether the answer was sent before, and did not arrive.
+/// Submits the answer of a claimed call until it is settled. `first`: where the first attempt went and what became of
+/// it, where it was made. `is_retry`: whether the answer was sent before, and did not arrive.
 pub(super) async fn deliver(
     mut claimed: Claimed,
-    mut first: Option<Submission>,
+    mut first: Option<(Arc<ToolCall>, Submission)>,
     mut is_retry: bool,
 ) {
     let dispatcher = claimed.dispatcher.clone();
     let running = claimed.running.clone();
     // There is a record in every case; without, the claim ends as one that was broken off.
     while let Some(record) = &mut claimed.record {
-        let address = running.address();
+        // What became of an answer at one address says nothing of another one.
+        let (address, first) = match first.take() {
+            Some((address, submission)) => (address, Some(submission)),
+            None => (running.address(), None),
+        };
         let answer = submit::Answer {
             call: &address,
             output: &record.output,
             is_retry: std::mem::take(&mut is_retry),
             interest: &running.interest,
         };
-        let submission = dispatcher.submit(answer, first.take()).await;
+        let submission = dispatcher.submit(answer, first).await;
         if submission.status == SubmissionStatus::TooLarge && record.outcome != Outcome::TooLarge {
             let text = format!(
                 "skill `{}` failed: its answer of {} bytes is more than can be carried; ask for less of it",

@@ -20,8 +20,8 @@ impl Receipt {
         Self(Some(of))
     }
 
-    /// Tells what became of the answer. Returns at once; whatever is left to do for the call is done on a task of
-    /// its own.
+    /// Tells what became of the answer, from any thread. Returns at once, and does not panic; whatever is left to do
+    /// for the call is done on a task of its own.
     pub fn tell(mut self, submission: Submission) {
         self.end(submission);
     }

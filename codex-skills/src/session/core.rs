@@ -230,11 +230,6 @@ impl SessionCore {
         }
     }
 
-    /// Where tasks go: to the caller's tokio runtime, or to the one that the session was opened on.
-    fn handle(&self) -> Handle {
-        Handle::try_current().unwrap_or_else(|_| self.tokio.clone())
-    }
-
     /// Who notes the record of a call. Holds the session: while one of its calls runs, it is found by whoever
     /// opens it again, with its ledger.
     fn settled(&self) -> Option<Arc<dyn Settle>> {
@@ -376,6 +371,11 @@ fn announced(call: &ToolCall) -> Announced {
 impl Settle for SessionCore {
     fn settled(&self, record: &Arc<DispatchRecord>, is_new: bool) {
         self.inbox().on_record(record, is_new);
+    }
+
+    /// The caller's tokio runtime, or the one that the session was opened on.
+    fn handle(&self) -> Handle {
+        Handle::try_current().unwrap_or_else(|_| self.tokio.clone())
     }
 }
 
