@@ -523,3 +523,190 @@ async fn no_secret_is_in_a_debug_text() -> Result<(), Error> {
     );
     Ok(())
 }
+
+/// A codex that the test plays, at the other end of two streams.
+mod played {
+    use std::sync::Arc;
+
+    use codex_skills::{Event, SubmissionStatus};
+    use codex_skills_tests::gate::Gate;
+    use futures_util::FutureExt as _;
+    use tokio::io::{
+        AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, duplex,
+    };
+
+    use super::*;
+
+    struct Played {
+        hears: Lines<BufReader<DuplexStream>>,
+        says: DuplexStream,
+    }
+
+    impl Played {
+        /// A client, and its codex, which has so many bytes of room for what it did not read yet.
+        async fn with_room(bytes: usize) -> (Client<AppServer>, Self) {
+            let (hears, writes) = duplex(bytes);
+            let (says, reads) = duplex(64 * 1024);
+            let hears = BufReader::with_capacity(1, hears).lines();
+            let mut codex = Self { hears, says };
+            let agent = json!({"userAgent": "codex-skills/0.169.0 (played)"});
+            let (server, ()) = tokio::join!(AppServer::over(reads, writes), async {
+                codex.answers("initialize", agent).await;
+                assert_eq!(codex.hears().await["method"], "initialized");
+            });
+            (Client::new(server.expect("it opens")), codex)
+        }
+
+        async fn hears(&mut self) -> Value {
+            let heard = tokio::time::timeout(PATIENCE, self.hears.next_line()).await;
+            let line = heard.expect("in time").expect("a line").expect("no end");
+            serde_json::from_str(&line).expect("JSON")
+        }
+
+        async fn says(&mut self, message: Value) {
+            let line = format!("{message}\n");
+            self.says.write_all(line.as_bytes()).await.expect("heard");
+        }
+
+        async fn answers(&mut self, method: &str, result: Value) {
+            let request = self.hears().await;
+            assert_eq!(request["method"], method);
+            self.says(json!({"id": request["id"], "result": result}))
+                .await;
+        }
+
+        /// Makes a session.
+        async fn session(
+            &mut self,
+            client: &Client<AppServer>,
+            id: &str,
+            register: impl FnOnce(codex_skills::Draft) -> codex_skills::Draft,
+        ) -> Session {
+            let thread = json!({"thread": {"id": id, "ephemeral": true}});
+            let create = client.create_session(register).into_future();
+            let (created, ()) = tokio::join!(create, self.answers("thread/start", thread));
+            created.expect("a session").1
+        }
+
+        /// Calls a tool, and returns when its call is being answered.
+        async fn calls(&mut self, session: &Session, tool: &str, arguments: Value) -> Event {
+            let mut events = session.events();
+            let params = json!({
+                "threadId": session.session_id(), "turnId": "turn", "callId": "call", "tool": tool,
+                "arguments": arguments,
+            });
+            self.says(json!({"method": "item/tool/call", "id": 7, "params": params}))
+                .await;
+            let event = events.next().await.expect("a call");
+            assert!(session.respond_to_signal(&event).now_or_never().is_none());
+            event
+        }
+    }
+
+    /// Panics when it is dropped.
+    struct Grenade;
+
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "in the destructor of a state");
+        }
+    }
+
+    #[skill]
+    async fn slow(#[state] gate: &Gate, #[state] _grenade: &Grenade) -> &'static str {
+        gate.enter().await;
+        "done"
+    }
+
+    #[tokio::test]
+    async fn a_state_that_panics_when_it_is_dropped_with_the_last_answer_costs_no_connection() {
+        let (client, mut codex) = Played::with_room(64 * 1024).await;
+        let gate = Gate::new();
+        let state = gate.clone();
+        let register =
+            |draft: codex_skills::Draft| draft.register(skills![slow]).state(state).state(Grenade);
+        let short = codex.session(&client, "short", register).await;
+        codex.calls(&short, "slow", json!({})).await;
+        gate.somebody().await;
+        drop(short);
+        gate.pass();
+        assert_eq!(codex.hears().await["id"], 7);
+
+        let echoes = |draft: codex_skills::Draft| draft.register(skills![echo]);
+        let other = codex.session(&client, "other", echoes).await;
+        let event = codex.calls(&other, "echo", json!({"text": "on"})).await;
+        assert_eq!(codex.hears().await["id"], 7);
+        let record = other.respond_to_signal(&event).await.expect("an answer");
+        let status = record.expect("a record").submission().status();
+        assert!(
+            matches!(
+                status,
+                SubmissionStatus::Accepted | SubmissionStatus::Repeated
+            ),
+            "{status:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn more_answers_than_can_wait_to_be_written_are_written_once() {
+        const CALLS: usize = 1500;
+        let (client, mut codex) = Played::with_room(1024).await;
+        let client = client.with_limits(codex_skills::Limits {
+            open_calls: CALLS,
+            ..codex_skills::Limits::default()
+        });
+        let echoes = |draft: codex_skills::Draft| draft.register(skills![echo]);
+        let session = codex.session(&client, "thread", echoes).await;
+        let serving = session.clone();
+        tokio::spawn(async move { serving.serve().await });
+        for number in 0..CALLS {
+            let params = json!({
+                "threadId": "thread", "turnId": "turn", "callId": format!("call {number}"), "tool": "echo",
+                "arguments": {"text": number.to_string()},
+            });
+            codex
+                .says(json!({"method": "item/tool/call", "id": number, "params": params}))
+                .await;
+        }
+        until("all are taken up", || {
+            client.metrics().received == CALLS as u64
+        })
+        .await;
+        let mut answered = std::collections::BTreeSet::new();
+        for _ in 0..CALLS {
+            let answer = codex.hears().await;
+            let text = answer["result"]["contentItems"][0]["text"].clone();
+            assert_eq!(text, answer["id"].to_string());
+            assert!(answered.insert(answer["id"].to_string()), "twice: {answer}");
+        }
+        until("all are settled", || client.metrics().running == 0).await;
+        let metrics = client.metrics();
+        assert_eq!((metrics.answered, metrics.retries), (CALLS as u64, 0));
+        drop(session);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_codex_does_not_read_is_given_up_with_the_connection() {
+        let (client, mut codex) = Played::with_room(16 * 1024).await;
+        let client = client.with_limits(codex_skills::Limits {
+            submission: codex_skills::RetryPolicy {
+                delay: Duration::ZERO,
+                ..codex_skills::RetryPolicy::default()
+            },
+            ..codex_skills::Limits::default()
+        });
+        let echoes = |draft: codex_skills::Draft| draft.register(skills![echo]);
+        let session = codex.session(&client, "thread", echoes).await;
+        let text = "x".repeat(32 * 1024);
+        let event = codex.calls(&session, "echo", json!({"text": text})).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(client.metrics().running, 1, "codex reads nothing");
+
+        let Played { hears, says } = codex;
+        drop(says);
+        let settled = || client.metrics().running == 0;
+        until("the call is settled", settled).await;
+        assert_eq!(client.metrics().undelivered.given_up, 1);
+        drop((hears, event, Arc::new(session)));
+    }
+}

@@ -105,13 +105,17 @@ impl RequestError {
 impl Connection {
     /// Writes to `writer` from now on. Within a tokio runtime only.
     pub(super) fn new(generation: u64, message_limit: Option<usize>, writer: Writer) -> Self {
-        let (outgoing, queue) = mpsc::channel(QUEUE);
+        let (outgoing, mut queue) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
         let lost = CancellationToken::new();
         let (close, over) = (closing.clone(), lost.clone());
         tokio::spawn(async move {
-            pipe::write(writer, queue, close).await;
-            over.cancel();
+            // Also when it panics: without a writer there is no connection.
+            let ended = over.clone().drop_guard();
+            pipe::write(writer, &mut queue, close, over).await;
+            drop(ended);
+            // One may have had its place in the queue already, and is told as well.
+            while queue.recv().await.is_some() {}
         });
         Self {
             generation,

@@ -318,6 +318,7 @@ async fn end(shared: &Arc<Shared>, mut opened: Opened, mut why: String, is_over:
         .is_err()
     {
         tracing::debug!(target: "codex_skills::app_server", "not everything was written before the end");
+        opened.connection.set_lost();
     }
     // What was read before is told before.
     if !opened.reading.is_finished() {

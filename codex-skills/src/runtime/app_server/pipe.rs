@@ -164,12 +164,13 @@ pub(super) enum Frame {
     Ping,
 }
 
-/// Writes messages as they come, until `closing`, a failure, or the end of the queue; then closes what it
-/// writes to.
+/// Writes messages as they come, until `closing`, a failure, or the end of the queue; then closes the queue and what
+/// it writes to. Once the connection is `lost`, nobody waits for the other side to read.
 pub(super) async fn write(
     mut writer: Writer,
-    mut queue: mpsc::Receiver<Outgoing>,
+    queue: &mut mpsc::Receiver<Outgoing>,
     closing: CancellationToken,
+    lost: CancellationToken,
 ) {
     let mut written: Vec<Written> = Vec::new();
     loop {
@@ -196,17 +197,28 @@ pub(super) async fn write(
                 }
             }
         }
-        if let Err(error) = writer.write(frame).await {
+        let wrote = tokio::select! {
+            biased;
+            wrote = writer.write(frame) => wrote,
+            () = lost.cancelled() => Err("the connection is lost".to_owned()),
+        };
+        if let Err(error) = wrote {
             tracing::debug!(target: "codex_skills::app_server", error, "codex cannot be written to");
             break;
         }
         written.drain(..).for_each(Written::tell);
     }
     // What is still queued was not written, and whoever waits is told so.
-    drop((written, queue));
+    drop(written);
+    queue.close();
+    while queue.try_recv().is_ok() {}
     if let Writer::Socket(mut outlet) = writer {
         // A peer that is gone needs no goodbye.
-        let _ = outlet.close().await;
+        tokio::select! {
+            biased;
+            _ = outlet.close() => {}
+            () = lost.cancelled() => {}
+        }
     }
 }
 
