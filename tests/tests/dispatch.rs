@@ -1682,6 +1682,53 @@ mod bounded {
     }
 
     #[tokio::test]
+    async fn work_whose_caller_is_gone_learns_that_nobody_waits() {
+        let (told, mut tells) = mpsc::unbounded_channel();
+        let codex = calling(["slow"]);
+        let slow = asynchronous("slow", move |cx| {
+            let (told, elsewhere) = (told.clone(), cx);
+            tokio::spawn(async move {
+                told.send("begun").unwrap();
+                elsewhere.cancelled().await;
+                told.send("over").unwrap();
+            });
+            std::future::pending()
+        });
+        let session = session(&codex, [slow]).await;
+        let arguments = json!({});
+        let call = session.dispatch_tool_call("slow", &arguments);
+        let begun = tokio::select! {
+            _ = call => None,
+            begun = tells.recv() => begun,
+        };
+        assert_eq!(begun, Some("begun"));
+        let told = tokio::time::timeout(Duration::from_secs(5), tells.recv()).await;
+        assert_eq!(told.expect("nobody waits"), Some("over"));
+    }
+
+    #[test]
+    fn work_whose_tokio_runtime_is_gone_learns_that_nobody_waits() {
+        let (told, tells) = std::sync::mpsc::channel();
+        let tokio = tokio::runtime::Runtime::new().unwrap();
+        let codex = calling(["slow"]);
+        let slow = asynchronous("slow", move |cx| {
+            told.send(cx).unwrap();
+            std::future::pending()
+        });
+        let session = tokio.block_on(async {
+            let session = session(&codex, [slow]).await;
+            let serving = session.clone();
+            tokio::spawn(async move { serving.serve().await });
+            session.send("go").await.unwrap();
+            session
+        });
+        let context = tells.recv().unwrap();
+        drop(tokio);
+        assert!(context.is_cancelled());
+        drop(session);
+    }
+
+    #[tokio::test]
     async fn a_synchronous_skill_stops_no_other_call() {
         let (finish, finished) = std::sync::mpsc::channel::<()>();
         let finished = std::sync::Mutex::new(finished);

@@ -191,8 +191,9 @@ impl Dispatcher {
         tokio::pin!(run);
         tokio::select! {
             biased;
-            finished = &mut run => return finished,
+            // Asked first, so that nothing begins that is cancelled already.
             () = self.interest.cancelled() => interest.cancel(),
+            finished = &mut run => return finished,
         }
         run.await
     }

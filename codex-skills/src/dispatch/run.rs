@@ -257,7 +257,6 @@ impl<'a> Job<'a> {
 
     /// What the run comes to.
     pub(super) fn finish(self, ended: Ended) -> Finished {
-        // Work that the handler started elsewhere learns that nobody waits.
         self.interested.interest().end();
         let now = Instant::now();
         let (waited, ran) = match self.began {
@@ -274,6 +273,13 @@ impl<'a> Job<'a> {
             ran,
         };
         limited(name, finished, self.bounds.output_bytes)
+    }
+}
+
+impl Drop for Job<'_> {
+    /// However it ends: work that the handler started elsewhere learns that nobody waits.
+    fn drop(&mut self) {
+        self.interested.interest().end();
     }
 }
 
