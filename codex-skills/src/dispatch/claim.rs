@@ -137,7 +137,7 @@ impl fmt::Debug for Running {
 }
 
 /// Whether an answer should go where `call` says rather than where `known` says.
-pub(super) fn is_newer(call: &ToolCall, known: &ToolCall) -> bool {
+pub(crate) fn is_newer(call: &ToolCall, known: &ToolCall) -> bool {
     call.request_id.is_some() && (known.request_id.is_none() || call.generation >= known.generation)
 }
 

@@ -19,6 +19,6 @@ pub use local::CallError;
 pub use metrics::{FailedCalls, Metrics, UndeliveredAnswers};
 pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 
-pub(crate) use claim::{Settle, SharedLedger};
+pub(crate) use claim::{Settle, SharedLedger, is_newer};
 pub(crate) use dispatcher::{Announced, Dispatcher};
 pub(crate) use metrics::Common;

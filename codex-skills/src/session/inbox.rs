@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::dispatch::{DispatchRecord, SubmissionStatus};
+use crate::dispatch::{DispatchRecord, SubmissionStatus, is_newer};
 use crate::runtime::{Event, TokenUsage, Tokens, TurnStatus};
 use crate::skill::ToolCall;
 use crate::skill::call::CallKey;
@@ -166,10 +166,14 @@ impl Inbox {
         if self.closed.is_some() {
             return Action::None;
         }
-        self.forget_waiting(call);
         if self.servers > 0 || self.is_over(call) {
+            self.forget_waiting(call);
             return Action::Dispatch(call.clone());
         }
+        if self.has_newer(call) {
+            return Action::None;
+        }
+        self.forget_waiting(call);
         if self.waiting.len() >= self.open_calls {
             return Action::Refuse(call.clone());
         }
@@ -210,6 +214,16 @@ impl Inbox {
             .as_deref()
             .and_then(|turn_id| self.get(turn_id))
             .is_some_and(Turn::has_ended)
+    }
+
+    /// Whether the call waits with a newer address: an older announcement that was read late takes nothing back.
+    fn has_newer(&self, call: &Arc<ToolCall>) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
+        let key = CallKey::new(call);
+        let mut waiting = self.waiting.iter();
+        waiting.any(|waiting| CallKey::new(waiting) == key && !is_newer(call, waiting))
     }
 
     /// A call is being answered: it waits no longer.
@@ -327,6 +341,20 @@ mod tests {
             inbox.on_event(&Event::ToolCall(call("c"))),
             Action::None
         ));
+    }
+
+    #[test]
+    fn a_call_waits_with_its_newest_address() {
+        let mut inbox = Inbox::new(4, 4);
+        for (number, generation) in [(0, 1), (1, 2), (2, 1)] {
+            let mut call = ToolCall::clone(&call("a"));
+            call.request_id = Some(number.into());
+            call.generation = generation;
+            inbox.on_event(&Event::ToolCall(Arc::new(call)));
+        }
+        let waiting = inbox.serve();
+        let generations: Vec<u64> = waiting.iter().map(|call| call.generation).collect();
+        assert_eq!(generations, [2]);
     }
 
     #[test]
