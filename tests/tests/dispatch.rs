@@ -1349,6 +1349,76 @@ mod taken {
         }
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn the_newest_address_is_answered_whatever_is_told_meanwhile() {
+        const CALLS: usize = 200;
+        const ADDRESSES: u64 = 4;
+        let runs = Counter::default();
+        let codex = calling(["count"]).with_limits(at_once(3));
+        let session = session(&codex, [runs.skill("count")]).await;
+        let serving = session.clone();
+        let serving = tokio::spawn(async move { serving.serve().await });
+        for _ in 0..CALLS {
+            codex.runtime().fault(Operation::AnswerNow, Fault::Keep);
+        }
+        let all = Arc::new(tokio::sync::Barrier::new(1 + ADDRESSES as usize));
+        let mut announcing = Vec::new();
+        for generation in 0..ADDRESSES {
+            let (codex, all, id) = (codex.clone(), all.clone(), session.session_id().to_owned());
+            announcing.push(tokio::spawn(async move {
+                all.wait().await;
+                for number in 0..CALLS {
+                    let arguments = RawValue::from_string("{}".to_owned()).unwrap();
+                    let mut call = ToolCall::new(id.as_str().into(), "count".into(), arguments);
+                    call.turn_id = Some("turn".into());
+                    call.call_id = Some(number.to_string().into());
+                    call.request_id = Some(RequestId::from(number as u64));
+                    call.generation = generation;
+                    codex
+                        .runtime()
+                        .announce(&id, Event::ToolCall(Arc::new(call)));
+                    if number % 7 == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }));
+        }
+        all.wait().await;
+        let mut told = 0;
+        while told < CALLS {
+            for receipt in codex.runtime().receipts() {
+                told += 1;
+                match told % 4 {
+                    0 => drop(receipt),
+                    1 => receipt.tell(Submission::Accepted),
+                    2 => receipt.tell(Submission::TooLarge),
+                    _ => receipt.tell(Submission::Settled {
+                        code: "connection_lost".to_owned(),
+                    }),
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        for announced in announcing {
+            announced.await.unwrap();
+        }
+        while codex.metrics().running > 0 {
+            tokio::task::yield_now().await;
+        }
+        let answered: std::collections::HashSet<_> = codex
+            .runtime()
+            .answers()
+            .iter()
+            .filter(|(call, _)| call.generation == ADDRESSES - 1)
+            .map(|(call, _)| call.call_id.clone())
+            .collect();
+        assert_eq!((answered.len(), runs.get()), (CALLS, CALLS));
+        let metrics = codex.metrics();
+        let ended = metrics.answered + metrics.expired + metrics.undelivered.total();
+        assert_eq!((metrics.received, ended), (CALLS as u64, CALLS as u64));
+        serving.abort();
+    }
+
     #[test]
     fn an_answer_whose_tokio_runtime_is_gone_is_settled_all_the_same() {
         for told in [Some(Submission::Accepted), None] {
