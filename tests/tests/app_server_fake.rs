@@ -530,10 +530,12 @@ mod played {
 
     use codex_skills::{Event, SubmissionStatus};
     use codex_skills_tests::gate::Gate;
-    use futures_util::FutureExt as _;
+    use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
     use tokio::io::{
         AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, duplex,
     };
+    use tokio::net::TcpSocket;
+    use tokio_tungstenite::tungstenite::Message;
 
     use super::*;
 
@@ -708,5 +710,92 @@ mod played {
         until("the call is settled", settled).await;
         assert_eq!(client.metrics().undelivered.given_up, 1);
         drop((hears, event, Arc::new(session)));
+    }
+
+    /// A codex that listens on a socket.
+    struct Listening(tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>);
+
+    impl Listening {
+        async fn greeted(listener: &TcpListener) -> Self {
+            let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
+            let (stream, _) = accepted.expect("in time").expect("a connection");
+            let socket = tokio_tungstenite::accept_async(stream).await;
+            let mut codex = Self(socket.expect("a WebSocket"));
+            let agent = json!({"userAgent": "codex-skills/0.169.0 (played)"});
+            codex.answers("initialize", agent).await;
+            assert_eq!(codex.hears().await["method"], "initialized");
+            codex
+        }
+
+        async fn hears(&mut self) -> Value {
+            // Beside messages there are pings.
+            let message = async {
+                loop {
+                    let heard = self.0.next().await.expect("no end");
+                    if let Message::Text(text) = heard.expect("a message") {
+                        return text;
+                    }
+                }
+            };
+            let text = tokio::time::timeout(PATIENCE, message).await;
+            serde_json::from_str(&text.expect("in time")).expect("JSON")
+        }
+
+        async fn says(&mut self, message: Value) {
+            let message = Message::text(message.to_string());
+            self.0.send(message).await.expect("heard");
+        }
+
+        async fn answers(&mut self, method: &str, result: Value) {
+            let request = self.hears().await;
+            assert_eq!(request["method"], method);
+            self.says(json!({"id": request["id"], "result": result}))
+                .await;
+        }
+
+        async fn calls(&mut self, id: u32) {
+            let params = json!({
+                "threadId": "thread", "turnId": "turn", "callId": "call", "tool": "vast", "arguments": {},
+            });
+            self.says(json!({"method": "item/tool/call", "id": id, "params": params}))
+                .await;
+        }
+    }
+
+    /// More than a socket takes whose other side does not read.
+    #[skill]
+    fn vast() -> String {
+        "x".repeat(7 * 1024 * 1024)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_a_deaf_connection_does_not_take_goes_to_the_next_one() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let address = "127.0.0.1:0".parse().expect("an address");
+        socket.bind(address).expect("a port");
+        let listener = socket.listen(8).expect("it listens");
+        let url = format!("ws://{}", listener.local_addr().expect("an address"));
+        let connect = AppServer::connect(url).heartbeat(Duration::from_millis(100));
+        let (client, mut deaf) = tokio::join!(connect.into_future(), Listening::greeted(&listener));
+        let client = client.expect("it connects");
+        let thread = json!({"thread": {"id": "thread", "ephemeral": false}});
+        let create = client
+            .create_session(|draft| draft.register(skills![vast]))
+            .into_future();
+        let (created, ()) = tokio::join!(create, deaf.answers("thread/start", thread.clone()));
+        let session = created.expect("a session").1;
+        let serving = session.clone();
+        tokio::spawn(async move { serving.serve().await });
+        deaf.calls(1).await;
+
+        let mut codex = Listening::greeted(&listener).await;
+        codex.answers("thread/resume", thread).await;
+        codex.calls(2).await;
+        assert_eq!(codex.hears().await["id"], 2);
+        until("the call is settled", || client.metrics().running == 0).await;
+        let metrics = client.metrics();
+        assert_eq!((metrics.received, metrics.answered), (1, 1));
+        drop((deaf, session));
     }
 }
