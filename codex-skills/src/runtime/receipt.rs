@@ -40,10 +40,12 @@ impl Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        self.end(Submission::Retry {
-            reason: "the runtime went away before it was sent".to_owned(),
-            after: None,
-        });
+        if self.0.is_some() {
+            self.end(Submission::Retry {
+                reason: "the runtime went away before it was sent".to_owned(),
+                after: None,
+            });
+        }
     }
 }
 
