@@ -266,11 +266,15 @@ impl EmbeddedSession {
     /// Takes an answer; says whether the call waited for it.
     pub(super) fn answer(&self, call: &ToolCall, output: Arc<SkillOutput>) -> bool {
         let mut state = self.state();
-        let waiting = call.call_id.as_ref().filter(|call_id| {
-            let pending = state.pending.get(*call_id);
-            pending.is_some_and(|pending| pending.call.request_id == call.request_id)
-        });
-        let Some(pending) = waiting.and_then(|call_id| state.pending.remove(call_id)) else {
+        let asked = |pending: &Pending| pending.call.request_id == call.request_id;
+        let waiting = match &call.call_id {
+            Some(call_id) => state.pending.get_key_value(call_id),
+            // One that somebody made by hand.
+            None => state.pending.iter().find(|(_, pending)| asked(pending)),
+        };
+        let waiting = waiting.filter(|(_, pending)| asked(pending));
+        let waiting = waiting.map(|(call_id, _)| call_id.clone());
+        let Some(pending) = waiting.and_then(|call_id| state.pending.remove(&call_id)) else {
             return false;
         };
         drop(state);
