@@ -409,6 +409,7 @@ fn build_dynamic(
         },
     })
 }
+
 /// The lock of an exclusive skill: one for the whole process, since catalogs share its handler.
 fn turnstile(descriptor: &'static SkillDescriptor) -> Arc<Turnstile<()>> {
     static TURNSTILES: LazyLock<Mutex<HashMap<usize, Arc<Turnstile<()>>>>> =

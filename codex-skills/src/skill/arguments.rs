@@ -280,6 +280,7 @@ impl<T, R: Slots> Slots for (Slot<T>, R) {
         Ok((self.0.take(*first)?, self.1.take(rest)?))
     }
 }
+
 fn is_optional<T: Argument<V>, V>() -> bool {
     T::absent().is_some()
 }
