@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 turns=${1:-50}
-: "${CODEX_SKILLS_CODEX:=$(tests/e2e/install.sh 0.169.0)}"
+: "${CODEX_SKILLS_CODEX:=$(tests/e2e/install.sh 0.171.0)}"
 export CODEX_SKILLS_CODEX
 codex=$(cargo run --quiet --release --locked -p codex-skills-tests --bin app_server_turns -- "$turns")
 manager=$(cargo run --quiet --release --locked -p codex-skills-tests --bin manager_calls -- "$turns")

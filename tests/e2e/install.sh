@@ -3,7 +3,7 @@
 # their native binaries. It needs node and npm and nothing else; a version that is there already costs nothing.
 #
 #     tests/e2e/install.sh             every version that is tested
-#     tests/e2e/install.sh 0.169.0     only this one
+#     tests/e2e/install.sh 0.171.0     only this one
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 mkdir -p "${CARGO_TARGET_DIR:-target}"
@@ -58,7 +58,8 @@ install() {
 }
 
 if (($# == 0)); then
-    set -- 0.169.0 0.105.0
+    # shellcheck disable=SC2046 # one word a version
+    set -- $(sed -n 's/^pub const [A-Z]*: &str = "\(.*\)";$/\1/p' tests/src/codex/versions.rs)
 fi
 for version in "$@"; do
     install "$version"

@@ -41,9 +41,7 @@ async fn main() -> Result<(), Error> {
         .nth(1)
         .and_then(|turns| turns.parse().ok())
         .unwrap_or(50);
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+    let codex = Codex::current();
     let provider = Provider::start().await?;
     whole_turns(&codex, &provider, turns).await?;
     latency(&codex, &provider, turns).await?;

@@ -4,13 +4,15 @@ mod home;
 mod installed;
 mod process;
 mod raw;
+mod versions;
 
 use std::time::Duration;
 
 pub use self::home::Home;
-pub use self::installed::{CURRENT, Codex, OLD};
+pub use self::installed::Codex;
 pub use self::process::{Process, Server};
 pub use self::raw::{RawClient, Refusal, Turn};
+pub use self::versions::{CURRENT, OLD, PREVIOUS};
 
 /// How long a test waits for what must happen before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);

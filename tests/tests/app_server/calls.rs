@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::{Rig, call, catalog, on_codex};
 
-on_codex!(one_call_is_answered: current, old);
+on_codex!(one_call_is_answered: current, previous, old);
 async fn one_call_is_answered(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -38,7 +38,7 @@ async fn one_call_is_answered(codex: Codex) -> Result<(), Error> {
     rig.end().await
 }
 
-on_codex!(five_calls_follow_each_other: current, old);
+on_codex!(five_calls_follow_each_other: current, previous, old);
 async fn five_calls_follow_each_other(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -84,7 +84,7 @@ async fn five_calls_run_at_the_same_time(codex: Codex) -> Result<(), Error> {
     rig.end().await
 }
 
-on_codex!(fifty_calls_of_one_response_are_answered: current, old);
+on_codex!(fifty_calls_of_one_response_are_answered: current, previous, old);
 async fn fifty_calls_of_one_response_are_answered(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -100,7 +100,7 @@ async fn fifty_calls_of_one_response_are_answered(codex: Codex) -> Result<(), Er
     rig.end().await
 }
 
-on_codex!(a_failure_is_told: current, old);
+on_codex!(a_failure_is_told: current, previous, old);
 async fn a_failure_is_told(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let fail = Skill::builder("fail")
@@ -142,7 +142,7 @@ async fn a_failure_is_told(codex: Codex) -> Result<(), Error> {
     rig.end().await
 }
 
-on_codex!(what_cannot_be_called_is_told: current, old);
+on_codex!(what_cannot_be_called_is_told: current, previous, old);
 async fn what_cannot_be_called_is_told(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -172,7 +172,7 @@ async fn what_cannot_be_called_is_told(codex: Codex) -> Result<(), Error> {
     rig.end().await
 }
 
-on_codex!(arguments_that_no_json_value_holds_cost_one_call_at_most: current, old);
+on_codex!(arguments_that_no_json_value_holds_cost_one_call_at_most: current, previous, old);
 async fn arguments_that_no_json_value_holds_cost_one_call_at_most(
     codex: Codex,
 ) -> Result<(), Error> {
@@ -207,7 +207,7 @@ async fn arguments_that_no_json_value_holds_cost_one_call_at_most(
     rig.end().await
 }
 
-on_codex!(an_image_reaches_the_model: current, old);
+on_codex!(an_image_reaches_the_model: current, previous, old);
 async fn an_image_reaches_the_model(codex: Codex) -> Result<(), Error> {
     const PIXEL: &[u8] = &[
         0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, 0x49, 0x48, 0x44, 0x52, 0,
@@ -238,7 +238,7 @@ async fn an_image_reaches_the_model(codex: Codex) -> Result<(), Error> {
     rig.end().await
 }
 
-on_codex!(a_large_answer_is_cut_unless_codex_is_told_otherwise: current, old);
+on_codex!(a_large_answer_is_cut_unless_codex_is_told_otherwise: current, previous, old);
 async fn a_large_answer_is_cut_unless_codex_is_told_otherwise(codex: Codex) -> Result<(), Error> {
     const MEGABYTE: usize = 1024 * 1024;
     // More than that is more than the model has place for.
@@ -268,7 +268,7 @@ async fn a_large_answer_is_cut_unless_codex_is_told_otherwise(codex: Codex) -> R
     rig.end().await
 }
 
-on_codex!(an_answer_of_many_megabytes_blocks_nobody: current, old);
+on_codex!(an_answer_of_many_megabytes_blocks_nobody: current, previous, old);
 async fn an_answer_of_many_megabytes_blocks_nobody(codex: Codex) -> Result<(), Error> {
     const BYTES: usize = 20 * 1024 * 1024;
     let rig = Rig::start(codex).await?;
@@ -293,7 +293,7 @@ async fn an_answer_of_many_megabytes_blocks_nobody(codex: Codex) -> Result<(), E
     rig.end().await
 }
 
-on_codex!(a_call_that_takes_too_long_is_answered_all_the_same: current, old);
+on_codex!(a_call_that_takes_too_long_is_answered_all_the_same: current, previous, old);
 async fn a_call_that_takes_too_long_is_answered_all_the_same(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let (runs, gate) = (Counter::default(), Gate::new());
@@ -311,7 +311,7 @@ async fn a_call_that_takes_too_long_is_answered_all_the_same(codex: Codex) -> Re
     rig.end().await
 }
 
-on_codex!(a_slow_call_holds_up_no_other_session: current, old);
+on_codex!(a_slow_call_holds_up_no_other_session: current, previous, old);
 async fn a_slow_call_holds_up_no_other_session(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let (runs, gate) = (Counter::default(), Gate::new());
@@ -340,7 +340,7 @@ async fn a_slow_call_holds_up_no_other_session(codex: Codex) -> Result<(), Error
     rig.end().await
 }
 
-on_codex!(an_interrupted_turn_cancels_its_call_and_the_next_one_works: current, old);
+on_codex!(an_interrupted_turn_cancels_its_call_and_the_next_one_works: current, previous, old);
 async fn an_interrupted_turn_cancels_its_call_and_the_next_one_works(
     codex: Codex,
 ) -> Result<(), Error> {
@@ -370,7 +370,7 @@ async fn an_interrupted_turn_cancels_its_call_and_the_next_one_works(
     rig.end().await
 }
 
-on_codex!(a_turn_may_be_interrupted_at_any_time: current, old);
+on_codex!(a_turn_may_be_interrupted_at_any_time: current, previous, old);
 async fn a_turn_may_be_interrupted_at_any_time(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -403,7 +403,7 @@ async fn a_turn_may_be_interrupted_at_any_time(codex: Codex) -> Result<(), Error
     rig.end_unanswered().await
 }
 
-on_codex!(a_turn_that_takes_too_long_is_interrupted: current, old);
+on_codex!(a_turn_that_takes_too_long_is_interrupted: current, previous, old);
 async fn a_turn_that_takes_too_long_is_interrupted(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -427,7 +427,7 @@ async fn a_turn_that_takes_too_long_is_interrupted(codex: Codex) -> Result<(), E
     rig.end().await
 }
 
-on_codex!(a_model_that_fails_is_told: current, old);
+on_codex!(a_model_that_fails_is_told: current, previous, old);
 async fn a_model_that_fails_is_told(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();

@@ -12,7 +12,7 @@ use codex_skills_tests::skills::{Counter, echo, held};
 
 use crate::support::{Rig, call, catalog, command, on_codex, until};
 
-on_codex!(a_command_is_refused_unless_somebody_grants_it: current, old);
+on_codex!(a_command_is_refused_unless_somebody_grants_it: current, previous, old);
 async fn a_command_is_refused_unless_somebody_grants_it(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();

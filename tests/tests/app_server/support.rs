@@ -8,19 +8,27 @@ use codex_skills_tests::codex::{Codex, Home};
 use codex_skills_tests::provider::Provider;
 use serde_json::json;
 
-/// Runs a test on the codex that is worked with, and on others that are named.
+/// Runs a test on the versions that are named.
 macro_rules! on_codex {
     ($test:ident: $($which:ident),+) => {
         mod $test {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $which() -> Result<(), codex_skills::Error> {
-                    match codex_skills_tests::codex::Codex::$which() {
-                        Some(codex) => super::$test(codex).await,
-                        None => Ok(()),
-                    }
-                }
-            )+
+            $($crate::support::on_codex!(@$which $test);)+
+        }
+    };
+    (@current $test:ident) => {
+        $crate::support::on_codex!(@run codex_installed, current, $test);
+    };
+    (@previous $test:ident) => {
+        $crate::support::on_codex!(@run previous_codex_installed, previous, $test);
+    };
+    (@old $test:ident) => {
+        $crate::support::on_codex!(@run old_codex_installed, old, $test);
+    };
+    (@run $installed:ident, $which:ident, $test:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[cfg_attr(not($installed), ignore = "this codex is not installed: run tests/e2e/install.sh")]
+        async fn $which() -> Result<(), codex_skills::Error> {
+            super::$test(codex_skills_tests::codex::Codex::$which()).await
         }
     };
 }

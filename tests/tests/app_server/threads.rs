@@ -14,7 +14,7 @@ async fn reply(session: &Session, request: &str) -> Result<String, Error> {
     Ok(turn.assistant_reply)
 }
 
-on_codex!(a_kept_session_is_resumed_by_another_client: current, old);
+on_codex!(a_kept_session_is_resumed_by_another_client: current, previous, old);
 async fn a_kept_session_is_resumed_by_another_client(codex: Codex) -> Result<(), Error> {
     let mut rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -37,7 +37,7 @@ async fn a_kept_session_is_resumed_by_another_client(codex: Codex) -> Result<(),
     rig.end().await
 }
 
-on_codex!(a_session_is_not_resumed_with_other_skills: current, old);
+on_codex!(a_session_is_not_resumed_with_other_skills: current, previous, old);
 async fn a_session_is_not_resumed_with_other_skills(codex: Codex) -> Result<(), Error> {
     let mut rig = Rig::start(codex).await?;
     let (runs, gate) = (Counter::default(), Gate::new());
@@ -64,7 +64,7 @@ async fn a_session_is_not_resumed_with_other_skills(codex: Codex) -> Result<(), 
     rig.end().await
 }
 
-on_codex!(a_fork_has_the_skills_and_the_history: current, old);
+on_codex!(a_fork_has_the_skills_and_the_history: current, previous, old);
 async fn a_fork_has_the_skills_and_the_history(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -99,7 +99,7 @@ async fn a_fork_has_the_skills_and_the_history(codex: Codex) -> Result<(), Error
     rig.end().await
 }
 
-on_codex!(a_session_without_a_turn_leaves_nothing: current, old);
+on_codex!(a_session_without_a_turn_leaves_nothing: current, previous, old);
 async fn a_session_without_a_turn_leaves_nothing(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -110,7 +110,7 @@ async fn a_session_without_a_turn_leaves_nothing(codex: Codex) -> Result<(), Err
     rig.end().await
 }
 
-on_codex!(a_session_is_deleted_while_a_call_of_it_runs: current, old);
+on_codex!(a_session_is_deleted_while_a_call_of_it_runs: current, previous, old);
 async fn a_session_is_deleted_while_a_call_of_it_runs(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let (runs, gate) = (Counter::default(), Gate::new());
@@ -214,7 +214,7 @@ async fn an_ephemeral_session_is_opened_again_after_many_others(codex: Codex) ->
     rig.end().await
 }
 
-on_codex!(sessions_at_the_same_time_have_their_own_calls: current, old);
+on_codex!(sessions_at_the_same_time_have_their_own_calls: current, previous, old);
 async fn sessions_at_the_same_time_have_their_own_calls(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let (first, second) = (Counter::default(), Counter::default());
@@ -241,7 +241,7 @@ async fn sessions_at_the_same_time_have_their_own_calls(codex: Codex) -> Result<
     rig.end().await
 }
 
-on_codex!(a_call_of_a_session_that_nobody_has_does_not_hang: current, old);
+on_codex!(a_call_of_a_session_that_nobody_has_does_not_hang: current, previous, old);
 async fn a_call_of_a_session_that_nobody_has_does_not_hang(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -299,7 +299,7 @@ fn reverse(
     word.chars().rev().collect()
 }
 
-on_codex!(a_lifecycle_that_is_dropped_is_cleaned_up: current, old);
+on_codex!(a_lifecycle_that_is_dropped_is_cleaned_up: current, previous, old);
 async fn a_lifecycle_that_is_dropped_is_cleaned_up(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let register = |draft: Draft| draft.register(skills![reverse]);

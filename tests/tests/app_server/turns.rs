@@ -16,7 +16,7 @@ fn lookup_ticket(
     format!("{ticket_id} is open")
 }
 
-on_codex!(a_block_has_a_session_as_long_as_it_runs: current, old);
+on_codex!(a_block_has_a_session_as_long_as_it_runs: current, previous, old);
 async fn a_block_has_a_session_as_long_as_it_runs(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
 
@@ -32,7 +32,7 @@ async fn a_block_has_a_session_as_long_as_it_runs(codex: Codex) -> Result<(), Er
     rig.end().await
 }
 
-on_codex!(a_block_that_fails_or_panics_leaves_no_session: current, old);
+on_codex!(a_block_that_fails_or_panics_leaves_no_session: current, previous, old);
 async fn a_block_that_fails_or_panics_leaves_no_session(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
 
@@ -61,7 +61,7 @@ async fn a_block_that_fails_or_panics_leaves_no_session(codex: Codex) -> Result<
     rig.end().await
 }
 
-on_codex!(a_program_without_async_does_the_same: current, old);
+on_codex!(a_program_without_async_does_the_same: current, previous, old);
 async fn a_program_without_async_does_the_same(codex: Codex) -> Result<(), Error> {
     let provider = Provider::start().await?;
     let home = Home::new(&provider)?;
@@ -92,7 +92,7 @@ async fn a_program_without_async_does_the_same(codex: Codex) -> Result<(), Error
     Ok(())
 }
 
-on_codex!(what_happens_in_a_turn_is_told_in_its_order: current, old);
+on_codex!(what_happens_in_a_turn_is_told_in_its_order: current, previous, old);
 async fn what_happens_in_a_turn_is_told_in_its_order(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -139,7 +139,7 @@ async fn what_happens_in_a_turn_is_told_in_its_order(codex: Codex) -> Result<(),
     rig.end().await
 }
 
-on_codex!(the_tokens_of_a_turn_are_those_of_its_responses: current, old);
+on_codex!(the_tokens_of_a_turn_are_those_of_its_responses: current, previous, old);
 async fn the_tokens_of_a_turn_are_those_of_its_responses(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();
@@ -174,7 +174,7 @@ async fn the_tokens_of_a_turn_are_those_of_its_responses(codex: Codex) -> Result
     rig.end().await
 }
 
-on_codex!(requests_of_one_session_follow_each_other: current, old);
+on_codex!(requests_of_one_session_follow_each_other: current, previous, old);
 async fn requests_of_one_session_follow_each_other(codex: Codex) -> Result<(), Error> {
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();

@@ -56,6 +56,10 @@ enum Fate {
 }
 
 #[tokio::test]
+#[cfg_attr(
+    not(codex_installed),
+    ignore = "codex is not installed: run tests/e2e/install.sh"
+)]
 async fn names_that_are_refused_are_those_of_built_in_tools() -> io::Result<()> {
     use Fate::{Doubled, Replaced, Shown};
     const FATES: [(&str, Fate); 15] = [
@@ -75,9 +79,7 @@ async fn names_that_are_refused_are_those_of_built_in_tools() -> io::Result<()> 
         ("web_search", Doubled),
         ("write_stdin", Replaced),
     ];
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+    let codex = Codex::current();
     let mut model = Model::start(&codex).await?;
     let skills: Vec<Made> = FATES
         .iter()
@@ -125,10 +127,12 @@ async fn names_that_are_refused_are_those_of_built_in_tools() -> io::Result<()> 
 }
 
 #[tokio::test]
+#[cfg_attr(
+    not(codex_installed),
+    ignore = "codex is not installed: run tests/e2e/install.sh"
+)]
 async fn the_model_is_shown_what_is_declared_unless_there_is_a_warning() -> io::Result<()> {
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+    let codex = Codex::current();
     let mut model = Model::start(&codex).await?;
     let mut rng = Rng::with_seed(SEED);
     let mut wrong = Vec::new();
@@ -178,12 +182,14 @@ async fn the_model_is_shown_what_is_declared_unless_there_is_a_warning() -> io::
 }
 
 #[tokio::test]
+#[cfg_attr(
+    not(codex_installed),
+    ignore = "codex is not installed: run tests/e2e/install.sh"
+)]
 async fn each_keyword_that_is_dropped_is_named_in_a_warning() -> io::Result<()> {
     /// What nobody misses, and what is shown by another name.
     const UNTOLD: [&str; 4] = ["$id", "$schema", "const", "title"];
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+    let codex = Codex::current();
     let mut model = Model::start(&codex).await?;
     let mut rng = Rng::with_seed(SEED);
     let skill = |(at, keyword): (usize, &&str)| {
@@ -225,11 +231,13 @@ async fn each_keyword_that_is_dropped_is_named_in_a_warning() -> io::Result<()> 
 }
 
 #[tokio::test]
+#[cfg_attr(
+    not(codex_installed),
+    ignore = "codex is not installed: run tests/e2e/install.sh"
+)]
 async fn descriptions_are_stripped_above_the_limit_and_not_at_it() -> io::Result<()> {
     const LIMIT: usize = 5_000;
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+    let codex = Codex::current();
     let mut model = Model::start(&codex).await?;
     let of_bytes = |name: &str, bytes: usize| {
         let schema = |text: &str| json!({"type": "object", "properties": {"p": {"type": "string", "description": text}}});
@@ -318,10 +326,12 @@ fn take_much(
 }
 
 #[tokio::test]
+#[cfg_attr(
+    not(codex_installed),
+    ignore = "codex is not installed: run tests/e2e/install.sh"
+)]
 async fn what_types_demand_is_shown_or_said_in_words() -> io::Result<()> {
-    let Some(codex) = Codex::current() else {
-        return Ok(());
-    };
+    let codex = Codex::current();
     let mut model = Model::start(&codex).await?;
     let catalog = Draft::new()
         .register(skills![take_much])
