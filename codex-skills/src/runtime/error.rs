@@ -11,6 +11,7 @@ pub struct RuntimeError {
     kind: RuntimeErrorKind,
     message: String,
     http: Option<Arc<HttpFailure>>,
+    turn_id: Option<Arc<str>>,
 }
 
 /// An HTTP answer that is none of the 2xx.
@@ -73,6 +74,9 @@ pub enum RuntimeErrorKind {
     NotFound,
     /// The runtime cannot be reached, or broke down. Trying again may help.
     Unavailable,
+    /// The answer was lost, and it could not be found out whether the request was taken: trying again may have it done
+    /// twice.
+    Unknown,
 }
 
 impl RuntimeError {
@@ -89,7 +93,21 @@ impl RuntimeError {
             kind,
             message: message.into(),
             http: None,
+            turn_id: None,
         }
+    }
+
+    /// The same error with the turn that may have taken the request.
+    #[must_use]
+    pub fn with_turn_id(mut self, turn_id: Arc<str>) -> Self {
+        self.turn_id = Some(turn_id);
+        self
+    }
+
+    /// The turn that may have taken a request whose answer was lost, where one is known.
+    #[must_use]
+    pub fn turn_id(&self) -> Option<&str> {
+        self.turn_id.as_deref()
     }
 
     /// The same error with the HTTP answer that it comes from.

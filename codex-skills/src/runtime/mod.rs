@@ -23,6 +23,8 @@ use crate::skill::{SkillOutput, ToolCall};
 
 mod error;
 mod event;
+#[cfg(any(feature = "app-server", feature = "manager"))]
+mod fingerprints;
 mod options;
 mod receipt;
 mod requests;
@@ -44,6 +46,12 @@ pub type RuntimeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeErr
 pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn deliver(&self, event: Event);
+
+    /// Whether calls of the session are answered here. Without, a runtime does not refuse on its own what it cannot read
+    /// of a call: others may.
+    fn answers_calls(&self) -> bool {
+        true
+    }
 }
 
 /// A place where sessions live: codex-manager, `codex app-server`, or this process.
@@ -122,8 +130,9 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Err(refused)))
     }
 
-    /// Whether somebody else may answer the calls of its sessions. If not, a session that was opened without its
-    /// catalog answers that it has no such skill; otherwise it leaves its calls alone.
+    /// Whether others may answer the calls of its sessions too. If not, each call of a session that was opened with a
+    /// catalog is answered; otherwise those are left alone whose tool is not in the catalog, unless it is known that the
+    /// session was created with it.
     fn is_shared(&self) -> bool {
         true
     }

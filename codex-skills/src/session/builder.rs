@@ -395,6 +395,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         send,
     );
     core.answer_requests(requests);
+    core.set_created_with(Some(core.catalog().shared_fingerprint().clone()));
     shared.set_fingerprint(&core.id, core.catalog().shared_fingerprint().clone());
     Ok(Opened {
         created: created.payload,
@@ -432,10 +433,13 @@ impl OpenSession {
 
     /// The catalog that the session was created with. Another one is refused.
     ///
-    /// Without it, a session that has tools can be sent requests and watched; its calls are left alone, for
-    /// whoever has the catalog (on a codex that this program started there is nobody else: they are answered with a
-    /// failure). A handle that is opened with the catalog later takes the place of those
-    /// without, which are closed.
+    /// Without it, a session can be sent requests and watched; its calls are left alone, for those who have the
+    /// catalog, unless it is known that the session was created without tools. A handle that is opened with the catalog
+    /// later takes the place of those without, which are closed. On a codex that this program started nobody else can
+    /// answer: there a [`send_and_handle`](crate::Session::send_and_handle) that a call keeps from its end is an error.
+    ///
+    /// Where it is not known what the session was created with, calls of tools that are not in this catalog are left
+    /// alone too, if others can answer them.
     pub fn catalog(mut self, catalog: Catalog) -> Self {
         self.catalog = Some(catalog);
         self
@@ -465,13 +469,11 @@ pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
     let forked = client.runtime.fork_session(core.id.clone()).await?;
     let fork = SessionCore::subscribe(client.clone(), forked.session_id, catalog, limits, send);
     fork.answer_requests(core.requests());
-    match core.created_with() {
-        Some(fingerprint) => {
-            client.set_fingerprint(&fork.id, fingerprint.into());
-            fork.set_created_with(Some(fingerprint.into()));
-        }
-        None => fork.set_created_with(None),
+    let fingerprint = core.known_fingerprint();
+    if let Some(fingerprint) = fingerprint.clone() {
+        client.set_fingerprint(&fork.id, fingerprint);
     }
+    fork.set_created_with(fingerprint);
     Ok(Session::of(fork))
 }
 

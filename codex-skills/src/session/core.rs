@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::runtime::Handle;
@@ -46,9 +47,10 @@ pub(crate) struct SessionCore {
     late: Arc<Dispatcher>,
     /// Whether the session was opened with its catalog.
     has_catalog: bool,
-    /// The fingerprint of the tools that the session was created with, where somebody knows, for a session
-    /// that was opened without its catalog.
+    /// The fingerprint of the tools that the session was created with, once it was asked for, where it is known.
     created_with: OnceLock<Option<Arc<str>>>,
+    /// Whether a call was left to others.
+    has_left: AtomicBool,
     inbox: Mutex<Inbox>,
     changed: Notify,
     readers: Mutex<Vec<Weak<Queue>>>,
@@ -61,8 +63,8 @@ pub(crate) struct SessionCore {
 impl SessionCore {
     /// Makes the core and subscribes it to the session's events. Within a tokio runtime only.
     ///
-    /// Without a catalog, calls are left alone at least until it is [known](Self::set_created_with) that the
-    /// session has no tools.
+    /// Without a catalog, calls are left alone unless it is [known](Self::set_created_with) that the session was created
+    /// without tools.
     pub(crate) fn subscribe(
         client: Arc<ClientShared>,
         id: Arc<str>,
@@ -94,6 +96,7 @@ impl SessionCore {
             late,
             has_catalog,
             created_with: OnceLock::new(),
+            has_left: AtomicBool::new(false),
             inbox: Mutex::new(inbox),
             changed: Notify::new(),
             readers: Mutex::default(),
@@ -155,30 +158,68 @@ impl SessionCore {
         self.created_with.get()?.as_deref()
     }
 
-    /// Whether the calls of the session are for somebody who has its catalog.
+    /// The same, unless it is only what a handle was opened with.
+    pub(crate) fn known_fingerprint(&self) -> Option<Arc<str>> {
+        self.created_with.get()?.clone()
+    }
+
+    /// Whether calls of the session are left to those who have its catalog. Not knowing whether it has tools is not
+    /// knowing that it has none.
     fn leaves_calls(&self) -> bool {
+        let has_no_tools = |created: &Arc<str>| **created == *self.catalog().fingerprint();
         !self.has_catalog
+            && !self
+                .known_fingerprint()
+                .is_some_and(|created| has_no_tools(&created))
+    }
+
+    /// Whether a call is left to others: all are without the catalog. With a catalog that may not be the session's, those
+    /// of tools that it does not have, where others can answer (contract §2.8).
+    pub(crate) fn leaves(&self, call: &ToolCall) -> bool {
+        if !self.has_catalog {
+            return self.leaves_calls();
+        }
+        self.created_with.get().is_none_or(Option::is_none)
             && self.runtime().is_shared()
-            && match self.created_with.get() {
-                None => true,
-                Some(None) => false,
-                Some(Some(created)) => **created != *self.catalog().fingerprint(),
-            }
+            && self.catalog().find(call.namespace(), &call.tool).is_none()
+    }
+
+    /// Leaves a call to others. Where there are none, those who wait for its turn are told.
+    fn leave(&self, call: &ToolCall) {
+        if !self.runtime().is_shared() {
+            self.inbox().leave(call);
+        }
+        if !self.has_left.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "codex_skills::session",
+                session = &*self.id,
+                tool = &*call.tool,
+                "calls are left to others: the session was opened without its catalog, or with another one"
+            );
+        }
     }
 
     /// Whether calls can be answered: not without the catalog.
     pub(crate) fn check_catalog(&self) -> Result<(), Error> {
         if self.leaves_calls() {
-            return Err(Error::option(
-                "catalog",
-                format!(
-                    "session {} has tools, and was opened without their catalog: its calls are answered by \
-                     who opens it with `.catalog(..)`",
-                    self.id
-                ),
-            ));
+            let has_tools = if self.known_fingerprint().is_some() {
+                "has tools, and was opened without their catalog"
+            } else {
+                "was opened without its catalog"
+            };
+            return Err(self.without_catalog(has_tools));
         }
         Ok(())
+    }
+
+    fn without_catalog(&self, what: &str) -> Error {
+        Error::option(
+            "catalog",
+            format!(
+                "session {} {what}: its calls are answered by who opens it with `.catalog(..)`",
+                self.id
+            ),
+        )
     }
 
     pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -220,11 +261,8 @@ impl SessionCore {
 
     /// Has calls answered as cancelled, those excepted that were answered before.
     pub(crate) fn dismiss(&self, calls: Vec<Arc<ToolCall>>) {
-        if self.leaves_calls() {
-            return;
-        }
         let _within = self.spans.session().enter();
-        for call in calls {
+        for call in calls.into_iter().filter(|call| !self.leaves(call)) {
             self.late
                 .dispatch(call, Announced::Event, self.settled(), &self.handle());
         }
@@ -239,13 +277,30 @@ impl SessionCore {
     /// Has calls answered as they come, until the guard is dropped.
     pub(crate) fn serve(&self) -> Result<Serving<'_>, Error> {
         self.check_catalog()?;
+        Ok(self.begin_serving())
+    }
+
+    /// The same for a turn that is waited for, which may have no calls where it is not known whether the session has
+    /// tools.
+    pub(crate) fn serve_turn(&self) -> Result<Serving<'_>, Error> {
+        if self.known_fingerprint().is_some() {
+            self.check_catalog()?;
+        }
+        Ok(self.begin_serving())
+    }
+
+    fn begin_serving(&self) -> Serving<'_> {
         let waiting = self.inbox().serve();
         let serving = Serving(self);
         for call in waiting {
+            if self.leaves(&call) {
+                self.leave(&call);
+                continue;
+            }
             let announced = announced(&call);
             drop(self.dispatch(call, announced));
         }
-        Ok(serving)
+        serving
     }
 
     /// Remembers the turns that end while the guard lives, however many.
@@ -292,9 +347,13 @@ impl SessionCore {
     /// Waits until a turn is over, or the session closed. Cancel safe.
     pub(crate) async fn turn_ended(&self, turn_id: &str) -> Result<(), Error> {
         self.until(|inbox| {
-            let over = inbox.get(turn_id).is_some_and(Turn::has_ended);
-            if over {
+            let turn = inbox.get(turn_id);
+            if turn.is_some_and(Turn::has_ended) {
                 return Some(Ok(()));
+            }
+            if let Some(tool) = turn.and_then(|turn| turn.left.as_ref()) {
+                let waits = format!("was opened without its catalog, and a call of `{tool}` waits");
+                return Some(Err(self.without_catalog(&waits)));
             }
             inbox
                 .closed()
@@ -380,6 +439,10 @@ impl Settle for SessionCore {
 }
 
 impl EventSink for SessionCore {
+    fn answers_calls(&self) -> bool {
+        !self.leaves_calls()
+    }
+
     fn deliver(&self, event: Event) {
         let action = self.inbox().on_event(&event);
         match &event {
@@ -400,7 +463,9 @@ impl EventSink for SessionCore {
         }
         match action {
             Action::None => {}
-            Action::Dispatch(_) | Action::Refuse(_) if self.leaves_calls() => {}
+            Action::Dispatch(call) | Action::Refuse(call) if self.leaves(&call) => {
+                self.leave(&call);
+            }
             Action::Dispatch(call) => {
                 let announced = announced(&call);
                 drop(self.dispatch(call, announced));

@@ -113,8 +113,8 @@ impl Session {
 
     /// Answers calls as they come until the session is closed, and returns why it was.
     ///
-    /// A session that has tools and was opened [without their catalog](crate::OpenSession::catalog) is not
-    /// served: that is returned at once.
+    /// A session that was opened [without its catalog](crate::OpenSession::catalog) is not served: that is returned at
+    /// once.
     ///
     /// Cancel safe: calls whose handlers run are still answered; later ones wait for the next server.
     pub async fn serve(&self) -> String {
@@ -175,8 +175,8 @@ impl Session {
         Signals::new(self.core().read())
     }
 
-    /// Answers the call that an event announces; `None` for every other event, and for calls of other
-    /// sessions.
+    /// Answers the call that an event announces; `None` for every other event, for calls of other sessions, and for
+    /// those that are [left to others](crate::OpenSession::catalog).
     ///
     /// # Errors
     /// When the session is closed, or was opened without its catalog.
@@ -189,13 +189,14 @@ impl Session {
     ) -> Result<Option<Arc<DispatchRecord>>, Error> {
         match event {
             Event::ToolCall(call) if call.session_id == self.core().id => {
-                self.respond(call.clone(), Announced::Event).await.map(Some)
+                self.respond(call.clone(), Announced::Event).await
             }
             _ => Ok(None),
         }
     }
 
-    /// Answers a call from the list of waiting ones; `None` for calls of other sessions.
+    /// Answers a call from the list of waiting ones; `None` for calls of other sessions, and for those that are [left to
+    /// others](crate::OpenSession::catalog).
     ///
     /// # Errors
     /// When the session is closed, or was opened without its catalog.
@@ -209,9 +210,7 @@ impl Session {
         if call.session_id != self.core().id {
             return Ok(None);
         }
-        self.respond(call.clone(), Announced::Waiting)
-            .await
-            .map(Some)
+        self.respond(call.clone(), Announced::Waiting).await
     }
 
     /// The calls that wait for an answer, oldest first.
@@ -227,7 +226,8 @@ impl Session {
         Ok(calls.into_iter().map(Arc::new).collect())
     }
 
-    /// Answers all calls that wait, at the same time, and returns their records in order.
+    /// Answers all calls that wait, at the same time, and returns their records in order. Those that are [left to
+    /// others](crate::OpenSession::catalog) have none.
     ///
     /// # Errors
     /// When calls wait and the session is closed or was opened without its catalog, or when the runtime cannot
@@ -240,10 +240,8 @@ impl Session {
         let answers = calls
             .into_iter()
             .map(|call| self.respond(call, Announced::Waiting));
-        futures_util::future::join_all(answers)
-            .await
-            .into_iter()
-            .collect()
+        let answers = futures_util::future::join_all(answers).await;
+        answers.into_iter().filter_map(Result::transpose).collect()
     }
 
     /// Runs the handler of a skill with these arguments and returns what the model would read, without
@@ -304,10 +302,13 @@ impl Session {
         &self,
         call: Arc<ToolCall>,
         announced: Announced,
-    ) -> Result<Arc<DispatchRecord>, Error> {
+    ) -> Result<Option<Arc<DispatchRecord>>, Error> {
         let core = self.core();
         core.check_catalog()?;
         core.check_open()?;
-        Ok(core.respond(call, announced).await)
+        if core.leaves(&call) {
+            return Ok(None);
+        }
+        Ok(Some(core.respond(call, announced).await))
     }
 }

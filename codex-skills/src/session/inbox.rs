@@ -39,6 +39,8 @@ pub(crate) struct Turn {
     pub(crate) records: Vec<Arc<DispatchRecord>>,
     pub(crate) detail: Value,
     pub(crate) usage: Option<Tokens>,
+    /// The tool of a call that is answered neither here nor elsewhere.
+    pub(crate) left: Option<Arc<str>>,
     /// The how manieth end it was.
     ended: Option<u64>,
 }
@@ -59,6 +61,7 @@ impl Default for Turn {
             records: Vec::new(),
             detail: Value::Null,
             usage: None,
+            left: None,
             ended: None,
         }
     }
@@ -235,6 +238,13 @@ impl Inbox {
         // A call without ids has no key that is found again.
         self.waiting
             .retain(|waiting| !Arc::ptr_eq(waiting, call) && CallKey::new(waiting) != key);
+    }
+
+    /// Notes a call that is answered neither here nor elsewhere.
+    pub(crate) fn leave(&mut self, call: &ToolCall) {
+        if let Some(turn_id) = &call.turn_id {
+            self.turn(turn_id).left = Some(call.tool.clone());
+        }
     }
 
     /// Notes a settled call, or that its answer arrived after all. `is_new`: nothing was noted of it before.

@@ -366,7 +366,7 @@ impl<R> SendAndHandle<'_, R> {
         let deadline = self
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        let _serving = core.serve()?;
+        let _serving = core.serve_turn()?;
         let _watching = core.watch();
         let accepted = match deadline {
             None => self.request.send().await?,

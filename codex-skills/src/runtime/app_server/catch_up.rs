@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::connection::{Connection, RequestError};
-use super::fingerprints::Fingerprints;
 use super::registry::{Fate, Live};
 use super::shared::{Server, Shared, State, tell};
 use super::wire;
 use crate::runtime::TurnStatus;
+use crate::runtime::fingerprints::Fingerprints;
 
 /// How many threads are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
@@ -29,7 +29,7 @@ const UNWRITTEN_PAUSE: Duration = Duration::from_millis(10);
 impl Shared {
     /// Goes on with the sessions on a new connection.
     pub(super) async fn serve(self: &Arc<Self>, connection: &Arc<Connection>, server: Server) {
-        let fingerprints = Fingerprints::of_home(server.home.clone()).await;
+        let fingerprints = Fingerprints::in_folder(server.home.clone()).await;
         self.set_server(server, fingerprints);
         self.registry().unsubscribed();
         self.set_state(State::Resuming(connection.clone()));
@@ -121,6 +121,17 @@ impl Shared {
         let turns = serde_json::from_str::<Resumed>(resumed.get())
             .map(|resumed| resumed.thread.turns)
             .unwrap_or_default();
+        self.look_after_in(connection, thread_id, turn_id, turns);
+    }
+
+    /// The same with codex's list of turns.
+    pub(super) fn look_after_in(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        thread_id: Arc<str>,
+        turn_id: Arc<str>,
+        turns: Vec<Box<RawValue>>,
+    ) {
         if !self.ends_as(&thread_id, &turn_id, turns, false) {
             let (shared, connection) = (self.clone(), connection.clone());
             tokio::spawn(async move { shared.confirm(&connection, thread_id, turn_id).await });

@@ -4,8 +4,8 @@ mod asked;
 mod catch_up;
 mod connection;
 mod error;
-mod fingerprints;
 mod link;
+mod lost_send;
 mod options;
 mod pipe;
 mod process;
@@ -27,9 +27,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use self::connection::{Connection, NAME};
-use self::fingerprints::Fingerprints;
 use self::shared::{Shared, State};
 use self::version::Version;
+use super::fingerprints::Fingerprints;
 use super::{
     Accepted, Created, Deletion, EventSink, NewSession, Receipt, RequestHandler, Resumed, Runtime,
     RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
@@ -55,7 +55,7 @@ impl AppServer {
     async fn open(settings: settings::Settings) -> Result<Self, AppServerError> {
         let shared = Arc::new(Shared::new(settings));
         let opened = link::open(&shared).await?;
-        let fingerprints = Fingerprints::of_home(opened.server.home.clone()).await;
+        let fingerprints = Fingerprints::in_folder(opened.server.home.clone()).await;
         shared.set_server(opened.server.clone(), fingerprints);
         shared.set_state(State::Up(opened.connection.clone()));
         tokio::spawn(link::keep(shared.clone(), opened));

@@ -73,6 +73,24 @@ pub(super) enum Fate {
     Ephemeral,
 }
 
+/// The newest turn of a thread.
+#[derive(Clone, Debug)]
+pub(super) enum Newest {
+    Turn(Arc<str>),
+    /// It has none yet.
+    None,
+}
+
+impl Newest {
+    /// Whether a turn came later. Codex's ids are in the order of their time.
+    pub(super) fn is_before(&self, turn_id: &str) -> bool {
+        match self {
+            Self::Turn(newest) => **newest < *turn_id,
+            Self::None => true,
+        }
+    }
+}
+
 /// A session that is to be taken up after a connection was made.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
@@ -152,6 +170,14 @@ impl Registry {
             .is_some_and(|thread| thread.events.strong_count() > 0)
     }
 
+    /// Whether the calls of a thread are answered here.
+    pub(super) fn answers_calls(&self, thread_id: &Arc<str>) -> bool {
+        self.threads
+            .get(self.owner(thread_id))
+            .and_then(|thread| thread.events.upgrade())
+            .is_some_and(|events| events.answers_calls())
+    }
+
     pub(super) fn fate(&self, thread_id: &str) -> Fate {
         self.threads
             .get(thread_id)
@@ -167,6 +193,16 @@ impl Registry {
     /// The turn that runs, as far as anybody knows.
     pub(super) fn active(&self, thread_id: &str) -> Option<Arc<str>> {
         self.threads.get(thread_id)?.active.clone()
+    }
+
+    /// The newest turn that is known. `None` where there may be some that are not.
+    pub(super) fn newest_turn(&self, thread_id: &str) -> Option<Newest> {
+        let thread = self.threads.get(thread_id)?;
+        let turns = thread.ended.iter().chain(&thread.active);
+        match turns.max() {
+            Some(turn_id) => Some(Newest::Turn(turn_id.clone())),
+            None => (thread.fate != Fate::Persisted).then_some(Newest::None),
+        }
     }
 
     /// Whether a turn is known to be over.

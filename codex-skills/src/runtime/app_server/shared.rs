@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::asked::{Address, Asked};
 use super::connection::Connection;
-use super::fingerprints::Fingerprints;
 use super::registry::{Delivery, Registry};
 use super::settings::Settings;
 use super::texts::Texts;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
+use crate::runtime::fingerprints::Fingerprints;
 use crate::runtime::{CodexRequest, Event};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
@@ -245,7 +245,7 @@ impl Shared {
                 self.count_malformed();
                 tracing::warn!(target: "codex_skills::app_server", %error, "a call of codex cannot be read and is refused");
                 let ours = wire::thread_of(params)
-                    .is_some_and(|thread_id| self.registry().serves(&thread_id));
+                    .is_some_and(|thread_id| self.registry().answers_calls(&thread_id));
                 if ours || !self.settings.target.is_shared() {
                     let text = "the call failed: its parameters cannot be read";
                     write_later(connection, refused(&id, text));
@@ -351,12 +351,26 @@ impl Shared {
 
     /// Waits for a codex to talk to.
     pub(super) async fn up(&self, patience: Duration) -> Result<Arc<Connection>, String> {
+        self.up_after(0, patience).await
+    }
+
+    /// Waits for a codex to talk to, on another connection than those up to a generation.
+    pub(super) async fn up_after(
+        &self,
+        generation: u64,
+        patience: Duration,
+    ) -> Result<Arc<Connection>, String> {
         let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| matches!(state, State::Up(_) | State::Gone(_)));
+        let settled = state.wait_for(|state| match state {
+            State::Up(connection) => connection.generation > generation,
+            State::Gone(_) => true,
+            State::Down(_) | State::Resuming(_) => false,
+        });
         let settled = tokio::time::timeout(patience, settled).await;
         drop(settled);
         match &*self.state.borrow() {
-            State::Up(connection) => Ok(connection.clone()),
+            State::Up(connection) if connection.generation > generation => Ok(connection.clone()),
+            State::Up(_) => Err("the connection was lost".to_owned()),
             State::Down(why) | State::Gone(why) => Err(why.to_string()),
             State::Resuming(_) => Err(format!(
                 "its sessions were not taken up within {patience:?}"

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::AppServer;
 use super::connection::{Connection, NAME, RequestError};
+use super::lost_send;
 use super::registry::Fate;
 use super::shared::tell;
 use super::wire;
@@ -251,14 +252,23 @@ impl AppServer {
     ) -> Result<Accepted, RuntimeError> {
         let operation = "send the request";
         let connection = self.connection(operation).await?;
+        let newest = self.shared.registry().newest_turn(&thread_id);
+        let message = lost_send::Message::new(request.text, newest);
         let params = json!({
             "threadId": &*thread_id,
-            "input": [{"type": "text", "text": request.text}],
+            "clientUserMessageId": message.id(),
+            "input": [{"type": "text", "text": message.text()}],
         });
-        let payload = self
-            .ask(&connection, "turn/start", &params)
-            .await
-            .map_err(|error| error.into_runtime(operation))?;
+        let payload = match self.ask(&connection, "turn/start", &params).await {
+            Ok(payload) => payload,
+            Err(RequestError::Lost) => {
+                return self.look_up(&connection, &thread_id, &message, true).await;
+            }
+            Err(RequestError::Silent(_)) => {
+                return self.look_up(&connection, &thread_id, &message, false).await;
+            }
+            Err(error) => return Err(error.into_runtime(operation)),
+        };
         let turn_id: Arc<str> = match payload["turn"]["id"].as_str() {
             Some(id) if !id.is_empty() => id.into(),
             _ => return Err(unavailable(operation, "the answer has no turn.id")),

@@ -88,7 +88,7 @@ impl From<Vec<StrictTool>> for Tools {
 
 #[derive(Default)]
 struct State {
-    events: Option<Weak<dyn EventSink>>,
+    events: Arc<[Weak<dyn EventSink>]>,
     history: Vec<Arc<HistoryItem>>,
     turns: Vec<(Arc<str>, TurnStatus)>,
     active: Option<Active>,
@@ -191,7 +191,12 @@ impl EmbeddedSession {
     }
 
     pub(super) fn subscribe(&self, events: Weak<dyn EventSink>) {
-        self.state().events = Some(events);
+        let mut state = self.state();
+        let others = state
+            .events
+            .iter()
+            .filter(|events| events.strong_count() > 0);
+        state.events = others.cloned().chain([events]).collect();
     }
 
     pub(super) fn history(&self) -> Vec<Arc<HistoryItem>> {
@@ -241,8 +246,14 @@ impl EmbeddedSession {
     }
 
     pub(super) fn deliver(&self, event: Event) {
-        let events = self.state().events.as_ref().and_then(Weak::upgrade);
-        if let Some(events) = events {
+        let events = self.state().events.clone();
+        let Some((last, others)) = events.split_last() else {
+            return;
+        };
+        for events in others.iter().filter_map(Weak::upgrade) {
+            events.deliver(event.clone());
+        }
+        if let Some(events) = last.upgrade() {
             events.deliver(event);
         }
     }

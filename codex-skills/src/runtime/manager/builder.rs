@@ -1,6 +1,6 @@
 //! The settings of a client of codex-manager, and the runtime made with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::http::Http;
 use super::link::{LinkConfig, LinkState};
 use super::profile::{self, ProfileError, Settings};
 use super::shared::Shared;
+use crate::runtime::fingerprints::Fingerprints;
 
 /// codex-manager's limit of a request's body (contract, More that was measured), less what is around an
 /// answer.
@@ -58,7 +59,8 @@ impl CodexManagerBuilder {
         self
     }
 
-    /// Another profile file.
+    /// Another profile file. Beside it, in `codex-skills.jsonl`, is kept which catalogs sessions were created with, so
+    /// that another catalog is refused when they are opened again; where its folder does not exist, nothing is kept.
     pub fn profile_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.profile_path = Some(path.into());
         self
@@ -174,9 +176,11 @@ impl CodexManagerBuilder {
     /// The runtime with these settings.
     pub(crate) fn into_runtime(self) -> Result<CodexManager, ProfileError> {
         let variable = |name: &str| std::env::var(name).ok();
+        let is_named = self.profile_path.is_some();
         let path = self
             .profile_path
             .unwrap_or_else(|| profile::default_path(&variable));
+        let fingerprints = fingerprints_beside(&path, is_named);
         let mut settings = Settings::of_profile(self.profile.as_deref(), &path)?;
         if !self.ignore_env {
             settings = settings.with_env(&variable)?;
@@ -207,6 +211,7 @@ impl CodexManagerBuilder {
             shared: Arc::new(Shared {
                 http,
                 settings,
+                fingerprints,
                 link: self.link,
                 connect_timeout,
                 answer_bytes: self.answer_bytes.unwrap_or(ANSWER_BYTES),
@@ -224,6 +229,21 @@ impl CodexManagerBuilder {
             stream: Mutex::default(),
         })
     }
+}
+
+/// Where it is kept which catalogs sessions were created with: beside the profile file. A folder that the program named
+/// is not made.
+fn fingerprints_beside(profile: &Path, is_named: bool) -> Fingerprints {
+    let folder = profile.parent().unwrap_or(Path::new(""));
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    if is_named && !folder.is_dir() {
+        return Fingerprints::default();
+    }
+    Fingerprints::in_own_folder(folder)
 }
 
 /// Anybody on the way can answer calls, unless something in front of the server asks for a token.

@@ -191,7 +191,16 @@ impl CodexManager {
             .and_then(Value::as_str)
             .filter(|id| !id.is_empty());
         match session_id {
-            Some(id) => Ok(Created::new(id.into(), payload)),
+            Some(id) => {
+                let id: Arc<str> = id.into();
+                if request.fingerprint.is_some() {
+                    self.shared
+                        .fingerprints
+                        .set(id.clone(), request.fingerprint)
+                        .await;
+                }
+                Ok(Created::new(id, payload))
+            }
             None => Err(RuntimeError::new(
                 NAME,
                 operation,
@@ -273,8 +282,9 @@ impl Runtime for CodexManager {
             self.post("resume the session", &path, &json!({})).await?;
             self.stream_ready().await;
             self.known_generation().await;
-            self.shared.catch_up_calls(session_id).await;
-            Ok(Resumed::new(None))
+            self.shared.catch_up_calls(session_id.clone()).await;
+            let fingerprint = self.shared.fingerprints.get(session_id).await;
+            Ok(Resumed::new(fingerprint))
         })
     }
 
@@ -354,6 +364,7 @@ impl Runtime for CodexManager {
             }
             self.shared.registry().forget(&session_id);
             self.shared.threads.notify_one();
+            self.shared.fingerprints.set(session_id, None).await;
             let payload = response.json();
             let status = payload.get("status").and_then(Value::as_str).unwrap_or("");
             Ok(Deletion::new(status, payload.clone()))

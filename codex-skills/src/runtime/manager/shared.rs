@@ -15,6 +15,7 @@ use super::profile::Settings;
 use super::registry::{Delivery, Registry};
 use super::wire::Frame;
 use crate::runtime::RuntimeError;
+use crate::runtime::fingerprints::Fingerprints;
 
 /// Generations from here on are not process ids: a server that does not tell its process's id may be
 /// another one after each connection.
@@ -24,6 +25,8 @@ pub(super) const UNNAMED: u64 = 1 << 63;
 pub(super) struct Shared {
     pub(super) http: Http,
     pub(super) settings: Settings,
+    /// Which catalogs sessions were created with.
+    pub(super) fingerprints: Fingerprints,
     pub(super) link: LinkConfig,
     pub(super) connect_timeout: Duration,
     pub(super) answer_bytes: usize,
