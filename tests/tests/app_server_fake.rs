@@ -643,7 +643,7 @@ mod played {
         assert!(
             matches!(
                 status,
-                SubmissionStatus::Accepted | SubmissionStatus::Repeated
+                SubmissionStatus::Written | SubmissionStatus::Repeated
             ),
             "{status:?}"
         );

@@ -15,7 +15,7 @@ use super::dispatcher::{Dispatcher, deliver};
 use super::ledger::Ledger;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use super::run;
-use crate::runtime::{Answering, Submission};
+use crate::runtime::{Answering, Submission, TakenAnswer};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillOutput, ToolCall};
@@ -59,6 +59,8 @@ pub(crate) struct Running {
     record: OnceLock<Arc<DispatchRecord>>,
     settled: Notify,
     pub(super) taken: Taken,
+    /// What the runtime says it took, where it said so before the call was settled.
+    pub(super) taken_answer: OnceLock<TakenAnswer>,
 }
 
 /// Which dispatcher runs a call: those of one session share its ledger.
@@ -82,6 +84,7 @@ impl Running {
             record: OnceLock::new(),
             settled: Notify::new(),
             taken: Taken::default(),
+            taken_answer: OnceLock::new(),
         })
     }
 
@@ -170,7 +173,10 @@ impl Claimed {
         };
         let settled = Arc::make_mut(&mut record);
         settled.call = address.clone();
-        settled.submission = to;
+        settled.submission = match self.running.taken_answer.get() {
+            Some(taken) => to.completed((&*settled.output).into(), *taken),
+            None => to,
+        };
         self.settle(ledger, record);
         true
     }
@@ -178,12 +184,16 @@ impl Claimed {
     /// Ends the claim, or sees to it on a task of its own: this is what became of the answer at the address.
     fn told(mut self, address: Arc<ToolCall>, submission: Submission) {
         let first = match submission {
-            Submission::Accepted => {
-                let accepted = SubmissionRecord {
-                    attempts: 1,
-                    ..SubmissionRecord::unsent(SubmissionStatus::Accepted)
+            Submission::Accepted | Submission::Written => {
+                let status = match submission {
+                    Submission::Accepted => SubmissionStatus::Accepted,
+                    _ => SubmissionStatus::Written,
                 };
-                if self.settle_at(&address, accepted) {
+                let passed_on = SubmissionRecord {
+                    attempts: 1,
+                    ..SubmissionRecord::unsent(status)
+                };
+                if self.settle_at(&address, passed_on) {
                     return;
                 }
                 None

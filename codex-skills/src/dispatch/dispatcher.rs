@@ -21,7 +21,7 @@ use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus}
 use super::run::{self, Bounds, Finished, Job, Turn};
 use super::submit;
 use crate::catalog::{Catalog, CatalogSkill};
-use crate::runtime::{Receipt, Runtime, Submission};
+use crate::runtime::{Receipt, Runtime, Submission, TakenAnswer};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillOutput, ToolCall};
@@ -112,7 +112,10 @@ impl Dispatcher {
             Claim::Repeat(stored) => {
                 self.common.counters.repeat();
                 let moved = !call.same_address(&stored.call);
-                let delivered = stored.submission.status == SubmissionStatus::Accepted;
+                let delivered = matches!(
+                    stored.submission.status,
+                    SubmissionStatus::Accepted | SubmissionStatus::Written
+                );
                 if !is_newer(&call, &stored.call)
                     || (delivered && !moved && announced != Announced::Waiting)
                 {
@@ -246,6 +249,42 @@ impl Dispatcher {
         let namespace = call.namespace().map(shown);
         self.catalog
             .unknown(namespace.as_deref(), &shown(&call.tool))
+    }
+
+    /// Notes which answer of a call the runtime took, whosever it was.
+    pub(crate) fn completed(
+        &self,
+        call: &Arc<ToolCall>,
+        taken: TakenAnswer,
+        settled: Option<&dyn Settle>,
+    ) {
+        let key = CallKey::new(call);
+        let mut ledger = self.ledger.lock();
+        if let Some(running) = ledger.running_of(&key) {
+            // It is not settled yet. What was said first stays.
+            let _ = running.taken_answer.set(taken);
+            return;
+        }
+        let Some(known) = ledger.settled_of(&key) else {
+            return;
+        };
+        let before = known.submission.status;
+        let submission = known.submission.clone();
+        let submission = submission.completed((&*known.output).into(), taken);
+        if submission.status == before {
+            return;
+        }
+        let record = Arc::new(DispatchRecord {
+            submission,
+            ..DispatchRecord::clone(known)
+        });
+        ledger.settle(&key, record.clone());
+        self.common
+            .counters
+            .resettle(before, record.submission.status);
+        if let Some(settled) = settled {
+            settled.settled(&record, false);
+        }
     }
 
     /// Cancels the calls of a turn.

@@ -90,6 +90,16 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
         self.running.remove(key);
     }
 
+    /// What is kept for a call whose handler runs.
+    pub(crate) fn running_of(&self, key: &CallKey) -> Option<&R> {
+        self.running.get(key)
+    }
+
+    /// What is kept for a call that was answered.
+    pub(crate) fn settled_of(&self, key: &CallKey) -> Option<&S> {
+        self.settled.get(key)
+    }
+
     /// Whether the call was seen.
     pub(crate) fn contains(&self, key: &CallKey) -> bool {
         self.running.contains_key(key) || self.settled.contains_key(key)

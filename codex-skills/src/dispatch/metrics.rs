@@ -186,6 +186,14 @@ impl Counters {
         }
     }
 
+    /// It is known now what became of the answer of a settled call.
+    pub(super) fn resettle(&self, before: SubmissionStatus, now: SubmissionStatus) {
+        if let (Some(before), Some(now)) = (self.standing(before), self.standing(now)) {
+            before.down();
+            now.up();
+        }
+    }
+
     /// A call is settled. `repeat`: its answer was sent again, and nothing ran.
     pub(super) fn settle(&self, record: &Arc<DispatchRecord>, repeat: bool) {
         if let Some(count) = self.standing(record.submission.status) {
@@ -211,7 +219,7 @@ impl Counters {
     /// Where calls stand whose submission ended so; `None` for those that were not taken up.
     fn standing(&self, status: SubmissionStatus) -> Option<&Count> {
         match status {
-            SubmissionStatus::Accepted => Some(&self.answered),
+            SubmissionStatus::Accepted | SubmissionStatus::Written => Some(&self.answered),
             SubmissionStatus::Settled => Some(&self.expired),
             SubmissionStatus::Exhausted => Some(&self.given_up),
             SubmissionStatus::Refused => Some(&self.refused),

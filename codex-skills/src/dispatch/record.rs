@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::runtime::TakenAnswer;
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
 /// One call, how it was answered, and what became of the answer. Its `Display` is one line for a log,
@@ -77,13 +78,14 @@ impl DispatchRecord {
         self.outcome
     }
 
-    /// Whether the handler succeeded and the runtime took its answer, now or before.
+    /// Whether the handler succeeded and its answer was taken, now or before, or at least
+    /// [passed on](SubmissionStatus::Written).
     #[must_use]
     pub fn is_handled(&self) -> bool {
         self.outcome == Outcome::Completed
             && matches!(
                 self.submission.status,
-                SubmissionStatus::Accepted | SubmissionStatus::Repeated
+                SubmissionStatus::Accepted | SubmissionStatus::Written | SubmissionStatus::Repeated
             )
     }
 
@@ -190,6 +192,34 @@ impl SubmissionRecord {
         }
     }
 
+    /// The same, once the runtime says which answer it took. `own` is the one that was submitted.
+    pub(crate) fn completed(self, own: TakenAnswer, taken: TakenAnswer) -> Self {
+        match self.status {
+            SubmissionStatus::Written | SubmissionStatus::Exhausted | SubmissionStatus::Settled
+                if own == taken =>
+            {
+                Self {
+                    status: SubmissionStatus::Accepted,
+                    code: None,
+                    error: None,
+                    ..self
+                }
+            }
+            SubmissionStatus::Written if taken.is_nothing() => Self {
+                status: SubmissionStatus::Settled,
+                code: Some("cancelled".into()),
+                ..self
+            },
+            SubmissionStatus::Written => Self {
+                status: SubmissionStatus::Settled,
+                code: Some("answered_elsewhere".into()),
+                error: Some("another answer of the call was taken".into()),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// How it ended.
     #[must_use]
     pub fn status(&self) -> SubmissionStatus {
@@ -228,9 +258,14 @@ impl SubmissionRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubmissionStatus {
-    /// The runtime took the answer.
+    /// The runtime took the answer, and says so.
     Accepted,
-    /// The runtime says that the call needs no answer any more.
+    /// The answer was passed on to codex, which has not said yet that it took it. Usually it says so within milliseconds,
+    /// and before the end of the turn: then the records of the turn have `Accepted`, or `Settled` where it took another
+    /// answer.
+    Written,
+    /// The runtime says that the call needs no answer any more, or took another one: the [code](SubmissionRecord::code) is
+    /// `answered_elsewhere` where it was another client's, `cancelled` where the call was cancelled first.
     Settled,
     /// The runtime took this very answer before; it was not sent again.
     Repeated,

@@ -60,6 +60,7 @@ pub(super) async fn submit(
         }
         let (status, code, error) = match submission {
             Submission::Accepted => (SubmissionStatus::Accepted, None, None),
+            Submission::Written => (SubmissionStatus::Written, None, None),
             Submission::Settled { code } => (SubmissionStatus::Settled, Some(code.into()), None),
             Submission::TooLarge => (
                 SubmissionStatus::TooLarge,

@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::skill::{SkillOutput, ToolCall};
 
+mod completed;
 mod error;
 mod event;
 #[cfg(any(feature = "app-server", feature = "manager"))]
@@ -29,6 +30,7 @@ mod options;
 mod receipt;
 mod requests;
 
+pub use completed::{CompletedCall, TakenAnswer};
 pub use error::{HttpFailure, RuntimeError, RuntimeErrorKind};
 pub use event::{Event, TokenUsage, Tokens, TurnStatus};
 pub use options::{ApprovalPolicy, FilesystemSandbox, NetworkAccess, SessionOptions};
@@ -46,6 +48,11 @@ pub type RuntimeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeErr
 pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn deliver(&self, event: Event);
+
+    /// A call is complete, and this is the answer that was taken, whosever it was. Told before the event of it.
+    fn call_completed(&self, completed: &CompletedCall) {
+        let _ = completed;
+    }
 
     /// Whether calls of the session are answered here. Without, a runtime does not refuse on its own what it cannot read
     /// of a call: others may.
@@ -281,6 +288,8 @@ impl Accepted {
 pub enum Submission {
     /// The runtime took it.
     Accepted,
+    /// It was passed on. Whether it was taken is told later, by [`EventSink::call_completed`].
+    Written,
     /// The runtime does not know the call any more, or somebody answers it right now: nothing is left
     /// to do.
     Settled {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use super::spans::Spans;
 use crate::catalog::Catalog;
 use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settle};
 use crate::error::Error;
-use crate::runtime::{Event, EventSink, RequestHandler, Runtime};
+use crate::runtime::{CompletedCall, Event, EventSink, RequestHandler, Runtime};
 use crate::skill::ToolCall;
 
 /// What `send` does unless it is told otherwise.
@@ -439,6 +440,16 @@ impl Settle for SessionCore {
 }
 
 impl EventSink for SessionCore {
+    fn call_completed(&self, completed: &CompletedCall) {
+        let arguments = RawValue::NULL.to_owned();
+        let mut call = ToolCall::new(self.id.clone(), self.id.clone(), arguments);
+        call.turn_id = Some(completed.turn_id.clone());
+        call.call_id = Some(completed.call_id.clone());
+        call.thread_id = completed.thread_id.clone();
+        self.dispatcher
+            .completed(&Arc::new(call), completed.answer, Some(self));
+    }
+
     fn answers_calls(&self) -> bool {
         !self.leaves_calls()
     }

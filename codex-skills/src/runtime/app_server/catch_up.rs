@@ -147,10 +147,15 @@ impl Shared {
         turns: Vec<Box<RawValue>>,
         is_confirmed: bool,
     ) -> bool {
-        let ends = turns.iter().filter_map(|turn| wire::turn_end(turn).ok());
-        let Some(end) = ends.into_iter().find(|end| *end.turn_id == *turn_id) else {
+        let mut ends = turns
+            .iter()
+            .filter_map(|turn| Some((turn, wire::turn_end(turn).ok()?)));
+        let Some((turn, end)) = ends.find(|(_, end)| *end.turn_id == *turn_id) else {
             return false;
         };
+        for (call_id, answer) in wire::answers_in(turn) {
+            self.completed(thread_id, &end.turn_id, call_id, answer);
+        }
         let reply = wire::reply_in(&end.detail);
         match end.status {
             TurnStatus::InProgress => true,

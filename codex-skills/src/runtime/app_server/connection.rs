@@ -1,7 +1,7 @@
 //! One connection to codex: requests and their answers.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::pipe::{self, Frame, Outgoing, Writer, Written};
+use super::version::Version;
 use super::wire::{self, RpcError};
-use crate::runtime::{Receipt, RuntimeError, RuntimeErrorKind};
+use crate::runtime::{Receipt, RuntimeError, RuntimeErrorKind, Submission};
 
 /// What the runtime is called in messages.
 pub(super) const NAME: &str = "codex app-server";
@@ -38,6 +39,8 @@ pub(super) struct Connection {
     outgoing: mpsc::Sender<Outgoing>,
     requests: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
     next: AtomicU64,
+    /// Whether codex says which answers it took.
+    tells_answers: AtomicBool,
     closing: CancellationToken,
     lost: CancellationToken,
 }
@@ -123,6 +126,7 @@ impl Connection {
             outgoing,
             requests: Mutex::default(),
             next: AtomicU64::new(1),
+            tells_answers: AtomicBool::new(true),
             closing,
             lost,
         }
@@ -197,13 +201,28 @@ impl Connection {
             .unwrap_or(Err(RequestError::Silent(timeout)))
     }
 
+    /// What is known of an answer that was written.
+    pub(super) fn passed_on(&self) -> Submission {
+        if self.tells_answers.load(Ordering::Relaxed) {
+            Submission::Written
+        } else {
+            Submission::Accepted
+        }
+    }
+
+    /// Notes which codex it leads to.
+    pub(super) fn leads_to(&self, version: Option<Version>) {
+        let tells = version.is_none_or(|version| version >= Version::TELLS_ANSWERS);
+        self.tells_answers.store(tells, Ordering::Relaxed);
+    }
+
     /// Has a message written and the receipt told, where there is room.
     pub(super) fn write_now(&self, message: Vec<u8>, receipt: Receipt) -> Result<(), Receipt> {
         match self.outgoing.try_reserve() {
             Ok(place) => {
                 place.send(Outgoing {
                     frame: Frame::Message(message),
-                    written: Written::Answer(receipt),
+                    written: Written::Answer(receipt, self.passed_on()),
                 });
                 Ok(())
             }

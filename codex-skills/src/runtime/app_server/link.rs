@@ -81,6 +81,7 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<Opened, AppServerError>
     };
     match handshake(shared, &opened.connection).await {
         Ok(server) => {
+            opened.connection.leads_to(server.version);
             opened.server = server;
             Ok(opened)
         }

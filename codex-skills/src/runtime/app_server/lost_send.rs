@@ -192,7 +192,7 @@ impl AppServer {
             }
             None => {
                 self.shared
-                    .look_after_in(connection, thread_id.clone(), turn_id.clone(), turns)
+                    .look_after_in(connection, thread_id.clone(), turn_id.clone(), turns);
             }
         }
         tracing::info!(target: "codex_skills::app_server", session = &**thread_id, turn = &*turn_id, "a request whose answer was lost was taken");

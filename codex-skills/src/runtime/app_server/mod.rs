@@ -149,7 +149,7 @@ impl AppServer {
             Err(submission) => return submission,
         };
         if connection.write(answer).await {
-            Submission::Accepted
+            connection.passed_on()
         } else {
             Submission::Retry {
                 reason: "codex went away before the answer was written".to_owned(),

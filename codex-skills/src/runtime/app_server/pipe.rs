@@ -141,7 +141,7 @@ pub(super) struct Outgoing {
 
 /// Who waits for a message to be written.
 pub(super) enum Written {
-    Answer(Receipt),
+    Answer(Receipt, Submission),
     Message(oneshot::Sender<()>),
     /// Nobody.
     Ping,
@@ -150,7 +150,7 @@ pub(super) enum Written {
 impl Written {
     fn tell(self) {
         match self {
-            Self::Answer(receipt) => receipt.tell(Submission::Accepted),
+            Self::Answer(receipt, submission) => receipt.tell(submission),
             // Whoever waited may be gone.
             Self::Message(sender) => drop(sender.send(())),
             Self::Ping => {}

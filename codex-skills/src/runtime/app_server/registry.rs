@@ -170,6 +170,16 @@ impl Registry {
             .is_some_and(|thread| thread.events.strong_count() > 0)
     }
 
+    /// Where the calls of a thread are told of.
+    pub(super) fn listener(&self, thread_id: &Arc<str>) -> Option<Arc<dyn EventSink>> {
+        self.threads.get(self.owner(thread_id))?.events.upgrade()
+    }
+
+    /// Whether a thread is the child of a session.
+    pub(super) fn is_child(&self, thread_id: &Arc<str>) -> bool {
+        self.owner(thread_id) != thread_id
+    }
+
     /// Whether the calls of a thread are answered here.
     pub(super) fn answers_calls(&self, thread_id: &Arc<str>) -> bool {
         self.threads
@@ -425,6 +435,7 @@ impl Registry {
                 namespace,
                 tool,
                 success,
+                answer: _,
             } => {
                 let owner = self.owner(&thread_id).clone();
                 let thread = self.threads.get_mut(&owner)?;

@@ -96,6 +96,7 @@ fn completed(thread: &str, turn: &str, call: &str) -> Notice {
         namespace: None,
         tool: "tool".into(),
         success: false,
+        answer: None,
     }
 }
 

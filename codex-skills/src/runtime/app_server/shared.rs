@@ -20,7 +20,7 @@ use super::texts::Texts;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
 use crate::runtime::fingerprints::Fingerprints;
-use crate::runtime::{CodexRequest, Event};
+use crate::runtime::{CodexRequest, CompletedCall, Event, TakenAnswer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
 /// How many generations of children a session has at most, as far as this client follows them.
@@ -223,6 +223,16 @@ impl Shared {
                     }
                     _ => {}
                 }
+                if let Notice::ToolCompleted {
+                    thread_id,
+                    turn_id,
+                    call_id,
+                    answer: Some(answer),
+                    ..
+                } = &notice
+                {
+                    self.completed(thread_id, turn_id, call_id.clone(), *answer);
+                }
                 let delivery = self.registry().take(notice);
                 tell(delivery);
             }
@@ -230,6 +240,25 @@ impl Shared {
                 self.count_malformed();
                 tracing::warn!(target: "codex_skills::app_server", method, %error, "a notification of codex cannot be read and is left out");
             }
+        }
+    }
+
+    /// Tells a session which answer of a call codex took.
+    pub(super) fn completed(
+        &self,
+        thread_id: &Arc<str>,
+        turn_id: &Arc<str>,
+        call_id: Arc<str>,
+        answer: TakenAnswer,
+    ) {
+        let (listener, is_child) = {
+            let registry = self.registry();
+            (registry.listener(thread_id), registry.is_child(thread_id))
+        };
+        if let Some(sink) = listener {
+            let mut completed = CompletedCall::new(turn_id.clone(), call_id, answer);
+            completed.thread_id = is_child.then(|| thread_id.clone());
+            sink.call_completed(&completed);
         }
     }
 

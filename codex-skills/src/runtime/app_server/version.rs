@@ -10,6 +10,8 @@ impl Version {
     /// The oldest that is known to do all that is asked of it.
     pub(super) const OLDEST: Self = Self(0, 105, 0);
     pub(super) const OLDEST_TEXT: &'static str = "0.105.0";
+    /// The first of which it is known that it does not leave out which answers it took; the oldest does.
+    pub(super) const TELLS_ANSWERS: Self = Self(0, 106, 0);
     /// The first that takes tools in the canonical form, and with it namespaces (contract §1.1).
     pub(super) const CANONICAL: Self = Self(0, 141, 0);
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::texts::Texts;
-use crate::runtime::{TokenUsage, Tokens, TurnStatus};
+use crate::runtime::{TakenAnswer, TokenUsage, Tokens, TurnStatus};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
 /// A text that is borrowed where it has no escapes.
@@ -256,6 +256,8 @@ pub(super) enum Notice {
         namespace: Option<Arc<str>>,
         tool: Arc<str>,
         success: bool,
+        /// The answer that was taken, where codex tells.
+        answer: Option<TakenAnswer>,
     },
     Usage {
         thread_id: Arc<str>,
@@ -342,9 +344,48 @@ struct Item<'a> {
     #[serde(default)]
     success: Option<bool>,
     #[serde(borrow, default)]
+    content_items: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     sender_thread_id: Option<Text<'a>>,
     #[serde(borrow, default)]
     receiver_thread_ids: Vec<Text<'a>>,
+}
+
+impl Item<'_> {
+    /// The answer that codex took for a call of a skill, where it tells.
+    fn answer(&self) -> Option<TakenAnswer> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Content<'a> {
+            #[serde(borrow)]
+            r#type: Text<'a>,
+            #[serde(borrow, alias = "imageUrl", alias = "audioUrl")]
+            text: Text<'a>,
+        }
+        if *self.r#type.0 != *"dynamicToolCall" {
+            return None;
+        }
+        let (success, items) = (self.success?, self.content_items?);
+        let items: Vec<Content<'_>> = serde_json::from_str(items.get()).ok()?;
+        let items = items.iter().map(|item| (&*item.r#type.0, &*item.text.0));
+        Some(TakenAnswer::new(success, items))
+    }
+}
+
+/// The answers that codex took for the calls of a turn, from its own description of it.
+pub(super) fn answers_in(turn: &RawValue) -> Vec<(Arc<str>, TakenAnswer)> {
+    #[derive(Deserialize)]
+    struct Turn<'a> {
+        #[serde(borrow, default)]
+        items: Vec<&'a RawValue>,
+    }
+    let turn: Option<Turn<'_>> = serde_json::from_str(turn.get()).ok();
+    let items = turn.into_iter().flat_map(|turn| turn.items);
+    let answer = |item: &RawValue| {
+        let item: Item<'_> = serde_json::from_str(item.get()).ok()?;
+        Some((item.id.shared(), item.answer()?))
+    };
+    items.filter_map(answer).collect()
 }
 
 #[derive(Deserialize)]
@@ -421,6 +462,7 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
             let params: ItemParams<'_> = serde_json::from_str(params)?;
             let (thread_id, turn_id) = (params.thread_id.shared(), params.turn_id.shared());
             let item = params.item;
+            let answer = item.answer();
             let completed = method == "item/completed";
             match (&*item.r#type.0, item.tool) {
                 ("agentMessage", _) if completed => Notice::Message {
@@ -440,6 +482,7 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
                             namespace,
                             tool,
                             success: item.success.unwrap_or(false),
+                            answer,
                         }
                     } else {
                         Notice::ToolStarted {
