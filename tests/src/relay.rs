@@ -47,6 +47,11 @@ impl Relay {
         self.wires.cut_all();
     }
 
+    /// Resets each connection that is open as soon as the server says anything on it: what it is told still arrives.
+    pub fn cut_at_next_word(&self) {
+        self.wires.cut_all_at_next_word();
+    }
+
     /// Nothing comes through the connections that are open, and nobody is told.
     pub fn silence(&self) {
         self.wires.silence_all();

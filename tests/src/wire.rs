@@ -71,6 +71,13 @@ impl Wires {
         }
     }
 
+    /// Cuts each as soon as the server says anything on it.
+    pub(crate) fn cut_all_at_next_word(&self) {
+        for wire in self.open().values() {
+            wire.cut_after(0);
+        }
+    }
+
     pub(crate) fn silence_all(&self) {
         for wire in self.open().values() {
             wire.silence();

@@ -12,6 +12,7 @@ pub struct RuntimeError {
     message: String,
     http: Option<Arc<HttpFailure>>,
     turn_id: Option<Arc<str>>,
+    is_unsent: bool,
 }
 
 /// An HTTP answer that is none of the 2xx.
@@ -94,7 +95,26 @@ impl RuntimeError {
             message: message.into(),
             http: None,
             turn_id: None,
+            is_unsent: false,
         }
+    }
+
+    /// The same error of a request that was not even sent.
+    #[cfg(feature = "manager")]
+    pub(crate) fn unsent(mut self, is_unsent: bool) -> Self {
+        self.is_unsent = is_unsent;
+        self
+    }
+
+    /// Whether it is certain that the request was not sent.
+    #[cfg(feature = "manager")]
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.is_unsent
+    }
+
+    #[cfg(feature = "manager")]
+    pub(crate) fn shared_http(&self) -> Option<Arc<HttpFailure>> {
+        self.http.clone()
     }
 
     /// The same error with the turn that may have taken the request.

@@ -26,6 +26,8 @@ mod error;
 mod event;
 #[cfg(any(feature = "app-server", feature = "manager"))]
 mod fingerprints;
+#[cfg(any(feature = "app-server", feature = "manager"))]
+mod newest;
 mod options;
 mod receipt;
 mod requests;

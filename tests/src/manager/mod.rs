@@ -108,6 +108,11 @@ impl Manager {
         self.state.lock().false_interrupted = Some(during);
     }
 
+    /// Resets each connection that is open as soon as something is said on it: what it is told still arrives.
+    pub fn cut_at_next_word(&self) {
+        self.state.wires.cut_all_at_next_word();
+    }
+
     /// Says nothing of this codex method on the stream any more.
     pub fn silence(&self, method: &'static str) {
         self.state.lock().quiet.insert(method);

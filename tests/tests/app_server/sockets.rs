@@ -5,7 +5,7 @@ use std::time::Duration;
 use codex_skills::app_server::{AppServerError, ConnectAppServer, RestartPolicy};
 use codex_skills::{
     AppServer, ApprovalPolicy, Client, CodexReply, Error, Event, Limits, Outcome, RequestHandler,
-    TurnStatus,
+    RuntimeErrorKind, SubmissionStatus, TurnStatus,
 };
 use codex_skills_tests::codex::{Codex, Home, Server};
 use codex_skills_tests::gate::Gate;
@@ -110,6 +110,105 @@ async fn a_call_is_joined_when_its_connection_broke(codex: Codex) -> Result<(), 
     assert_eq!(client.runtime().reconnects(), 1);
     run.close().await?;
     listening.end(client).await
+}
+
+on_codex!(a_request_whose_answer_was_lost_is_joined: current, previous);
+async fn a_request_whose_answer_was_lost_is_joined(codex: Codex) -> Result<(), Error> {
+    for is_first in [true, false] {
+        let listening = Listening::start(&codex, &[]).await?;
+        let client = listening.connect().await?;
+        let runs = Counter::default();
+        let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+        if !is_first {
+            run.send_and_handle("SAY hello").await?;
+        }
+
+        listening.relay.cut_at_next_word();
+        let turn = run.send_and_handle(call("echo", ["a", "b"])).await?;
+
+        assert_eq!(turn.status, TurnStatus::Completed);
+        assert_eq!(turn.dispatches.len(), 2);
+        assert_eq!(answers(&listening.provider), ["echo a", "echo b"]);
+        assert_eq!(runs.get(), 2);
+        assert_eq!(client.runtime().reconnects(), 1);
+        run.close().await?;
+        listening.end(client).await?;
+    }
+    Ok(())
+}
+
+on_codex!(a_request_that_did_not_arrive_can_be_sent_again: current);
+async fn a_request_that_did_not_arrive_can_be_sent_again(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening.connect().await?;
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog([echo(&runs)])).await?;
+    run.send_and_handle("SAY hello").await?;
+
+    listening.relay.silence();
+    let breaks = async { listening.relay.cut() };
+    let (lost, ()) = tokio::join!(run.send_and_handle(call("echo", ["a"])), breaks);
+    let Err(Error::Runtime(lost)) = lost else {
+        panic!("{lost:?}")
+    };
+    assert_eq!(lost.kind(), RuntimeErrorKind::Unavailable, "{lost}");
+    assert!(lost.to_string().contains("can be sent again"), "{lost}");
+    let turn = run.send_and_handle(call("echo", ["a"])).await?;
+
+    assert_eq!(turn.status, TurnStatus::Completed);
+    assert_eq!(answers(&listening.provider), ["echo a"]);
+    assert_eq!(runs.get(), 1);
+    run.close().await?;
+    listening.end(client).await
+}
+
+on_codex!(the_record_of_an_answer_that_was_not_taken_says_so: current);
+async fn the_record_of_an_answer_that_was_not_taken_says_so(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let (first, second) = (listening.connect().await?, listening.connect().await?);
+    let (runs, gate) = (Counter::default(), Gate::new());
+    // The same skill for codex, with answers that differ.
+    let skill = |answer: &'static str, gate: &Gate| {
+        let (runs, gate) = (runs.clone(), gate.clone());
+        asynchronous("race", move |_| {
+            runs.count();
+            let gate = gate.clone();
+            async move {
+                gate.enter().await;
+                answer.to_owned()
+            }
+        })
+    };
+    let open = Gate::new();
+    open.open();
+    let run = first
+        .lifecycle_with(catalog([skill("slow", &gate)]))
+        .await?;
+    run.send_and_handle("SAY hello").await?;
+    let other = second.session(run.session_id());
+    let other = other.catalog(catalog([skill("fast", &open)])).await?;
+    let serving = other.clone();
+    let serve = tokio::spawn(async move { serving.serve().await });
+
+    let (turn, ()) = tokio::join!(run.send_and_handle("CALL race {}"), async {
+        gate.somebody().await;
+        gate.open();
+    });
+
+    let turn = turn?;
+    let answer = &answers(&listening.provider)[0];
+    let submission = turn.dispatches[0].submission();
+    if answer == "slow" {
+        assert_eq!(submission.status(), SubmissionStatus::Accepted);
+    } else {
+        assert_eq!(submission.status(), SubmissionStatus::Settled);
+        assert!(!turn.dispatches[0].is_handled());
+    }
+    assert_eq!(runs.get(), 2, "once in each ledger");
+    second.shutdown().await;
+    serve.await.expect("no panic");
+    run.close().await?;
+    listening.end(first).await
 }
 
 on_codex!(an_answer_that_got_lost_is_sent_again: current);

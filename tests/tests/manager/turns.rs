@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codex_skills::{Error, SubmissionStatus, TurnStatus, lifecycle};
+use codex_skills::{Error, RuntimeErrorKind, SubmissionStatus, TurnStatus, lifecycle};
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::skills::Counter;
 use serde_json::{Value, json};
@@ -432,6 +432,53 @@ async fn many_frames_of_others_and_odd_ones_cost_nothing() -> Result<(), Error> 
         1,
         "the connection held"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_was_lost_is_joined() -> Result<(), Error> {
+    for is_first in [true, false] {
+        let (manager, client) = start().await;
+        let runs = Counter::default();
+        let run = client.lifecycle_with(catalog(vec![echo(&runs)])).await?;
+        if !is_first {
+            run.send_and_handle("hello").await?;
+        }
+        manager.cut_at_next_word();
+        let turn = run
+            .send_and_handle(r#"CALL echo {"text":"a"}"#)
+            .require_reply()
+            .await?;
+        assert_eq!(turn.assistant_reply, "Tool outputs: echo a");
+        assert_eq!(runs.get(), 1);
+        assert_eq!(
+            manager.count("POST", "/messages"),
+            if is_first { 1 } else { 2 }
+        );
+        assert_eq!(only(&manager).accepted, 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_did_not_arrive_can_be_sent_again() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog(vec![echo(&runs)])).await?;
+    run.send_and_handle("hello").await?;
+    manager.silence_connections();
+    let breaks = async { manager.cut_connections() };
+    let text = r#"CALL echo {"text":"a"}"#;
+    let (lost, ()) = tokio::join!(run.send_and_handle(text).into_future(), breaks);
+    if let Err(lost) = lost {
+        let Error::Runtime(lost) = lost else {
+            panic!("{lost}")
+        };
+        assert_eq!(lost.kind(), RuntimeErrorKind::Unavailable, "{lost}");
+        run.send_and_handle(text).await?;
+    }
+    assert_eq!(runs.get(), 1);
+    assert_eq!(only(&manager).accepted, 1);
     Ok(())
 }
 

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::AppServer;
 use super::connection::{Connection, NAME, RequestError};
-use super::registry::Newest;
 use super::shared::tell;
 use super::wire::{self, TurnEnd};
+use crate::runtime::newest::Newest;
 use crate::runtime::{Accepted, RuntimeError, RuntimeErrorKind, TurnStatus};
 
 /// Completes the sentence "could not …".

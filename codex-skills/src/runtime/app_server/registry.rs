@@ -9,6 +9,7 @@ use foldhash::HashMap;
 use tokio::time::Instant;
 
 use super::wire::{Notice, TurnEnd, reply_in};
+use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink, RequestHandler, TurnStatus};
 use crate::skill::{RequestId, ToolCall};
 
@@ -71,24 +72,6 @@ pub(super) enum Fate {
     Unwritten,
     /// It is never on disk.
     Ephemeral,
-}
-
-/// The newest turn of a thread.
-#[derive(Clone, Debug)]
-pub(super) enum Newest {
-    Turn(Arc<str>),
-    /// It has none yet.
-    None,
-}
-
-impl Newest {
-    /// Whether a turn came later. Codex's ids are in the order of their time.
-    pub(super) fn is_before(&self, turn_id: &str) -> bool {
-        match self {
-            Self::Turn(newest) => **newest < *turn_id,
-            Self::None => true,
-        }
-    }
 }
 
 /// A session that is to be taken up after a connection was made.

@@ -172,7 +172,7 @@ impl Shared {
     }
 
     /// Asks how a turn ended that the stream may have ended unheard.
-    async fn catch_up_turn(&self, session_id: &Arc<str>, turn: &ActiveTurn) {
+    pub(super) async fn catch_up_turn(&self, session_id: &Arc<str>, turn: &ActiveTurn) {
         // A process that was followed by another one ended with all its turns.
         let generation = self.generation();
         let is_gone = turn.generation != generation

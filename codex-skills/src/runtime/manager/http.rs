@@ -122,12 +122,14 @@ impl Http {
     /// Sends a request and reads the whole answer, whatever its status.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Response, RuntimeError> {
         let unavailable = |error: reqwest::Error| {
+            let is_unsent = error.is_connect();
             RuntimeError::new(
                 NAME,
                 request.operation,
                 RuntimeErrorKind::Unavailable,
                 format!("{} {}: {}", request.method, request.path, chain(error)),
             )
+            .unsent(is_unsent)
         };
         let mut builder = self
             .client

@@ -5,6 +5,7 @@ mod builder;
 mod catch_up;
 mod http;
 mod link;
+mod lost_send;
 mod profile;
 mod registry;
 mod shared;
@@ -193,6 +194,7 @@ impl CodexManager {
         match session_id {
             Some(id) => {
                 let id: Arc<str> = id.into();
+                self.shared.registry().created(&id);
                 if request.fingerprint.is_some() {
                     self.shared
                         .fingerprints
@@ -218,12 +220,23 @@ impl CodexManager {
         let operation = "send the request";
         self.stream_ready().await;
         let before = self.known_generation().await;
-        let mut body = json!({"text": request.text});
+        let message = lost_send::Message {
+            newest: self.shared.registry().newest_turn(&session_id),
+            session_id: session_id.clone(),
+            text: request.text,
+        };
+        let mut body = json!({"text": message.text});
         if let Some(tools) = request.dynamic_tools {
             body["dynamicTools"] = parsed(tools.get(), operation)?;
         }
         let path = format!("/sessions/{session_id}/messages");
-        let payload = self.post(operation, &path, &body).await?.json();
+        let payload = match self.post(operation, &path, &body).await {
+            Ok(response) => response.json(),
+            Err(error) if lost_send::is_lost(&error) => {
+                return self.look_up(&message, error).await;
+            }
+            Err(error) => return Err(error),
+        };
         let turn_id = payload
             .get("turnId")
             .and_then(Value::as_str)
@@ -279,7 +292,9 @@ impl Runtime for CodexManager {
     fn resume(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Resumed> {
         Box::pin(async move {
             let path = format!("/sessions/{session_id}/resume");
-            self.post("resume the session", &path, &json!({})).await?;
+            let resumed = self.post("resume the session", &path, &json!({})).await?;
+            let turns = wire::turn_ids(&resumed.body);
+            self.shared.registry().knows_turns(&session_id, turns);
             self.stream_ready().await;
             self.known_generation().await;
             self.shared.catch_up_calls(session_id.clone()).await;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 
 use super::wire::{Frame, PendingCall, TurnEnd};
+use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink};
 use crate::skill::ToolCall;
 
@@ -42,6 +43,8 @@ pub(super) struct Registry {
     sessions: HashMap<Arc<str>, Session>,
     parents: HashMap<Arc<str>, Arc<str>>,
     strangers: HashSet<Arc<str>>,
+    /// The sessions that were created and are not listened to yet.
+    created: HashSet<Arc<str>>,
     /// The answers that are under way, by process and request id.
     answering: HashMap<(u64, String), usize>,
     /// At how many sessions those are looked for that nobody listens to any more.
@@ -52,6 +55,8 @@ struct Session {
     events: Weak<dyn EventSink>,
     active: Vec<ActiveTurn>,
     heard: bool,
+    /// The newest turn, where all before it are known.
+    newest: Option<Newest>,
     ended: VecDeque<Arc<str>>,
     calls: HashMap<String, Arc<ToolCall>>,
 }
@@ -67,16 +72,41 @@ impl Registry {
             self.sweep_at = (2 * self.sessions.len()).max(64);
         }
         self.strangers.remove(&session_id);
+        let newest = self.created.remove(&session_id).then_some(Newest::None);
         self.sessions.insert(
             session_id,
             Session {
                 events,
                 heard: true,
+                newest,
                 active: Vec::new(),
                 ended: VecDeque::new(),
                 calls: HashMap::new(),
             },
         );
+    }
+
+    /// A session was created, before anybody listens to it.
+    pub(super) fn created(&mut self, session_id: &Arc<str>) {
+        if self.created.len() >= STRANGERS {
+            self.created.clear();
+        }
+        self.created.insert(session_id.clone());
+    }
+
+    /// Which turns a session has had, where that was told.
+    pub(super) fn knows_turns(&mut self, session_id: &str, turns: Option<Vec<Arc<str>>>) {
+        if let (Some(session), Some(turns)) = (self.sessions.get_mut(session_id), turns) {
+            session.newest.get_or_insert(Newest::None);
+            for turn_id in &turns {
+                session.know(turn_id);
+            }
+        }
+    }
+
+    /// The newest turn that is known of a session. `None` where there may be some that are not.
+    pub(super) fn newest_turn(&self, session_id: &str) -> Option<Newest> {
+        self.sessions.get(session_id)?.newest.clone()
     }
 
     pub(super) fn forget(&mut self, session_id: &str) {
@@ -313,6 +343,9 @@ impl Registry {
             .filter_map(|id| session.calls.remove(id))
             .map(Event::CallExpired)
             .collect();
+        if own {
+            session.know(&end.turn_id);
+        }
         if !session.ended.contains(&end.turn_id) {
             session.ended.push_back(end.turn_id.clone());
             if session.ended.len() > ENDED_TURNS {
@@ -388,7 +421,18 @@ fn address(call: &ToolCall) -> (u64, String) {
 }
 
 impl Session {
+    fn know(&mut self, turn_id: &Arc<str>) {
+        if self
+            .newest
+            .as_ref()
+            .is_none_or(|newest| newest.is_before(turn_id))
+        {
+            self.newest = Some(Newest::Turn(turn_id.clone()));
+        }
+    }
+
     fn begin(&mut self, turn_id: &Arc<str>, generation: u64) {
+        self.know(turn_id);
         if !self.ended.contains(turn_id) && self.active.iter().all(|turn| turn.id != *turn_id) {
             self.active.push(ActiveTurn {
                 id: turn_id.clone(),

@@ -412,6 +412,31 @@ pub(super) fn turn_of_detail(detail: &Value, turn_id: &str) -> Option<TurnEnd> {
     })
 }
 
+/// The ids of the turns in the answer to a resumption; `None` where it has no list of them.
+pub(super) fn turn_ids(body: &str) -> Option<Vec<Arc<str>>> {
+    #[derive(Deserialize)]
+    struct Resumed {
+        thread: Turns,
+    }
+    #[derive(Deserialize)]
+    struct Turns {
+        turns: Vec<Id>,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        id: Arc<str>,
+    }
+    let resumed: Resumed = serde_json::from_str(body).ok()?;
+    Some(
+        resumed
+            .thread
+            .turns
+            .into_iter()
+            .map(|turn| turn.id)
+            .collect(),
+    )
+}
+
 /// The threads that the turns of a session began: its sub-agents.
 pub(super) fn children_of_detail(detail: &Value) -> Vec<Arc<str>> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
