@@ -24,13 +24,15 @@ use crate::runtime::{Accepted, RuntimeError, RuntimeErrorKind, TurnStatus};
 const OPERATION: &str = "send the request";
 
 /// The pauses between looks at a thread that shows no sign of the request: it may be on its way through codex still.
-const LOOKS: [Duration; 6] = [
+const LOOKS: [Duration; 8] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(800),
+    Duration::from_millis(1600),
+    Duration::from_millis(1600),
 ];
 
 /// The pause between looks at a turn that may have taken the request: codex writes a message that steers once the model

@@ -18,12 +18,13 @@ use crate::runtime::newest::Newest;
 use crate::runtime::{Accepted, HttpFailure, RuntimeError, RuntimeErrorKind, TurnStatus};
 
 /// The pauses between looks at a session that shows no sign of the request: it may be on its way still.
-const LOOKS: [Duration; 6] = [
+const LOOKS: [Duration; 7] = [
     Duration::from_millis(50),
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(800),
+    Duration::from_millis(1600),
     Duration::from_millis(1600),
 ];
 
