@@ -211,7 +211,10 @@ async fn what_is_missing_is_named_and_described() {
     .await;
     refused(
         "closure",
-        &[("null", "`count` is missing: How many (0 or more).")],
+        &[(
+            "null",
+            "`count` is missing: How many (whole number, 0 or more).",
+        )],
     )
     .await;
 }

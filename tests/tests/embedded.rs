@@ -225,7 +225,11 @@ mod tools {
         let names: Vec<_> = turns[0].tools.iter().map(|tool| &*tool.name).collect();
         assert_eq!(names, ["b", "a"], "`wait` is shadowed");
         assert_eq!(turns[0].tools[0].description, "d");
-        assert_eq!(turns[0].tools[0].input_schema, json!({"type": "object"}));
+        assert_eq!(
+            turns[0].tools[0].input_schema,
+            json!({"type": "object", "properties": {}}),
+            "as codex shows it"
+        );
         assert_eq!(turns[0].session_id, raw.id);
         assert_eq!(turns[0].turn_id, turn_id);
         assert_eq!(turns[0].round, 0);

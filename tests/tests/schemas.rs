@@ -87,7 +87,10 @@ fn an_optional_enumeration_lists_null() {
     assert_eq!(schema["type"], json!(["string", "null"]));
     assert!(schema["enum"].as_array().unwrap().contains(&Value::Null));
     let words = schema["description"].as_str().unwrap();
-    assert!(words.starts_with("The old priority. `"), "{words}");
+    assert!(
+        words.starts_with("The old priority. How urgent it is. `"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -129,7 +132,10 @@ async fn an_option_accepts_null_and_absence_alike() {
     assert_eq!(schema.get("required"), None);
     assert_eq!(
         property(&catalog, "options", "number"),
-        &json!({"type": ["integer", "null"]})
+        &json!({
+            "type": ["integer", "null"],
+            "description": "Whole number; write it as a text beyond 9007199254740991.",
+        })
     );
 
     let null = json!({"number": null, "text": null, "list": null});
@@ -292,7 +298,10 @@ fn tuples_are_arrays_of_what_their_items_may_be() {
         (&json!(2), &json!(2))
     );
     assert_eq!(pair["items"]["anyOf"].as_array().unwrap().len(), 2);
-    assert_eq!(pair["description"], "Exactly 2 items.");
+    assert_eq!(
+        pair["description"],
+        "A whole number (0 to 255), a text, in this order."
+    );
     let same = property(&catalog, "collections", "same");
     assert_eq!(same["items"], json!({"type": "boolean"}));
 }
@@ -370,13 +379,16 @@ fn what_codex_drops_is_said_in_the_description() {
     let catalog = catalog_of(skills![bounds]);
 
     for (name, words) in [
-        ("limit", "How many (1 to 20)."),
+        ("limit", "How many (whole number, 1 to 20)."),
         ("word", "2 to 3 characters."),
         ("ticket", "Matches `^[A-Z]+-[0-9]+$`."),
-        ("list", "At most 2 items."),
+        ("list", "At most 2 items; whole numbers, each 0 to 255."),
         ("to", "Whom to write to (email format)."),
         ("factor", "0.5 or more."),
-        ("step", "A multiple of 5."),
+        (
+            "step",
+            "Whole number; write it as a text beyond 9007199254740991; a multiple of 5.",
+        ),
     ] {
         assert_eq!(property(&catalog, "bounds", name)["description"], words);
     }
@@ -480,7 +492,7 @@ fn numbers_have_no_formats_of_their_own() {
     assert!(!schema.contains("\"format\""), "{schema}");
     assert_eq!(
         property(&catalog, "numbers", "b"),
-        &json!({"type": "integer"})
+        &json!({"type": "integer", "description": "Whole number."})
     );
     assert_eq!(
         property(&catalog, "numbers", "e"),
@@ -536,7 +548,7 @@ fn attributes_of_serde_and_schemars_shape_the_schema() {
     assert_eq!(schema["properties"]["max"]["default"], 10);
     let words = schema["properties"]["max"]["description"].as_str().unwrap();
     assert!(
-        words.starts_with("The most (0 to 255; default 10)"),
+        words.starts_with("The most (whole number, 0 to 255; default 10)"),
         "{words}"
     );
 }
@@ -620,9 +632,13 @@ async fn a_written_schema_is_enforced_and_open_as_it_says() {
 fn what_codex_drops_of_a_written_schema_is_warned_of_with_the_place() {
     let catalog = catalog_of(skills![written]);
 
-    let [warning] = catalog.warnings() else {
+    let [ignored, warning] = catalog.warnings() else {
         panic!("{:?}", catalog.warnings());
     };
+    assert!(
+        ignored.contains("has `free`, which its handler ignores"),
+        "{ignored}"
+    );
     assert!(warning.contains("`written`"), "{warning}");
     assert!(warning.contains(file!()), "{warning}");
     assert!(

@@ -61,6 +61,7 @@ pub struct DraftInner {
     pub(super) descriptions: Descriptions,
     pub(super) expected: Vec<String>,
     pub(super) documentation_required: bool,
+    pub(super) schema_words: bool,
     /// What is odd already.
     pub(super) warnings: Vec<String>,
 }
@@ -359,6 +360,34 @@ impl Draft {
     #[must_use = "a draft is returned"]
     pub fn require_documentation(mut self) -> Self {
         self.inner.documentation_required = true;
+        self
+    }
+
+    /// Has written schemas say in their descriptions what codex drops of them, as generated ones do: bounds, formats,
+    /// patterns, defaults, examples, that a number is whole. Without it, the default, they stay as they are written,
+    /// and what is dropped is a [warning](Catalog::warnings) each.
+    ///
+    /// ```
+    /// use codex_skills::{Draft, Skill};
+    /// use serde_json::{Value, json};
+    ///
+    /// let wait = Skill::builder("wait_for")
+    ///     .input_schema(json!({
+    ///         "type": "object",
+    ///         "properties": {"seconds": {"type": "integer", "minimum": 1, "maximum": 60, "default": 10}},
+    ///     }))
+    ///     .handler(|_: Value| async { Ok::<_, std::convert::Infallible>(()) });
+    /// let catalog = Draft::new().register([wait]).schema_words(true).seal()?;
+    /// assert_eq!(
+    ///     catalog.get("wait_for").unwrap().input_schema()["properties"]["seconds"]["description"],
+    ///     "Whole number, 1 to 60; default 10."
+    /// );
+    /// assert!(catalog.warnings().is_empty());
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
+    #[must_use = "a draft is returned"]
+    pub fn schema_words(mut self, say: bool) -> Self {
+        self.inner.schema_words = say;
         self
     }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::draft::Descriptions;
 use super::sealed::{Catalog, CatalogInner, CatalogSkill, INSTRUCTIONS};
 use crate::skill::context::StateMap;
-use crate::skill::schema::raw;
+use crate::skill::schema::{Form, raw};
 
 /// Renders checked skills, which are sorted by namespace and name.
 pub(super) fn render(
@@ -24,7 +24,11 @@ pub(super) fn render(
         inner: Arc::new(CatalogInner {
             fingerprint: OnceLock::new(),
             instructions: instructions(&skills),
-            tools: tools(&skills, descriptions),
+            tools: tools(&skills, descriptions, Form::Shared),
+            inlined_tools: skills
+                .iter()
+                .any(|skill| skill.input.has_forms())
+                .then(|| tools(&skills, descriptions, Form::Inlined)),
             flat_tools: OnceLock::new(),
             skills,
             warnings,
@@ -56,23 +60,23 @@ struct Function<'a> {
 }
 
 impl<'a> Function<'a> {
-    fn of(skill: &'a CatalogSkill) -> Self {
+    fn of(skill: &'a CatalogSkill, form: Form) -> Self {
         Self {
             name: &skill.name,
             description: &skill.description,
-            input_schema: &skill.input.text,
+            input_schema: skill.input.in_form(form),
             defer_loading: skill.deferred,
         }
     }
 }
 
 /// The tools in the canonical form: those without a namespace, then the namespaces.
-fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions) -> Arc<RawValue> {
+fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions, form: Form) -> Arc<RawValue> {
     let mut tools = Vec::with_capacity(skills.len());
     for scope in skills.chunk_by(|a, b| a.namespace == b.namespace) {
         let functions = scope
             .iter()
-            .map(|skill| DynamicTool::Function(Function::of(skill)));
+            .map(|skill| DynamicTool::Function(Function::of(skill, form)));
         match scope.first().and_then(|skill| skill.namespace.as_deref()) {
             None => tools.extend(functions),
             Some(name) => tools.push(DynamicTool::Namespace {
@@ -85,12 +89,16 @@ fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions) -> Arc<RawVa
     raw(&tools).into()
 }
 
-/// The tools in the older form, which has no place for namespaces.
+/// The tools in the older form, which has no place for namespaces. Where it is needed, the codex may be one that drops
+/// references.
 pub(super) fn flat_tools(skills: &[Arc<CatalogSkill>]) -> Option<Arc<RawValue>> {
     if skills.iter().any(|skill| skill.namespace.is_some()) {
         return None;
     }
-    let tools: Vec<Function<'_>> = skills.iter().map(|skill| Function::of(skill)).collect();
+    let tools: Vec<Function<'_>> = skills
+        .iter()
+        .map(|skill| Function::of(skill, Form::Inlined))
+        .collect();
     Some(raw(&tools).into())
 }
 

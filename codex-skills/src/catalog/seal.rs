@@ -56,7 +56,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
 
     let mut warnings = draft.warnings;
     let mut skills = Vec::with_capacity(placed.len());
-    let mut known = Known::default();
+    let mut known = Known::new(draft.schema_words);
     for placed in &placed {
         check_name(placed, &mut problems);
         check_state(placed, &draft.state, &mut problems);
@@ -385,7 +385,7 @@ fn build_dynamic(
     let description = meta
         .description
         .clone()
-        .or_else(|| schema::description_of(input.value()))
+        .or_else(|| schema::description_of(input.declared()))
         .unwrap_or_else(|| fallback_description(&meta.name));
     Ok(CatalogSkill {
         name: meta.name.as_str().into(),

@@ -36,6 +36,8 @@ pub(super) struct CatalogInner {
     /// Sorted by namespace and name, those without a namespace first.
     pub(super) skills: Vec<Arc<CatalogSkill>>,
     pub(super) tools: Arc<RawValue>,
+    /// The same without references to definitions, where that is another text.
+    pub(super) inlined_tools: Option<Arc<RawValue>>,
     /// Rendered when somebody asks.
     pub(super) flat_tools: OnceLock<Option<Arc<RawValue>>>,
     pub(super) instructions: String,
@@ -133,14 +135,17 @@ impl Catalog {
     /// The dynamic tools that the session is created with, in codex's canonical form: a JSON array, sorted by
     /// name. Each tool has exactly `type`, `name`, `description` and `inputSchema`, and `deferLoading` where it is
     /// [deferred](CatalogSkill::is_deferred); those in a namespace are in the `tools` of an object with `type`,
-    /// `name` and `description`, behind the others. Rendered once, when sealing.
+    /// `name` and `description`, behind the others. Types that a schema has several times are definitions (`$defs`)
+    /// where that shows the model more, or the same in fewer bytes; for a codex that drops `$ref`
+    /// ([`Runtime::keeps_references`](crate::runtime::Runtime::keeps_references)) they are written out. Rendered once,
+    /// when sealing.
     #[must_use]
     pub fn dynamic_tools(&self) -> &RawValue {
         &self.inner.tools
     }
 
     /// The dynamic tools in the older form, which codex-manager takes: each with exactly `name`, `description`
-    /// and `inputSchema`. `None` where a skill is in a namespace, for which it has no place. Rendered once, when
+    /// and `inputSchema`, without references to definitions. `None` where a skill is in a namespace, for which it has no place. Rendered once, when
     /// first asked for.
     #[must_use]
     pub fn flat_tools(&self) -> Option<&RawValue> {
@@ -153,8 +158,12 @@ impl Catalog {
     }
 
     /// The canonical tools as a session takes them: none at all for an empty catalog.
-    pub(crate) fn shared_tools(&self) -> Option<Arc<RawValue>> {
-        (!self.is_empty()).then(|| self.inner.tools.clone())
+    pub(crate) fn shared_tools(&self, keeps_references: bool) -> Option<Arc<RawValue>> {
+        let tools = match &self.inner.inlined_tools {
+            Some(inlined) if !keeps_references => inlined,
+            _ => &self.inner.tools,
+        };
+        (!self.is_empty()).then(|| tools.clone())
     }
 
     /// The flat tools as a session takes them: none at all for an empty catalog.
@@ -178,7 +187,8 @@ impl Catalog {
         format!("{}{USER_REQUEST}{request}", self.inner.instructions)
     }
 
-    /// A digest of the dynamic tools: equal for equal tools, in whatever order they were registered. Made when
+    /// A digest of [`dynamic_tools`](Self::dynamic_tools): equal for equal tools, in whatever order they were
+    /// registered, and whichever form a runtime takes. Made when
     /// first asked for, as by the first session.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
@@ -303,13 +313,14 @@ impl CatalogSkill {
         &self.description
     }
 
-    /// The schema of the arguments, as declared.
+    /// The schema of the arguments, as declared in [`Catalog::dynamic_tools`]. What is checked may be stricter: a
+    /// choice at the root is declared as one flat object.
     #[must_use]
     pub fn input_schema(&self) -> &Value {
-        self.input.value()
+        self.input.declared()
     }
 
-    /// The length in bytes of the compact input schema. Above 5,000 codex strips the descriptions
+    /// The length in bytes of the compact input schema. Above 5,000, as codex counts, it strips the descriptions
     /// (contract §1.4).
     #[must_use]
     pub fn input_schema_len(&self) -> usize {

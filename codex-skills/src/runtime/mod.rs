@@ -77,6 +77,13 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         ToolFormat::Flat
     }
 
+    /// Whether the codex behind it keeps `$ref` and `$defs` in the schemas of tools, as it does since 2026, so that a
+    /// type that is there several times can be declared once. If not, the default, types are written out wherever
+    /// they are. Only asked where the format is [`ToolFormat::Canonical`].
+    fn keeps_references(&self) -> bool {
+        false
+    }
+
     /// Creates a session. Nothing happens in it before the first [`send`](Self::send), so its events
     /// may be subscribed to afterwards.
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created>;

@@ -364,7 +364,7 @@ pub(super) fn declared(
     runtime: &dyn Runtime,
 ) -> Result<Option<Arc<RawValue>>, Error> {
     match runtime.tool_format() {
-        ToolFormat::Canonical => Ok(catalog.shared_tools()),
+        ToolFormat::Canonical => Ok(catalog.shared_tools(runtime.keeps_references())),
         ToolFormat::Flat if catalog.flat_tools().is_some() => Ok(catalog.shared_flat_tools()),
         ToolFormat::Flat => Err(Error::NoNamespaces {
             runtime: runtime.name(),

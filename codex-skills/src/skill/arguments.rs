@@ -16,6 +16,7 @@ use super::context::Invocation;
 use super::descriptor::{InputSchema, ParameterDescriptor, SkillDescriptor};
 use super::output::SkillFailure;
 use super::returned::{Closed, Nobody, Standard};
+use super::schema::keys;
 
 /// Types that the model can fill: those that deserialize and have a JSON schema.
 #[diagnostic::on_unimplemented(
@@ -48,7 +49,7 @@ impl<T: DeserializeOwned + JsonSchema> Argument<Standard> for T {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        generator.subschema_for::<T>()
+        keys::named::<T>(generator.subschema_for::<T>(), generator)
     }
 }
 

@@ -15,6 +15,8 @@ use super::context::{Invocation, SkillContext};
 use super::descriptor::{Answer, HandlerFuture, Location};
 use super::output::SkillFailure;
 use super::returned::{Explain, Reply};
+use super::schema::fits::members_of;
+use super::schema::keys;
 
 /// A skill made at run time: a closure with typed arguments, and its metadata.
 ///
@@ -38,6 +40,8 @@ use super::returned::{Explain, Reply};
 pub struct Skill {
     pub(crate) meta: Meta,
     pub(crate) arguments: fn(&mut SchemaGenerator) -> Schema,
+    /// The members that the arguments' type reads, where that is known.
+    pub(crate) members: fn() -> Option<&'static [&'static str]>,
     pub(crate) handler: DynamicHandler,
     /// Serialises the calls of an exclusive skill.
     pub(crate) turnstile: Arc<tokio::sync::Mutex<()>>,
@@ -284,10 +288,11 @@ impl<P: SkillParent> SkillBuilder<P> {
         self.complete::<A>(DynamicHandler::Blocking(Arc::new(run)))
     }
 
-    fn complete<A: JsonSchema>(self, handler: DynamicHandler) -> P::Done {
+    fn complete<A: DeserializeOwned + JsonSchema>(self, handler: DynamicHandler) -> P::Done {
         self.parent.adopt(Skill {
             meta: self.meta,
-            arguments: A::json_schema,
+            arguments: |generator| keys::named::<A>(A::json_schema(generator), generator),
+            members: members_of::<A>,
             handler,
             turnstile: Arc::default(),
         })

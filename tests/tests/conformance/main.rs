@@ -7,7 +7,9 @@
     reason = "tests"
 )]
 
+mod budget;
 mod catalogs;
+mod code_mode;
 mod namespaces;
 mod refusals;
 mod shown;

@@ -194,6 +194,11 @@ impl Runtime for AppServer {
         self.format()
     }
 
+    fn keeps_references(&self) -> bool {
+        // The first codex of the canonical format is newer than the first that keeps them.
+        self.format() == ToolFormat::Canonical
+    }
+
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
         Box::pin(self.start_thread(request))
     }

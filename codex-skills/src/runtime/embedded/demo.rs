@@ -35,11 +35,49 @@ impl Model for Demo {
             .map(|(_, tool)| ModelItem::Call {
                 namespace: tool.namespace.clone(),
                 tool: tool.name.clone(),
-                arguments: Value::Object(arguments(&tool.input_schema, request, &mut words))
-                    .to_string(),
+                arguments: Value::Object(arguments(
+                    &referred(&tool.input_schema, &tool.input_schema, LEVELS),
+                    request,
+                    &mut words,
+                ))
+                .to_string(),
                 call_id: None,
             })
             .collect())
+    }
+}
+
+/// The most references within each other that are followed.
+const LEVELS: usize = 4;
+
+/// A schema with what its references lead to.
+fn referred(schema: &Value, root: &Value, levels: usize) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let target = members
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|reference| root.pointer(reference.strip_prefix('#')?));
+            if let Some(target) = target
+                && let Some(below) = levels.checked_sub(1)
+            {
+                return referred(target, root, below);
+            }
+            if let Some(Value::Array(branches)) = members.get("anyOf")
+                && let Some(branch) = branches.iter().find(|branch| branch.get("$ref").is_some())
+            {
+                return referred(branch, root, levels);
+            }
+            let inner = members.iter().filter(|(name, _)| *name != "$defs");
+            inner
+                .map(|(name, value)| (name.clone(), referred(value, root, levels)))
+                .collect()
+        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| referred(item, root, levels))
+            .collect(),
+        other => other.clone(),
     }
 }
 
@@ -250,6 +288,26 @@ mod tests {
         assert_eq!(
             Value::Object(found),
             json!({"ticket_id": "ABC-123", "state": "closed", "comments": 3})
+        );
+    }
+
+    #[test]
+    fn arguments_of_types_that_are_defined_once_are_found_too() {
+        let schema = json!({
+            "type": "object",
+            "required": ["from", "to"],
+            "properties": {
+                "from": {"$ref": "#/$defs/Place"},
+                "to": {"anyOf": [{"$ref": "#/$defs/Place"}, {"type": "null"}]},
+            },
+            "$defs": {"Place": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}},
+        });
+        let request = "Go from \"A\" to \"B\"";
+        let schema = referred(&schema, &schema, LEVELS);
+        let found = arguments(&schema, request, &mut Words::of(request));
+        assert_eq!(
+            Value::Object(found),
+            json!({"from": {"name": "A"}, "to": {"name": "B"}})
         );
     }
 

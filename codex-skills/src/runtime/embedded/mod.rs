@@ -174,6 +174,10 @@ impl Runtime for Embedded {
         ToolFormat::Canonical
     }
 
+    fn keeps_references(&self) -> bool {
+        true
+    }
+
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
         Box::pin(async move { self.create(&request) })
     }

@@ -107,7 +107,8 @@ pub struct ModelTool {
     pub name: String,
     /// The description.
     pub description: String,
-    /// The schema of the arguments.
+    /// The schema of the arguments as codex shows it: without the keywords that it drops, and compacted where it is
+    /// large (contract §1.4).
     pub input_schema: Value,
 }
 

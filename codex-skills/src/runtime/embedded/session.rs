@@ -20,6 +20,7 @@ use crate::runtime::{
     SessionOptions, TurnStatus,
 };
 use crate::skill::call::qualified;
+use crate::skill::schema::shown::Shown;
 use crate::skill::{ContentItem, RequestId, SkillOutput, ToolCall};
 
 /// How many rounds a turn may have before it is ended as failed.
@@ -582,7 +583,7 @@ impl From<StrictTool> for ModelTool {
             namespace: tool.namespace,
             name: tool.name,
             description: tool.description,
-            input_schema: tool.input_schema,
+            input_schema: Shown::new(&tool.input_schema).schema,
         }
     }
 }

@@ -66,11 +66,19 @@ fn is_null(schema: &Value) -> bool {
     schema.get("type").is_some_and(|name| name == "null")
 }
 
-/// What the parent says about itself wins.
+/// What the parent says about itself wins; of descriptions both are kept.
 fn merge(schema: &mut Object, branch: Value) {
     if let Value::Object(branch) = branch {
         for (keyword, value) in branch {
-            schema.entry(keyword).or_insert(value);
+            match (schema.get_mut(&keyword), &value) {
+                (Some(Value::String(own)), Value::String(text)) if keyword == "description" => {
+                    *own = words::join(own, text);
+                }
+                (Some(_), _) => {}
+                (None, _) => {
+                    schema.insert(keyword, value);
+                }
+            }
         }
     }
 }

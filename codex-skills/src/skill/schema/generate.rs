@@ -11,9 +11,13 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::inline::Inliner;
 use super::shape::{self, Place, Shaper};
 use super::words::{self, Natural};
-use super::{Object, accepts_anything, raw as to_raw, refused, validate, variants};
+use super::{
+    Object, accepts_anything, flat, lift, raw as to_raw, refused, share, validate, variants,
+    written,
+};
 use crate::skill::descriptor::ParameterDescriptor;
 
 /// A shaped schema, and what was learnt on the way.
@@ -23,11 +27,17 @@ pub(super) struct Generated {
     pub(super) surely_valid: bool,
     pub(super) says_more: bool,
     pub(super) undocumented: Vec<String>,
+    /// What the model would not be shown of it, a line each.
+    pub(super) unsaid: Vec<String>,
 }
 
 /// A schema as it was made.
 pub(super) enum Made {
-    Value(Value),
+    Value {
+        shown: Value,
+        /// What arguments are checked against, where that is not what is shown.
+        checked: Option<Value>,
+    },
     /// From parts that were text already.
     Text(Box<RawValue>),
 }
@@ -36,6 +46,10 @@ pub(super) enum Made {
 pub(super) type Types = HashMap<usize, Type>;
 
 /// What is known of the type of a parameter.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large one, and few there are"
+)]
 pub(super) enum Type {
     /// All but what the parameter says about it.
     Shaped(Shaped),
@@ -51,8 +65,10 @@ pub(super) struct Shaped {
     description: Option<String>,
     /// The other members as text, sorted.
     members: Vec<(String, Box<RawValue>)>,
-    /// What is said in words if the parameter has no default.
-    words: String,
+    /// What is said of what the type is made of.
+    below: lift::Part,
+    /// What the type and its parts demand, in words.
+    demands: String,
 }
 
 impl Type {
@@ -67,39 +83,71 @@ impl Type {
 }
 
 impl Shaped {
-    /// Hands back what text would not hold exactly, or what has to be checked within its whole.
+    /// Hands back what text would not hold exactly, or what has to be looked at within its whole.
     fn new(raw: Object) -> Result<Self, Value> {
         let mut shaper = Shaper::for_input();
         let mut schema = raw.clone();
         let natural = shaper.body(&mut schema, Place::Inside);
+        let demands = words::of(&schema, &natural);
         let mut value = Value::Object(schema);
+        if shaper.refers || shaper.leaves_unsaid || flat::flatten_part(&mut value) {
+            return Err(raw.into());
+        }
         value.sort_all_objects();
-        match value {
-            Value::Object(schema) if !shaper.refers && is_simple(&schema) => Ok(Self {
-                description: variants::description(&schema).map(str::to_owned),
-                members: schema
-                    .iter()
-                    .filter(|(keyword, _)| *keyword != "description")
-                    .map(|(keyword, value)| (keyword.clone(), to_raw(value)))
-                    .collect(),
-                words: words::in_words(&schema, &natural),
-                says_more: shaper.says_more,
-                natural,
-                schema,
-            }),
-            _ => Err(raw.into()),
+        let Value::Object(mut schema) = value else {
+            return Err(raw.into());
+        };
+        let below = lift::below(&mut schema);
+        if !is_simple(&schema) {
+            return Err(raw.into());
+        }
+        let description = variants::description(&schema).map(str::to_owned);
+        Ok(Self {
+            members: schema
+                .iter()
+                .filter(|(keyword, _)| *keyword != "description")
+                .map(|(keyword, value)| (keyword.clone(), to_raw(value)))
+                .collect(),
+            demands: below.demands(demands),
+            description,
+            below,
+            says_more: shaper.says_more,
+            natural,
+            schema,
+        })
+    }
+
+    /// The description of a parameter of this type.
+    fn described<'a>(&'a self, own: Option<&'a str>) -> Option<Cow<'a, str>> {
+        let (Some(own), docs) = (own, self.below.docs()) else {
+            let own = self.description.as_deref();
+            return self.below.described(own, &self.demands).map(Cow::Owned);
+        };
+        match &self.description {
+            None if docs.is_empty() => words::described(Some(own), &self.demands),
+            of_type => {
+                let text = words::join(own, of_type.as_deref().unwrap_or_default());
+                self.below
+                    .described(Some(&text), &self.demands)
+                    .map(Cow::Owned)
+            }
         }
     }
 
     /// The property of a parameter with a default.
-    fn with(&self, own: Own, shaper: &Shaper) -> Object {
+    fn with(&self, own: Own) -> Object {
         let mut schema = self.schema.clone();
         own.write(&mut schema);
         // A default of `null` says nothing.
         if schema.get("default").is_some_and(Value::is_null) {
             schema.remove("default");
         }
-        shaper.say(&mut schema, &self.natural);
+        shape::keep_description(&mut schema);
+        let demands = words::of(&schema, &self.natural);
+        let own = variants::description(&schema);
+        if let Some(text) = self.below.described(own, &self.below.demands(demands)) {
+            schema.insert("description".to_owned(), text.into());
+        }
         schema
     }
 }
@@ -130,11 +178,24 @@ pub(super) fn of_parameters(
 
 pub(super) fn all_at_once(parameters: &[ParameterDescriptor]) -> Result<Generated, String> {
     let mut generator = settings().for_deserialize().into_generator();
+    let root = gathered(parameters, &mut generator, |parameter, schema| {
+        Own::of(parameter)?.write_into(schema);
+        Ok(())
+    })?;
+    shape_input(root, &mut generator)
+}
+
+/// An object of the schemas of parameters.
+fn gathered(
+    parameters: &[ParameterDescriptor],
+    generator: &mut SchemaGenerator,
+    mut describe: impl FnMut(&ParameterDescriptor, &mut Value) -> Result<(), String>,
+) -> Result<Value, String> {
     let mut properties = Object::new();
     let mut required = Vec::new();
     for parameter in parameters {
-        let mut schema = (parameter.schema)(&mut generator).into();
-        Own::of(parameter)?.write_into(&mut schema);
+        let mut schema = (parameter.schema)(generator).into();
+        describe(parameter, &mut schema)?;
         properties.insert(parameter.name.to_owned(), schema);
         if parameter.required() {
             required.push(Value::from(parameter.name));
@@ -145,7 +206,7 @@ pub(super) fn all_at_once(parameters: &[ParameterDescriptor]) -> Result<Generate
     root.insert("properties".to_owned(), properties.into());
     root.insert("required".to_owned(), required.into());
     root.insert("additionalProperties".to_owned(), Value::Bool(false));
-    shape_input(root.into(), &mut generator)
+    Ok(root.into())
 }
 
 /// The object with its members in the order in which they are written.
@@ -208,9 +269,13 @@ fn one_by_one(
     for parameter in parameters {
         if let Entry::Vacant(entry) = types.entry(parameter.schema as usize) {
             let mut generator = settings().for_deserialize().into_generator();
-            let raw: Value = (parameter.schema)(&mut generator).into();
+            let mut raw: Value = (parameter.schema)(&mut generator).into();
             if !generator.definitions().is_empty() {
-                return Ok(None);
+                let mut inliner = Inliner::new(generator.definitions());
+                inliner.inline(&mut raw);
+                if !inliner.left.is_empty() {
+                    return Ok(None);
+                }
             }
             refused::check_depth_below(&raw, PROPERTY_DEPTH)?;
             entry.insert(Type::new(raw));
@@ -229,10 +294,9 @@ fn one_by_one(
                     shaper.undocumented.push(parameter.name.to_owned());
                 }
                 if own.default.is_some() {
-                    Property::own(shaped.with(own, &shaper).into())
+                    Property::own(shaped.with(own).into())
                 } else {
-                    let description = words::described(description, &shaped.words);
-                    Some(Property::Of(shaped, description))
+                    Some(Property::Of(shaped, shaped.described(own.description)))
                 }
             }
             Some(Type::Raw(raw)) => {
@@ -241,7 +305,12 @@ fn one_by_one(
                 if !variants::is_documented(&raw) {
                     shaper.undocumented.push(parameter.name.to_owned());
                 }
-                Property::own(shaper.shape(raw, Place::Inside))
+                let mut shaped = shaper.shape(raw, Place::Inside);
+                if shaper.leaves_unsaid || flat::flatten_part(&mut shaped) {
+                    return Ok(None);
+                }
+                lift::finish(&mut shaped);
+                Property::own(shaped)
             }
             None => None,
         };
@@ -266,6 +335,7 @@ fn one_by_one(
         surely_valid: true,
         says_more: shaper.says_more,
         undocumented: shaper.undocumented,
+        unsaid: Vec::new(),
     }))
 }
 
@@ -299,11 +369,68 @@ pub(super) fn of_output(
     Ok(Some(value))
 }
 
-fn settings() -> SchemaSettings {
-    SchemaSettings::draft2020_12().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
+/// The schema of whole arguments as their type has it.
+pub(super) fn raw_arguments(schema: fn(&mut SchemaGenerator) -> Schema) -> Value {
+    let mut generator = settings().for_deserialize().into_generator();
+    let mut raw = schema(&mut generator).into();
+    Inliner::new(generator.definitions()).inline(&mut raw);
+    raw
+}
+
+/// The schema of parameters as their types have it.
+pub(super) fn raw_parameters(parameters: &[ParameterDescriptor]) -> Value {
+    let mut generator = settings().for_deserialize().into_generator();
+    let mut raw = gathered(parameters, &mut generator, |_, _| Ok(())).unwrap_or_default();
+    Inliner::new(generator.definitions()).inline(&mut raw);
+    raw
+}
+
+/// The names of the types of parameters, by their keys.
+pub(super) fn names_of_parameters(
+    parameters: &[ParameterDescriptor],
+) -> HashMap<String, share::Named> {
+    names(|generator| {
+        for parameter in parameters {
+            (parameter.schema)(generator);
+        }
     })
+}
+
+/// The names of the types in arguments, by their keys.
+pub(super) fn names_of_arguments(
+    schema: fn(&mut SchemaGenerator) -> Schema,
+) -> HashMap<String, share::Named> {
+    names(|generator| {
+        schema(generator);
+    })
+}
+
+/// The names of types by the schemas that they have, for definitions.
+fn names(make: impl FnOnce(&mut SchemaGenerator)) -> HashMap<String, share::Named> {
+    let mut generator = settings().for_deserialize().into_generator();
+    make(&mut generator);
+    let definitions = generator.take_definitions(false);
+    let mut names = HashMap::new();
+    for name in definitions.keys() {
+        let mut schema = Inliner::new(&definitions).described(name);
+        if refused::check_depth(&schema).is_err() {
+            continue;
+        }
+        schema = Shaper::for_input().shape(schema, Place::Inside);
+        flat::flatten_part(&mut schema);
+        lift::finish(&mut schema);
+        let doc = schema.as_object().and_then(variants::description);
+        let named = || share::Named {
+            name: name.clone(),
+            doc: doc.unwrap_or_default().to_owned(),
+        };
+        names.entry(share::key(&schema)).or_insert_with(named);
+    }
+    names
+}
+
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None)
 }
 
 /// How many levels are above the schema of a parameter.
@@ -340,8 +467,10 @@ impl Own {
     }
 
     fn write(self, schema: &mut Object) {
-        if let Some(description) = self.description {
-            schema.insert("description".to_owned(), description.into());
+        if let Some(own) = self.description {
+            let of_type = variants::description(schema).unwrap_or_default();
+            let text = words::join(own, of_type);
+            schema.insert("description".to_owned(), text.into());
         }
         if let Some(default) = self.default {
             schema.insert("default".to_owned(), default);
@@ -367,49 +496,72 @@ fn shape_input(root: Value, generator: &mut SchemaGenerator) -> Result<Generated
     generated(value, shaper)
 }
 
-fn generated(value: Value, shaper: Shaper) -> Result<Generated, String> {
+fn generated(mut value: Value, shaper: Shaper) -> Result<Generated, String> {
     // What is valid beyond doubt is nothing that codex refuses.
-    let surely_valid = validate::is_surely_valid(&value);
-    if !surely_valid {
-        refused::check(&value).map_err(|refusal| refusal.to_string())?;
+    let mut shown = value.clone();
+    let flattened = flat::flatten(&mut shown);
+    lift::finish(&mut shown);
+    if flattened {
+        lift::finish(&mut value);
+    } else {
+        value = Value::Null;
     }
+    let checked = if flattened { &value } else { &shown };
+    let surely_valid = validate::is_surely_valid(checked);
+    for schema in [checked, &shown] {
+        if !surely_valid || flattened {
+            refused::check(schema).map_err(|refusal| refusal.to_string())?;
+        }
+    }
+    let unsaid = if shaper.leaves_unsaid {
+        written::unsaid(&shown)
+    } else {
+        Vec::new()
+    };
     Ok(Generated {
-        schema: Made::Value(value),
+        schema: Made::Value {
+            shown,
+            checked: flattened.then_some(value),
+        },
         surely_valid,
         says_more: shaper.says_more,
         undocumented: shaper.undocumented,
+        unsaid,
     })
 }
 
+/// Shapes a schema with the definitions that it still refers to.
 fn shape_whole(
     shaper: &mut Shaper,
-    root: Value,
+    mut root: Value,
     generator: &mut SchemaGenerator,
 ) -> Result<Value, String> {
+    let definitions = generator.take_definitions(false);
+    let mut inliner = Inliner::new(&definitions);
+    inliner.inline(&mut root);
     refused::check_depth(&root)?;
     let mut value = shaper.shape(root, Place::Root);
     if let Value::Object(root) = &mut value {
-        define(shaper, root, generator)?;
+        let needed = define(shaper, inliner)?;
+        if !needed.is_empty() {
+            root.insert("$defs".to_owned(), needed.into());
+        }
     }
     Ok(value)
 }
 
-/// Adds the definitions that a schema refers to.
-fn define(
-    shaper: &mut Shaper,
-    root: &mut Object,
-    generator: &mut SchemaGenerator,
-) -> Result<(), String> {
-    let definitions = Value::Object(generator.take_definitions(false));
-    refused::check_depth(&definitions)?;
-    if let (true, Value::Object(definitions)) = (shaper.refers, definitions) {
-        let definitions: Object = definitions
-            .into_iter()
-            .map(|(name, schema)| (name, shaper.shape(schema, Place::Inside)))
-            .collect();
-        root.insert("$defs".to_owned(), definitions.into());
+/// The definitions that are referred to, and those that they refer to.
+fn define(shaper: &mut Shaper, mut inliner: Inliner<'_>) -> Result<Object, String> {
+    let mut needed = Object::new();
+    while let Some(name) = inliner.left.pop_first() {
+        if needed.contains_key(name) {
+            continue;
+        }
+        let schema = inliner.definition(name);
+        refused::check_depth(&schema)?;
+        needed.insert(name.to_owned(), shaper.shape(schema, Place::Inside));
     }
-    Ok(())
+    Ok(needed)
 }
 
 /// Whether every value that the schema accepts is an object.

@@ -2,9 +2,18 @@
 //! Which schema a skill has is decided here; rendering it into a declaration is the catalog's job.
 
 mod compose;
+pub(crate) mod fits;
+mod flat;
 mod generate;
+mod inline;
+pub(crate) mod keys;
+mod lift;
+mod pattern;
 pub(crate) mod refused;
 mod shape;
+mod share;
+pub(crate) mod shown;
+mod sound;
 pub(crate) mod text;
 mod validate;
 mod variants;
@@ -22,6 +31,7 @@ use serde_json::{Map, Value};
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
 use generate::{Made, Types};
+use shown::Shown;
 use validate::Validator;
 
 type Object = Map<String, Value>;
@@ -29,13 +39,32 @@ type Object = Map<String, Value>;
 /// Above this many bytes of compact JSON, codex strips the descriptions (contract §1.4).
 pub(crate) const COMPACT_LIMIT: usize = 5_000;
 
+/// From so many bytes on a schema is looked at for what is there several times.
+const SHARED_FROM: usize = 1_000;
+
+/// From so many bytes on a schema may exceed codex's budget, which counts it as codex writes it.
+const COMPACTED_FROM: usize = 4_000;
+
+/// The forms in which a schema can be declared. Both mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// With definitions for what is there several times, which codex keeps since 2026.
+    Shared,
+    /// Without, apart from recursion.
+    Inlined,
+}
+
 /// The arguments of a skill as they are declared.
 #[derive(Debug)]
 pub(crate) struct InputShape {
-    /// What goes on the wire as `inputSchema`: compact JSON.
+    /// What goes on the wire as `inputSchema`, as compact JSON: the form that shows most where codex keeps `$ref`.
     pub(crate) text: Box<RawValue>,
-    /// The same read, when somebody asks.
-    value: OnceLock<Value>,
+    /// The same for a codex that drops `$ref`, where that is another text.
+    inlined: Option<Box<RawValue>>,
+    /// The declared schema read, when it is asked for.
+    declared: OnceLock<Value>,
+    /// What arguments are checked against, where that is stricter than what is shown.
+    checked: Option<Value>,
     /// Whether it demands more than decoding into the types enforces.
     pub(crate) says_more: bool,
     /// Whether it is valid by what it is made of.
@@ -52,54 +81,119 @@ pub(crate) struct InputShape {
 }
 
 impl InputShape {
-    fn new(schema: Made) -> Self {
-        let (text, value) = match schema {
-            Made::Value(mut value) => {
-                value.sort_all_objects();
-                (raw(&value), OnceLock::from(value))
-            }
-            Made::Text(text) => (text, OnceLock::new()),
-        };
-        let mut warnings = Vec::new();
-        let compact_len = text.get().len();
-        if compact_len > COMPACT_LIMIT {
-            warnings.push(format!(
-                "the input schema takes {compact_len} bytes: above {COMPACT_LIMIT} codex strips \
-                 the descriptions inside it; shorten them or take fewer arguments"
-            ));
+    /// A schema, and the names of types that may be definitions in it.
+    fn new(schema: Made, names: impl FnOnce() -> HashMap<String, share::Named>) -> Self {
+        let mut shape = Self::made(schema);
+        if shape.text.get().len() >= SHARED_FROM {
+            shape.share(names);
         }
+        shape.warn_of_size();
+        shape
+    }
+
+    fn as_written(schema: Made) -> Self {
+        let mut shape = Self::made(schema);
+        shape.warn_of_size();
+        shape
+    }
+
+    fn made(schema: Made) -> Self {
+        let (text, value, checked) = match schema {
+            Made::Value { mut shown, checked } => {
+                shown.sort_all_objects();
+                (raw(&shown), OnceLock::from(shown), checked)
+            }
+            Made::Text(text) => (text, OnceLock::new(), None),
+        };
         Self {
             text,
-            value,
+            inlined: None,
+            declared: value,
+            checked,
             says_more: false,
             surely_valid: false,
             root_is_decoded: false,
-            warnings,
+            warnings: Vec::new(),
             undocumented: Vec::new(),
             validator: OnceLock::new(),
         }
     }
 
-    /// The schema.
-    pub(crate) fn value(&self) -> &Value {
-        // It was written from values, so that it can be read.
-        let read = || serde_json::from_str(self.text.get()).unwrap_or_default();
-        self.value.get_or_init(read)
+    /// Takes the form with definitions where that shows more, or the same in fewer bytes.
+    fn share(&mut self, names: impl FnOnce() -> HashMap<String, share::Named>) {
+        let inlined = self.declared();
+        let Some(shared) = share::shared(inlined, names) else {
+            return;
+        };
+        let text = raw(&shared);
+        let (before, after) = (Shown::new(inlined).worth(), Shown::new(&shared).worth());
+        if after < before || (after == before && text.get().len() >= self.text.get().len()) {
+            return;
+        }
+        // Arguments are checked against the form without definitions.
+        let value = std::mem::replace(&mut self.declared, OnceLock::from(shared));
+        if self.checked.is_none() {
+            self.checked = value.into_inner();
+        }
+        self.inlined = Some(std::mem::replace(&mut self.text, text));
     }
 
-    fn generated(shaped: generate::Generated, root_is_decoded: bool) -> Self {
-        Self {
-            says_more: shaped.says_more,
-            surely_valid: shaped.surely_valid,
-            undocumented: shaped.undocumented,
-            root_is_decoded,
-            ..Self::new(shaped.schema)
+    fn warn_of_size(&mut self) {
+        if self.text.get().len() < COMPACTED_FROM {
+            return;
         }
+        let warning = Shown::new(self.declared()).warning();
+        self.warnings.extend(warning);
+    }
+
+    /// The text of a form.
+    pub(crate) fn in_form(&self, form: Form) -> &RawValue {
+        match (form, &self.inlined) {
+            (Form::Inlined, Some(inlined)) => inlined,
+            _ => &self.text,
+        }
+    }
+
+    /// Whether the forms differ.
+    pub(crate) fn has_forms(&self) -> bool {
+        self.inlined.is_some()
+    }
+
+    /// The schema as it is declared where codex keeps `$ref`.
+    pub(crate) fn declared(&self) -> &Value {
+        // It was written from values, so that it can be read.
+        let read = || serde_json::from_str(self.text.get()).unwrap_or_default();
+        self.declared.get_or_init(read)
+    }
+
+    /// The whole schema, against which arguments are checked: without definitions, and with the choices that the
+    /// declared one shows as one flat object.
+    pub(crate) fn value(&self) -> &Value {
+        self.checked.as_ref().unwrap_or_else(|| self.declared())
+    }
+
+    fn generated(
+        shaped: generate::Generated,
+        root_is_decoded: bool,
+        names: impl FnOnce() -> HashMap<String, share::Named>,
+    ) -> Self {
+        let mut shape = Self::new(shaped.schema, names);
+        shape.says_more = shaped.says_more;
+        shape.surely_valid = shaped.surely_valid;
+        shape.undocumented = shaped.undocumented;
+        shape.root_is_decoded = root_is_decoded;
+        shape.warnings.splice(0..0, shaped.unsaid);
+        shape
     }
 
     fn written(written: written::Written) -> Self {
         let surely_valid = validate::is_surely_valid(&written.value);
-        let mut shape = Self::new(Made::Value(written.value));
+        // What a user wrote stays as it is.
+        let made = Made::Value {
+            shown: written.value,
+            checked: None,
+        };
+        let mut shape = Self::as_written(made);
         shape.says_more = true;
         shape.surely_valid = surely_valid;
         shape.undocumented = written.undocumented;
@@ -161,6 +255,8 @@ impl OutputShape {
 /// The schemas of a catalog in the making: what is known of a type serves all skills that have it.
 #[derive(Default)]
 pub(crate) struct Known {
+    /// Whether written schemas have in words what codex drops.
+    schema_words: bool,
     parameters: Types,
     arguments: HashMap<Arguments, Arc<InputShape>>,
     answers: HashMap<usize, Option<Arc<OutputShape>>>,
@@ -170,6 +266,14 @@ pub(crate) struct Known {
 type Arguments = (usize, bool);
 
 impl Known {
+    /// Nothing yet. Written schemas may have in words what codex drops.
+    pub(crate) fn new(schema_words: bool) -> Self {
+        Self {
+            schema_words,
+            ..Self::default()
+        }
+    }
+
     /// The input schema of an annotated skill.
     ///
     /// # Errors
@@ -178,7 +282,8 @@ impl Known {
         &mut self,
         descriptor: &SkillDescriptor,
     ) -> Result<Arc<InputShape>, String> {
-        let make = |known: &mut Types| make(descriptor, known);
+        let in_words = self.schema_words;
+        let make = |known: &mut Types| make(descriptor, known, in_words);
         match descriptor.input {
             InputSchema::Derived(schema) => self.shared((schema as usize, false), make),
             _ => make(&mut self.parameters).map(Arc::new),
@@ -192,10 +297,13 @@ impl Known {
     pub(crate) fn dynamic_input(&mut self, skill: &Skill) -> Result<Arc<InputShape>, String> {
         if let Some(schema) = &skill.meta.input_schema {
             refused::check_depth(schema)?;
-            return Ok(Arc::new(InputShape::written(written::input(
-                schema.clone(),
-                &[],
-            )?)));
+            let taken = fits::Taken {
+                schema: generate::raw_arguments(skill.arguments),
+                names: (skill.members)(),
+                is_open: false,
+            };
+            let written = written::input(schema.clone(), &[], &taken, self.schema_words)?;
+            return Ok(Arc::new(InputShape::written(written)));
         }
         let schema = skill.arguments;
         self.shared((schema as usize, true), |_| of_closure(schema))
@@ -238,19 +346,33 @@ impl Known {
     }
 }
 
-fn make(descriptor: &SkillDescriptor, known: &mut Types) -> Result<InputShape, String> {
+fn make(
+    descriptor: &SkillDescriptor,
+    known: &mut Types,
+    in_words: bool,
+) -> Result<InputShape, String> {
     match descriptor.input {
         InputSchema::Parameters(parameters) => Ok(InputShape::generated(
             generate::of_parameters(parameters, known)?,
             false,
+            || generate::names_of_parameters(parameters),
         )),
         // The derived struct may know members by other names than the schema: `#[serde(alias)]`.
         InputSchema::Derived(schema) => {
-            Ok(InputShape::generated(generate::of_arguments(schema)?, true))
+            let shaped = generate::of_arguments(schema)?;
+            Ok(InputShape::generated(shaped, true, || {
+                generate::names_of_arguments(schema)
+            }))
         }
         InputSchema::Explicit(schema, parameters) => {
             let schema = schema().map_err(|error| not_json("input_schema", &error))?;
-            Ok(InputShape::written(written::input(schema, parameters)?))
+            let taken = fits::Taken {
+                schema: generate::raw_parameters(parameters),
+                names: None,
+                is_open: true,
+            };
+            let written = written::input(schema, parameters, &taken, in_words)?;
+            Ok(InputShape::written(written))
         }
     }
 }
@@ -258,11 +380,14 @@ fn make(descriptor: &SkillDescriptor, known: &mut Types) -> Result<InputShape, S
 fn of_closure(schema: fn(&mut SchemaGenerator) -> Schema) -> Result<InputShape, String> {
     let mut shaped = generate::of_arguments(schema)?;
     // Unlike the macros' decoders, a closure's argument type may ignore members that it doesn't know.
-    if let Made::Value(schema) = &shaped.schema {
+    if let Made::Value { shown, checked } = &shaped.schema {
+        let schema = checked.as_ref().unwrap_or(shown);
         shaped.says_more |= schema.get("additionalProperties") == Some(&Value::Bool(false))
             || schema.get("anyOf").is_some();
     }
-    Ok(InputShape::generated(shaped, false))
+    Ok(InputShape::generated(shaped, false, || {
+        generate::names_of_arguments(schema)
+    }))
 }
 
 /// Something as compact JSON. For what always serializes, like strings and JSON values.
@@ -280,8 +405,8 @@ pub(crate) struct Declared {
 /// # Errors
 /// When codex would refuse it, or it describes no object.
 pub(crate) fn input(descriptor: &SkillDescriptor) -> Result<Declared, String> {
-    make(descriptor, &mut Types::default()).map(|shape| Declared {
-        value: shape.value().clone(),
+    make(descriptor, &mut Types::default(), false).map(|shape| Declared {
+        value: shape.declared().clone(),
     })
 }
 

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::words::{self, Natural};
-use super::{Object, accepts_anything, compose, variants};
+use super::{Object, accepts_anything, compose, lift, variants};
 
 /// Where a schema stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) struct Shaper {
     pub(super) refers: bool,
     /// The root's properties without a description.
     pub(super) undocumented: Vec<String>,
+    /// Whether something is demanded that neither codex shows nor words say.
+    pub(super) leaves_unsaid: bool,
 }
 
 impl Shaper {
@@ -36,6 +38,7 @@ impl Shaper {
             says_more: false,
             refers: false,
             undocumented: Vec::new(),
+            leaves_unsaid: false,
         }
     }
 
@@ -83,7 +86,7 @@ impl Shaper {
             Natural::default()
         };
         if rewritten {
-            tuple_items(schema);
+            self.tuple_items(schema);
         }
         if demanding {
             words::drop_odd_format(schema);
@@ -98,15 +101,52 @@ impl Shaper {
         }
         dedupe_required(schema);
         self.says_more |= demanding && words::say_more(schema, &natural);
+        self.leaves_unsaid |= demanding
+            && schema
+                .iter()
+                .any(|(keyword, value)| words::is_unsaid(keyword, value));
         natural
     }
 
-    /// Says in words what the model would not be shown.
+    /// Keeps beside a schema the words for what the model would not be shown.
     pub(super) fn say(&self, schema: &mut Object, natural: &Natural) {
         if self.for_model {
             keep_description(schema);
-            words::describe(schema, natural);
+            let words = words::of(schema, natural);
+            schema.remove(words::KEYS);
+            if !words.is_empty() {
+                schema.insert(words::WORDS.to_owned(), words.into());
+            }
         }
+    }
+
+    /// Codex turns `prefixItems` into string items and refuses a list of items, so that a tuple becomes
+    /// an array of any of its items. Their order is said in words, and decoding knows it.
+    fn tuple_items(&mut self, schema: &mut Object) {
+        if !compose::has_type(schema, "array") {
+            return;
+        }
+        let listed = match schema.remove("prefixItems") {
+            Some(Value::Array(items)) => items,
+            _ => match schema.get_mut("items") {
+                Some(Value::Array(items)) => std::mem::take(items),
+                _ => return,
+            },
+        };
+        if self.for_model && !listed.is_empty() {
+            let shaped = listed.iter().cloned();
+            let shaped = shaped.map(|item| self.shape(item, Place::Inside)).collect();
+            schema.insert(words::ORDER.to_owned(), lift::order(shaped).into());
+        }
+        let mut kinds = listed;
+        variants::dedupe(&mut kinds);
+        let items = match kinds.len() {
+            0 => json!({}),
+            1 => kinds.swap_remove(0),
+            _ if kinds.iter().any(accepts_anything) => json!({}),
+            _ => json!({ "anyOf": kinds }),
+        };
+        schema.insert("items".to_owned(), items);
     }
 
     /// Shapes what a schema is made of besides its members and items, and tells whether there is such.
@@ -188,8 +228,17 @@ fn needs_rewriting(schema: &Object) -> bool {
     schema
         .iter()
         .any(|(keyword, value)| match keyword.as_str() {
-            "$schema" | "title" | "nullable" | "$ref" | "anyOf" | "oneOf" | "allOf" | "const"
-            | "enum" | "prefixItems" => true,
+            "$schema"
+            | "title"
+            | "nullable"
+            | "$ref"
+            | "anyOf"
+            | "oneOf"
+            | "allOf"
+            | "const"
+            | "enum"
+            | "prefixItems"
+            | words::KEYS => true,
             "default" => value.is_null(),
             "items" => value.is_array(),
             _ => false,
@@ -230,30 +279,6 @@ fn infer_type(schema: &mut Object) {
     schema.insert("type".to_owned(), name.into());
 }
 
-/// Codex turns `prefixItems` into string items and refuses a list of items, so that a tuple becomes
-/// an array of any of its items. Decoding knows their order.
-fn tuple_items(schema: &mut Object) {
-    if !compose::has_type(schema, "array") {
-        return;
-    }
-    let listed = match schema.remove("prefixItems") {
-        Some(Value::Array(items)) => items,
-        _ => match schema.get_mut("items") {
-            Some(Value::Array(items)) => std::mem::take(items),
-            _ => return,
-        },
-    };
-    let mut kinds = listed;
-    variants::dedupe(&mut kinds);
-    let items = match kinds.len() {
-        0 => json!({}),
-        1 => kinds.swap_remove(0),
-        _ if kinds.iter().any(accepts_anything) => json!({}),
-        _ => json!({ "anyOf": kinds }),
-    };
-    schema.insert("items".to_owned(), items);
-}
-
 fn dedupe_required(schema: &mut Object) {
     if let Some(Value::Array(names)) = schema.get_mut("required") {
         variants::dedupe(names);
@@ -264,7 +289,7 @@ fn dedupe_required(schema: &mut Object) {
 }
 
 /// Codex drops the description of a schema that says nothing else, so all the types are listed.
-fn keep_description(schema: &mut Object) {
+pub(super) fn keep_description(schema: &mut Object) {
     if schema.contains_key("description") && says_only_words(schema) {
         let types = ["string", "number", "boolean", "object", "array", "null"];
         schema.insert("type".to_owned(), json!(types));

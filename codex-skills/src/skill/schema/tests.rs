@@ -48,7 +48,7 @@ fn with_table(parameters: Vec<ParameterDescriptor>) -> SkillDescriptor {
 }
 
 fn input(descriptor: &SkillDescriptor) -> Result<InputShape, String> {
-    make(descriptor, &mut Types::default())
+    make(descriptor, &mut Types::default(), false)
 }
 
 fn of_parameters(parameters: Vec<ParameterDescriptor>) -> InputShape {
@@ -98,7 +98,7 @@ fn parameters_become_one_closed_object() {
                     "minimum": 0,
                     "maximum": 255,
                     "default": 5,
-                    "description": "How many comments to include (0 to 255; default 5).",
+                    "description": "How many comments to include (whole number, 0 to 255; default 5).",
                 },
                 "verbose": {"type": ["boolean", "null"]},
             },
@@ -148,7 +148,8 @@ fn what_is_known_of_a_type_changes_no_schema() {
     let mut known = Known::default();
     for (fresh, again) in tables().into_iter().zip(tables()) {
         let whole = generate::all_at_once(&fresh).expect("a schema");
-        let whole = InputShape::generated(whole, false);
+        let names = generate::names_of_parameters(&fresh);
+        let whole = InputShape::generated(whole, false, || names);
         let fresh = of_parameters(fresh);
         assert_eq!(whole.text.get(), fresh.text.get());
         assert_eq!(whole.says_more, fresh.says_more);
@@ -227,7 +228,7 @@ fn closures_take_the_schema_of_their_arguments() {
                     "minimum": 1,
                     "maximum": 20,
                     "default": 0,
-                    "description": "1 to 20; default 0.",
+                    "description": "Whole number, 1 to 20; default 0.",
                 },
                 "labels": {"type": "object", "additionalProperties": {"type": "string"}},
             },
@@ -291,6 +292,21 @@ enum Action {
 fn a_choice_of_objects_may_be_the_arguments() {
     let shape = of_closure::<Action>().expect("a schema");
     assert_eq!(
+        *shape.declared(),
+        json!({
+            "type": "object",
+            "properties": {
+                "action": {
+                    "type": "string", "enum": ["open", "close"],
+                    "description": "`open` needs `path`.\n`close` needs nothing else.",
+                },
+                "path": {"type": "string"},
+            },
+            "required": ["action"],
+            "additionalProperties": false,
+        })
+    );
+    assert_eq!(
         *shape.value(),
         json!({
             "type": "object",
@@ -352,10 +368,75 @@ fn a_large_schema_is_warned_about() {
         panic!("{:?}", shape.warnings);
     };
     let expected = format!(
-        "the input schema takes {} bytes: above 5000",
+        "the input schema takes {} bytes: above 5000 codex strips the descriptions inside it (1 of them); shorten",
         shape.text.get().len()
     );
     assert!(warning.starts_with(&expected), "{warning}");
+}
+
+#[test]
+fn what_no_words_say_is_a_warning_with_its_place() {
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Odd {
+        #[schemars(regex(
+            pattern = "^(a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q|r|s|t|u|v|w|x|y|z|aa|bb|cc|dd|ee|ff|gg|hh|ii|jj|kk|ll|mm|nn|oo|pp|qq|rr|ss|tt|uu)+$"
+        ))]
+        long: String,
+        #[schemars(extend("not" = {"enum": ["a"]}, "contentEncoding" = "base64"))]
+        not: String,
+    }
+    let shape = of_parameters(vec![parameter::<Odd, _>("p", None)]);
+    assert_eq!(
+        shape.warnings,
+        [
+            "codex does not show the model `not` (at `properties.p.properties.not`): say it in the description",
+            "codex does not show the model `pattern` (at `properties.p.properties.long`): say it in the description",
+        ]
+    );
+    let not = &shape.value()["properties"]["p"]["properties"]["not"];
+    assert_eq!(not["description"], "Base64 encoded.");
+}
+
+#[test]
+fn the_docs_of_a_type_join_those_of_its_place() {
+    /// Metres above the sea, never feet.
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Height(f64);
+
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Peak {
+        /// How high
+        height: Height,
+        /// How high before.
+        before: Option<Height>,
+        all: Vec<Height>,
+    }
+    let both = "How high. Metres above the sea, never feet.";
+    assert_eq!(
+        property::<Height, _>(Some("How high."))["description"],
+        both
+    );
+    assert_eq!(
+        property::<Option<Height>, _>(Some("How high."))["description"],
+        both
+    );
+    assert_eq!(
+        property::<Height, _>(None)["description"],
+        "Metres above the sea, never feet."
+    );
+    let peak = property::<Peak, _>(None);
+    assert_eq!(peak["properties"]["height"]["description"], both);
+    assert_eq!(
+        peak["properties"]["before"]["description"],
+        "How high before. Metres above the sea, never feet."
+    );
+    assert_eq!(
+        peak["properties"]["all"]["description"],
+        "Each: Metres above the sea, never feet."
+    );
 }
 
 #[test]

@@ -159,6 +159,12 @@ pub(super) fn description(schema: &Object) -> Option<&str> {
     schema.get("description").and_then(Value::as_str)
 }
 
+/// The names of the members that a schema demands.
+pub(super) fn required(schema: &Object) -> impl Iterator<Item = &str> {
+    let names = schema.get("required").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str)
+}
+
 /// Whether somebody described a schema, at its root or (`Option`) in a branch.
 pub(super) fn is_documented(schema: &Value) -> bool {
     let described = |schema: &Value| {

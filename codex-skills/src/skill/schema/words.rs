@@ -1,11 +1,23 @@
-//! In words what codex drops on the way to the model (contract §1.4): bounds, lengths, patterns,
-//! formats, examples and defaults, appended to the description of the schema that has them.
+//! In words what codex drops on the way to the model (contract §1.4), and what code mode shows of no schema (that a
+//! number is whole): bounds, lengths, patterns, formats, examples and defaults. Where they are written is the affair of
+//! `lift`.
 
 use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
 use super::{Object, compose};
+
+/// What a schema demands in words, a list of texts: beside it until `lift` writes them.
+pub(super) const WORDS: &str = "x-codex-skills-words";
+/// The items of a tuple in their order, in words: likewise.
+pub(super) const ORDER: &str = "x-codex-skills-order";
+
+/// The names that the members of a map may have: likewise.
+pub(super) const KEYS: &str = "x-codex-skills-keys";
+
+/// How a number that must be whole is called.
+pub(super) const WHOLE: &str = "whole number";
 
 /// The longest value or pattern that is worth repeating in a description.
 const LONGEST: usize = 100;
@@ -33,6 +45,9 @@ const FORMATS: [&str; 19] = [
     "uuid",
 ];
 
+/// Largest integer up to which JavaScript, in which code mode's arguments are written, has all integers.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
+
 /// What decoding enforces anyway: the range of an integer type, the length of a tuple.
 #[derive(Default)]
 pub(super) struct Natural {
@@ -41,6 +56,8 @@ pub(super) struct Natural {
     /// A text's format that is no standard one, for the words.
     odd_format: Option<String>,
     length: bool,
+    /// Whether the integer type has values that JavaScript has not.
+    wide: bool,
 }
 
 impl Natural {
@@ -67,6 +84,10 @@ impl Natural {
             maximum,
             odd_format,
             length: schema.contains_key("prefixItems"),
+            wide: matches!(
+                format,
+                Some("int64" | "uint64" | "int" | "uint" | "int128" | "uint128")
+            ),
         }
     }
 }
@@ -153,19 +174,41 @@ fn integer(number: &Number) -> Option<i128> {
         .or_else(|| number.as_u64().map(i128::from))
 }
 
-/// Appends the words to the description.
-pub(super) fn describe(schema: &mut Object, natural: &Natural) {
-    let words = in_words(schema, natural);
-    if !words.is_empty() {
-        let own = schema.get("description").and_then(Value::as_str);
-        let text = append(own.unwrap_or_default(), &words);
-        schema.insert("description".to_owned(), text.into());
-    }
+/// What a schema says that the model would not be shown, one entry for each demand.
+pub(super) fn of(schema: &Object, natural: &Natural) -> Vec<String> {
+    words(&Said::of(schema), natural)
 }
 
-/// What a schema says that the model would not be shown.
-pub(super) fn in_words(schema: &Object, natural: &Natural) -> String {
-    words(&Said::of(schema), natural).join("; ")
+/// Keywords that demand something, and which no words say.
+const UNSAID: [&str; 10] = [
+    "contains",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "not",
+    "patternProperties",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+
+/// Whether a keyword of a schema is neither shown to the model nor said by [`of`].
+pub(super) fn is_unsaid(keyword: &str, value: &Value) -> bool {
+    match keyword {
+        "pattern" => value
+            .as_str()
+            .is_some_and(|pattern| pattern.len() > LONGEST),
+        "default" => !value.is_null() && value.to_string().len() > LONGEST,
+        "examples" => value.as_array().is_some_and(|examples| {
+            !examples.is_empty()
+                && examples
+                    .iter()
+                    .all(|example| example.to_string().len() > LONGEST)
+        }),
+        "propertyNames" => keys(Some(value)).is_none(),
+        _ => UNSAID.contains(&keyword),
+    }
 }
 
 /// The description with the words, where there are any.
@@ -174,6 +217,28 @@ pub(super) fn described<'a>(own: Option<&'a str>, words: &str) -> Option<Cow<'a,
         return own.map(Cow::Borrowed);
     }
     Some(append(own.unwrap_or_default(), words).into())
+}
+
+/// Two texts about the same, as one. The second says nothing new where the first repeats it.
+pub(super) fn join(first: &str, second: &str) -> String {
+    let (first, second) = (first.trim(), second.trim());
+    if second.is_empty() || first.contains(second) {
+        return first.to_owned();
+    }
+    if first.is_empty() {
+        return second.to_owned();
+    }
+    let stop = if first.ends_with(['.', '!', '?', ':', ';', '`']) {
+        ""
+    } else {
+        "."
+    };
+    let gap = if first.contains("\n\n") || second.contains('\n') {
+        "\n\n"
+    } else {
+        " "
+    };
+    format!("{first}{stop}{gap}{second}")
 }
 
 /// `Text (words).` for one sentence, `Text. Text. Words.` for several.
@@ -217,32 +282,53 @@ fn capitalized(words: &str) -> String {
 }
 
 /// The few keywords of a schema that may be worth words.
-struct Said<'a>(Vec<(&'a str, &'a Value)>);
+struct Said<'a> {
+    keywords: Vec<(&'a str, &'a Value)>,
+    /// Whether it is a number that must be whole, which code mode does not show.
+    whole: bool,
+}
 
 impl<'a> Said<'a> {
     fn of(schema: &'a Object) -> Self {
         let members = schema
             .iter()
             .map(|(keyword, value)| (keyword.as_str(), value));
-        Self(
-            members
+        Self {
+            keywords: members
                 .filter(|(keyword, _)| !is_structure(keyword))
                 .collect(),
-        )
+            whole: compose::has_type(schema, "integer")
+                && !compose::has_type(schema, "number")
+                && !schema.contains_key("enum"),
+        }
     }
 
     fn get(&self, keyword: &str) -> Option<&'a Value> {
-        let said = self.0.iter().find(|(said, _)| *said == keyword);
+        let said = self.keywords.iter().find(|(said, _)| *said == keyword);
         said.map(|(_, value)| *value)
+    }
+
+    /// Whether all values are integers that JavaScript has.
+    fn is_exact(&self) -> bool {
+        let bound = |keyword| self.get(keyword).and_then(Value::as_f64);
+        bound("maximum").is_some_and(|most| most <= LARGEST_EXACT)
+            && bound("minimum").is_some_and(|least| least >= -LARGEST_EXACT)
     }
 }
 
 fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
     let mut words = Vec::new();
-    if schema.0.is_empty() && natural.odd_format.is_none() {
+    if schema.keywords.is_empty() && !schema.whole && natural.odd_format.is_none() {
         return words;
     }
-    words.extend(range(schema));
+    match (range(schema), schema.whole) {
+        (Some(range), true) => words.push(format!("{WHOLE}, {range}")),
+        (None, true) => words.push(WHOLE.to_owned()),
+        (range, false) => words.extend(range),
+    }
+    if schema.whole && natural.wide && !schema.is_exact() {
+        words.push(format!("write it as a text beyond {LARGEST_EXACT}"));
+    }
     words.extend(number(schema, "multipleOf").map(|step| format!("a multiple of {step}")));
     words.extend(count(
         schema,
@@ -250,7 +336,9 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
         "maxLength",
         ["character", "characters"],
     ));
-    words.extend(count(schema, "minItems", "maxItems", ["item", "items"]));
+    if schema.get(ORDER).is_none() {
+        words.extend(count(schema, "minItems", "maxItems", ["item", "items"]));
+    }
     if schema.get("uniqueItems") == Some(&Value::Bool(true)) {
         words.push("no duplicates".to_owned());
     }
@@ -261,17 +349,17 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
         ["member", "members"],
     ));
     words.extend(pattern(schema.get("pattern"), "matches"));
-    let names = schema.get("propertyNames");
-    words.extend(pattern(
-        names.and_then(|names| names.get("pattern")),
-        "names match",
-    ));
+    words.extend(keys(schema.get("propertyNames")));
+    words.extend(schema.get(KEYS).and_then(named));
     let format = schema.get("format").and_then(Value::as_str);
     words.extend(
         format
             .or(natural.odd_format.as_deref())
             .map(|format| format!("{format} format")),
     );
+    let text = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
+    words.extend(text("contentEncoding").map(|encoding| format!("{encoding} encoded")));
+    words.extend(text("contentMediaType").map(|kind| format!("contains {kind}")));
     words.extend(examples(schema));
     words.extend(default(schema));
     if schema.get("deprecated") == Some(&Value::Bool(true)) {
@@ -324,6 +412,31 @@ fn pattern(pattern: Option<&Value>, verb: &str) -> Option<String> {
     } else {
         format!("{verb} `{pattern}`")
     })
+}
+
+/// What the names of members may be.
+fn keys(names: Option<&Value>) -> Option<String> {
+    let names = names?;
+    match (
+        names.get("pattern").and_then(Value::as_str),
+        names.get("enum"),
+    ) {
+        (Some(r"^\d+$"), _) => Some("names are whole numbers, 0 or more".to_owned()),
+        (Some(r"^-?\d+$"), _) => Some("names are whole numbers".to_owned()),
+        (Some(_), _) => pattern(names.get("pattern"), "names match"),
+        (None, Some(values)) => named(values),
+        _ => None,
+    }
+}
+
+fn named(values: &Value) -> Option<String> {
+    let values: Vec<String> = values
+        .as_array()?
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|value| format!("`{value}`"))
+        .collect();
+    (!values.is_empty()).then(|| format!("names are {}", values.join(", ")))
 }
 
 fn examples(schema: &Said<'_>) -> Option<String> {

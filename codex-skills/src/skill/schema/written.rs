@@ -1,12 +1,15 @@
-//! Schemas that a user writes: kept as they are. What codex refuses is an error, and what it drops
-//! or rewrites silently (contract §1.4) is a warning that names the place.
+//! Schemas that a user writes: kept as they are, unless the draft has their demands said in words. What codex refuses
+//! and what is no schema is an error; what codex drops or rewrites silently (contract §1.4), and what providers refuse
+//! at the root, is a warning that names the place.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::fits::{self, Taken};
 use super::refused::{self, Path, TYPES};
-use super::{Object, accepts_anything, variants};
+use super::words::{self, Natural};
+use super::{Object, accepts_anything, compose, lift, shown, sound, variants};
 use crate::skill::descriptor::ParameterDescriptor;
 
 /// The most places that one warning names, and the most warnings about one schema.
@@ -20,10 +23,13 @@ pub(super) struct Written {
     pub(super) undocumented: Vec<String>,
 }
 
-/// Checks an input schema, and adds the descriptions that it lacks from the parameters' docs.
+/// Checks an input schema, and adds the descriptions that it lacks from the parameters' docs; where it is asked for,
+/// words for what codex drops, too.
 pub(super) fn input(
     mut schema: Value,
     parameters: &[ParameterDescriptor],
+    taken: &Taken,
+    in_words: bool,
 ) -> Result<Written, String> {
     refused::check_depth(&schema)?;
     refused::check(&schema).map_err(|refusal| refusal.to_string())?;
@@ -33,6 +39,7 @@ pub(super) fn input(
     if !may_be_object(root) {
         return Err(not_an_object());
     }
+    sound::check(&Value::Object(root.clone()))?;
     let undocumented = match root.get_mut("properties") {
         Some(Value::Object(properties)) => {
             fill_in(properties, parameters);
@@ -44,11 +51,86 @@ pub(super) fn input(
         }
         _ => Vec::new(),
     };
+    let mut warnings = of_root(root);
+    warnings.extend(fits::check(root, taken)?);
+    warnings.extend(losses(&schema, in_words));
+    if in_words {
+        say(&mut schema);
+        lift::finish(&mut schema);
+    }
     Ok(Written {
-        warnings: warnings(&schema),
+        warnings,
         value: schema,
         undocumented,
     })
+}
+
+/// What providers refuse at the root, and what code mode shows no arguments of.
+fn of_root(root: &Object) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for keyword in [
+        "anyOf", "oneOf", "allOf", "$ref", "enum", "const", "not", "if",
+    ] {
+        if root.contains_key(keyword) {
+            warnings.push(format!(
+                "the root of the input schema has `{keyword}`, for which some providers refuse the whole request, and \
+                 code mode shows no argument or only some: write all arguments under `properties` at the root, and \
+                 move the choice under a property"
+            ));
+        }
+    }
+    if root.get("type").is_none_or(|name| name != "object") {
+        warnings.push(
+            "the root of the input schema is not of the type \"object\", for which some providers refuse the whole \
+             request: write `\"type\": \"object\"` and the arguments under `properties`; move the choice under a \
+             property where it is one"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// Keeps the demands of a schema and of those in it beside them.
+fn say(schema: &mut Value) {
+    let Value::Object(members) = schema else {
+        return;
+    };
+    if compose::has_type(members, "array")
+        && let Some(Value::Array(items)) = members.get("prefixItems")
+    {
+        let mut items = items.clone();
+        items.iter_mut().for_each(say);
+        let order = lift::order(items);
+        members.insert(words::ORDER.to_owned(), order.into());
+    }
+    let said = words::of(members, &Natural::of(members));
+    if !said.is_empty() {
+        members.insert(words::WORDS.to_owned(), said.into());
+    }
+    for (keyword, value) in members.iter_mut() {
+        match (keyword.as_str(), value) {
+            ("properties" | "$defs", Value::Object(schemas)) => schemas.values_mut().for_each(say),
+            ("items" | "additionalProperties", schema) => say(schema),
+            ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
+                schemas.iter_mut().for_each(say);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the model is not shown of a generated schema, whose words say the rest.
+pub(super) fn unsaid(schema: &Value) -> Vec<String> {
+    let mut losses = Losses {
+        root: schema,
+        in_words: true,
+        places: BTreeMap::new(),
+    };
+    losses.visit(schema, &Path::default());
+    losses
+        .places
+        .retain(|loss, _| matches!(loss, Loss::Dropped(_)));
+    losses.lines()
 }
 
 /// Checks an output schema. One that accepts everything says nothing.
@@ -93,26 +175,14 @@ fn fill_in(properties: &mut Object, parameters: &[ParameterDescriptor]) {
 }
 
 /// One line for each kind of loss, its places in the order of the schema.
-fn warnings(schema: &Value) -> Vec<String> {
+fn losses(schema: &Value, in_words: bool) -> Vec<String> {
     let mut losses = Losses {
         root: schema,
+        in_words,
         places: BTreeMap::new(),
     };
     losses.visit(schema, &Path::default());
-    let kinds = losses.places.len();
-    let mut lines: Vec<String> = losses
-        .places
-        .iter()
-        .take(WARNINGS)
-        .map(|(loss, places)| loss.line(places))
-        .collect();
-    if kinds > WARNINGS {
-        lines.push(format!(
-            "codex drops or rewrites {} more keywords of the input schema",
-            kinds - WARNINGS
-        ));
-    }
-    lines
+    losses.lines()
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -223,10 +293,29 @@ const TELLING: [&str; 17] = [
 
 struct Losses<'a> {
     root: &'a Value,
+    /// Whether words say what can be said.
+    in_words: bool,
     places: BTreeMap<Loss, Vec<Path>>,
 }
 
 impl Losses<'_> {
+    fn lines(&self) -> Vec<String> {
+        let kinds = self.places.len();
+        let mut lines: Vec<String> = self
+            .places
+            .iter()
+            .take(WARNINGS)
+            .map(|(loss, places)| loss.line(places))
+            .collect();
+        if kinds > WARNINGS {
+            lines.push(format!(
+                "codex drops or rewrites {} more keywords of the input schema",
+                kinds - WARNINGS
+            ));
+        }
+        lines
+    }
+
     fn note(&mut self, loss: Loss, path: &Path) {
         self.places.entry(loss).or_default().push(path.clone());
     }
@@ -238,17 +327,33 @@ impl Losses<'_> {
             }
             return;
         };
+        let is_definition = |keyword: &String| ["$defs", "definitions"].contains(&keyword.as_str());
+        if members.keys().all(is_definition) {
+            // It says nothing, and codex shows nothing of it.
+            return;
+        }
         for keyword in DROPPED {
-            if members.contains_key(keyword) {
+            if let Some(value) = members.get(keyword)
+                && (!self.in_words || words::is_unsaid(keyword, value))
+            {
                 self.note(Loss::Dropped(keyword), path);
             }
         }
         self.rewritten(members, path);
+        let is_root = std::ptr::eq(schema, self.root);
         for keyword in ["properties", "$defs", "definitions"] {
             if let Some(Value::Object(schemas)) = members.get(keyword) {
+                // Codex prunes definitions that nothing refers to, and nothing is lost.
+                let is_pruned =
+                    (is_root && keyword != "properties").then(|| shown::unreachable(self.root));
                 let here = path.join(keyword);
                 for (name, schema) in schemas {
-                    self.visit(schema, &here.join(name));
+                    if is_pruned
+                        .as_ref()
+                        .is_none_or(|is_pruned| !is_pruned(keyword, name))
+                    {
+                        self.visit(schema, &here.join(name));
+                    }
                 }
             }
         }
@@ -274,7 +379,8 @@ impl Losses<'_> {
         if members.contains_key("nullable") {
             self.note(Loss::Nullable, path);
         }
-        if members.contains_key("prefixItems") {
+        if members.contains_key("prefixItems") && !(self.in_words && members.contains_key("items"))
+        {
             self.note(Loss::Tuple, path);
         }
         let types: Vec<&str> = match members.get("type") {

@@ -97,7 +97,7 @@ fn inner(description: &str) -> Value {
                 "type": ["integer", "null"],
                 "minimum": 0,
                 "maximum": 65535,
-                "description": "0 to 65535.",
+                "description": "Whole number, 0 to 65535.",
             },
         },
         "required": ["id"],
@@ -110,21 +110,37 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
     for (schema, expected) in [
         (property::<bool, _>(None), json!({"type": "boolean"})),
         (property::<String, _>(None), json!({"type": "string"})),
-        (property::<i32, _>(None), json!({"type": "integer"})),
-        (property::<i64, _>(None), json!({"type": "integer"})),
+        (
+            property::<i32, _>(None),
+            json!({"type": "integer", "description": "Whole number."}),
+        ),
+        (
+            property::<i64, _>(None),
+            json!({
+                "type": "integer",
+                "description": "Whole number; write it as a text beyond 9007199254740991.",
+            }),
+        ),
         (property::<f32, _>(None), json!({"type": "number"})),
         (property::<f64, _>(None), json!({"type": "number"})),
         (
             property::<u32, _>(None),
-            json!({"type": "integer", "minimum": 0, "description": "0 or more."}),
+            json!({"type": "integer", "minimum": 0, "description": "Whole number, 0 or more."}),
         ),
         (
             property::<usize, _>(Some("A count.")),
-            json!({"type": "integer", "minimum": 0, "description": "A count (0 or more)."}),
+            json!({
+                "type": "integer", "minimum": 0,
+                "description":
+                    "A count (whole number, 0 or more; write it as a text beyond 9007199254740991).",
+            }),
         ),
         (
             property::<i8, _>(None),
-            json!({"type": "integer", "minimum": -128, "maximum": 127, "description": "-128 to 127."}),
+            json!({
+                "type": "integer", "minimum": -128, "maximum": 127,
+                "description": "Whole number, -128 to 127.",
+            }),
         ),
         (
             property::<char, _>(None),
@@ -143,7 +159,10 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
         ),
         (
             property::<Option<i64>, _>(None),
-            json!({"type": ["integer", "null"]}),
+            json!({
+                "type": ["integer", "null"],
+                "description": "Whole number; write it as a text beyond 9007199254740991.",
+            }),
         ),
         (
             property::<Wrapped, _>(None),
@@ -171,9 +190,7 @@ fn anything_is_an_empty_schema_and_keeps_its_description_by_listing_the_types() 
 
 #[test]
 fn collections_are_typed() {
-    let bytes = json!({
-        "type": "integer", "minimum": 0, "maximum": 255, "description": "0 to 255.",
-    });
+    let bytes = json!({"type": "integer", "minimum": 0, "maximum": 255});
     for (schema, expected) in [
         (
             property::<Vec<String>, _>(None),
@@ -187,21 +204,22 @@ fn collections_are_typed() {
             property::<BTreeSet<u8>, _>(None),
             json!({
                 "type": "array", "items": bytes, "uniqueItems": true,
-                "description": "No duplicates.",
+                "description": "No duplicates; whole numbers, each 0 to 255.",
             }),
         ),
         (
             property::<[u8; 3], _>(None),
             json!({
                 "type": "array", "items": bytes, "minItems": 3, "maxItems": 3,
-                "description": "Exactly 3 items.",
+                "description": "Exactly 3 items; whole numbers, each 0 to 255.",
             }),
         ),
         (
             property::<(u8, u8), _>(None),
             json!({
                 "type": "array", "items": bytes, "minItems": 2, "maxItems": 2,
-                "description": "Exactly 2 items.",
+                "description":
+                    "A whole number (0 to 255), a whole number (0 to 255), in this order.",
             }),
         ),
         (
@@ -210,14 +228,14 @@ fn collections_are_typed() {
                 "type": "array",
                 "items": {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
                 "minItems": 3, "maxItems": 3,
-                "description": "Exactly 3 items.",
+                "description": "True or false, a text, true or false, in this order.",
             }),
         ),
         (
             property::<(bool, Value), _>(None),
             json!({
                 "type": "array", "items": {}, "minItems": 2, "maxItems": 2,
-                "description": "Exactly 2 items.",
+                "description": "True or false, anything, in this order.",
             }),
         ),
         (
@@ -234,7 +252,7 @@ fn collections_are_typed() {
                 "type": "object",
                 "additionalProperties": {"type": "boolean"},
                 "propertyNames": {"pattern": r"^\d+$"},
-                "description": r"Names match `^\d+$`.",
+                "description": "Names are whole numbers, 0 or more.",
             }),
         ),
         (
@@ -286,7 +304,7 @@ fn unit_enums_are_flat_and_tell_their_variants() {
         property::<Priority, _>(Some("The new priority")),
         json!({
             "type": "string", "enum": values,
-            "description": format!("The new priority. {variants}"),
+            "description": format!("The new priority. How urgent it is. {variants}"),
         })
     );
     let with_null = json!(["unknown", "high", "low", null]);
@@ -294,7 +312,7 @@ fn unit_enums_are_flat_and_tell_their_variants() {
         property::<Option<Priority>, _>(Some("The new priority.")),
         json!({
             "type": ["string", "null"], "enum": with_null,
-            "description": format!("The new priority. {variants}"),
+            "description": format!("The new priority. How urgent it is. {variants}"),
         })
     );
     assert_eq!(
@@ -312,10 +330,9 @@ fn unit_enums_are_flat_and_tell_their_variants() {
 #[test]
 fn enums_with_data_are_any_of() {
     let branches = json!([
-        {"type": "string", "enum": ["Point", "Empty"], "description": "`Empty`: Nothing."},
+        {"type": "string", "enum": ["Point", "Empty"]},
         {
             "type": "object",
-            "description": "Round.",
             "properties": {
                 "Circle": {
                     "type": "object",
@@ -336,7 +353,7 @@ fn enums_with_data_are_any_of() {
     ]);
     assert_eq!(
         property::<Shape, _>(None),
-        json!({"description": "A shape.", "anyOf": branches})
+        json!({"description": "A shape. `Empty`: Nothing. `Circle`: Round.", "anyOf": branches})
     );
     let mut nullable = branches;
     if let Value::Array(branches) = &mut nullable {
@@ -344,11 +361,18 @@ fn enums_with_data_are_any_of() {
     }
     assert_eq!(
         property::<Option<Shape>, _>(Some("Its outline.")),
-        json!({"description": "Its outline.", "anyOf": nullable})
+        json!({
+            "description": "Its outline. A shape. `Empty`: Nothing. `Circle`: Round.",
+            "anyOf": nullable,
+        })
     );
     assert_eq!(
         property::<Loose, _>(None),
-        json!({"anyOf": [{"type": "integer"}, {"type": "string"}]})
+        json!({
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "description":
+                "A whole number: Write it as a text beyond 9007199254740991.",
+        })
     );
 }
 
@@ -474,5 +498,120 @@ fn a_reference_that_may_be_null_brings_its_definition() {
         shape.value()["$defs"]["Link"].is_object(),
         "{}",
         shape.value()
+    );
+}
+
+#[test]
+fn the_names_of_a_map_are_said_where_its_keys_are_an_enumeration() {
+    #[derive(JsonSchema, serde::Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    enum Level {
+        /// It can wait.
+        Low,
+        /// It cannot.
+        High,
+    }
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Limits {
+        name: String,
+        by_level: Option<BTreeMap<Level, bool>>,
+        nested: Vec<HashMap<Level, HashMap<String, bool>>>,
+    }
+    let names = "names are `Low`, `High`";
+    for schema in [
+        property::<BTreeMap<Level, bool>, _>(Some("Whether.")),
+        property::<Option<HashMap<Level, bool>>, _>(Some("Whether.")),
+    ] {
+        assert_eq!(schema["description"], format!("Whether ({names})."));
+    }
+    let limits = property::<Limits, _>(None);
+    assert_eq!(
+        limits["properties"]["by_level"]["description"],
+        "Names are `Low`, `High`."
+    );
+    assert_eq!(
+        limits["properties"]["nested"]["description"],
+        format!("Each {names}.")
+    );
+    assert!(!limits.to_string().contains("x-codex"), "{limits}");
+}
+
+#[test]
+fn what_is_said_of_parts_stands_at_the_property() {
+    /// A point.
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Point {
+        /// To the north.
+        north: Vec<Vec<u8>>,
+    }
+    let way = property::<Vec<Point>, _>(Some("The way."));
+    assert_eq!(way["description"], "The way. Each: A point.");
+    assert_eq!(way["items"].get("description"), None);
+    assert_eq!(
+        way["items"]["properties"]["north"]["description"],
+        "To the north (each a list, whole numbers, each 0 to 255)."
+    );
+    let map = property::<BTreeMap<String, Option<Point>>, _>(None);
+    assert_eq!(map["description"], "Each value: A point.");
+    let choices = property::<Vec<Priority>, _>(Some("What."));
+    assert_eq!(
+        choices["description"],
+        "What. Each: How urgent it is. `high`: Drop everything; `low`: When there is time, if ever."
+    );
+    let numbers = property::<BTreeMap<String, u16>, _>(None);
+    assert_eq!(
+        numbers["description"],
+        "Each value a whole number, 0 to 65535."
+    );
+}
+
+#[test]
+fn a_choice_beside_members_is_one_flat_object() {
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Outer {
+        number: u8,
+        #[serde(flatten)]
+        which: Option<Which>,
+    }
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    #[serde(untagged)]
+    enum Which {
+        /// In days.
+        Days {
+            days: u8,
+        },
+        Span {
+            from: String,
+            to: String,
+        },
+    }
+    let shape = of_closure::<Outer>().expect("a schema");
+    let shown = shape.declared();
+    let names: Vec<&String> = shown["properties"]
+        .as_object()
+        .expect("members")
+        .keys()
+        .collect();
+    assert_eq!(names, ["days", "from", "number", "to"]);
+    assert_eq!(shown["required"], json!(["number"]));
+    assert_eq!(shown.get("anyOf"), None);
+    let said = shown["properties"]["from"]["description"].as_str();
+    assert!(
+        said.is_some_and(
+            |said| said.contains("Give either `days`") && said.contains("or `from` and `to`")
+        ),
+        "{shown}"
+    );
+    assert!(shape.value().get("anyOf").is_some(), "{}", shape.value());
+    // The same below the root.
+    let shape = of_parameters(vec![parameter::<Flat, _>("p", None)]);
+    let inside = &shape.declared()["properties"]["p"];
+    assert_eq!(inside.get("anyOf"), None, "{inside}");
+    assert_eq!(
+        inside["properties"]["kind"]["description"],
+        "`A` needs `x`.\n`B` needs nothing else."
     );
 }

@@ -1,0 +1,288 @@
+//! The names that the members of a map may have, where its keys are an enumeration: types know them, and their schemas
+//! do not say them once a variant is documented. They are learned from decoding, which asks for them by their names.
+
+use schemars::{Schema, SchemaGenerator};
+use serde::de::value::{Error as ProbeError, StrDeserializer};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer as _, MapAccess,
+    SeqAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_json::{Map, Value};
+
+use super::words::KEYS;
+
+/// Most maps in one type whose names are looked for, and most levels down to one.
+const MAPS: usize = 32;
+const DEPTH: usize = 8;
+
+type Names = &'static [&'static str];
+
+/// A step from a schema to one inside it.
+#[derive(Clone, Debug, PartialEq)]
+enum Step {
+    Member(String),
+    Item,
+    Value,
+}
+
+/// The schema of a type with the names that the members of its maps may have.
+pub(crate) fn named<T: DeserializeOwned>(
+    mut schema: Schema,
+    generator: &mut SchemaGenerator,
+) -> Schema {
+    for way in ways(schema.as_value(), generator.definitions()) {
+        let mut names = None;
+        // It fails in any case: nothing is there to be read.
+        let _ = T::deserialize(Probe {
+            way: &way,
+            names: &mut names,
+        });
+        if let (Some(names), Some(members)) = (names, schema.as_object_mut()) {
+            insert(members, &way, names, generator.definitions_mut());
+        }
+    }
+    schema
+}
+
+/// The ways to maps whose names are open.
+fn ways(schema: &Value, definitions: &Map<String, Value>) -> Vec<Vec<Step>> {
+    let mut found = Vec::new();
+    walk(
+        schema,
+        definitions,
+        &mut Vec::new(),
+        &mut Vec::new(),
+        &mut found,
+    );
+    found
+}
+
+fn walk<'a>(
+    schema: &'a Value,
+    definitions: &'a Map<String, Value>,
+    way: &mut Vec<Step>,
+    open: &mut Vec<&'a str>,
+    found: &mut Vec<Vec<Step>>,
+) {
+    let Value::Object(members) = schema else {
+        return;
+    };
+    if way.len() > DEPTH || found.len() >= MAPS {
+        return;
+    }
+    if let Some(name) = definition(members)
+        && !open.contains(&name)
+        && let Some(target) = definitions.get(name)
+    {
+        open.push(name);
+        walk(target, definitions, way, open, found);
+        open.pop();
+    }
+    let others = members.get("additionalProperties");
+    let is_map = others.is_some_and(|others| others != &Value::Bool(false))
+        && !members.contains_key("properties");
+    if is_map && !members.contains_key("propertyNames") && !members.contains_key(KEYS) {
+        found.push(way.clone());
+    }
+    let mut down = |step: Step, schema: &'a Value, way: &mut Vec<Step>| {
+        way.push(step);
+        walk(schema, definitions, way, open, found);
+        way.pop();
+    };
+    for (keyword, value) in members {
+        match (keyword.as_str(), value) {
+            ("properties", Value::Object(schemas)) => {
+                for (name, schema) in schemas {
+                    down(Step::Member(name.clone()), schema, way);
+                }
+            }
+            ("items", schema) => down(Step::Item, schema, way),
+            ("additionalProperties", schema) if is_map => down(Step::Value, schema, way),
+            _ => {}
+        }
+    }
+    // An option is what it holds, or null.
+    if let Some(Value::Array(branches)) = members.get("anyOf") {
+        for branch in branches {
+            walk(branch, definitions, way, open, found);
+        }
+    }
+}
+
+/// The definition that a schema refers to.
+fn definition(members: &Map<String, Value>) -> Option<&str> {
+    members.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
+}
+
+fn insert(
+    members: &mut Map<String, Value>,
+    way: &[Step],
+    names: Names,
+    definitions: &mut Map<String, Value>,
+) {
+    if let Some(name) = definition(members).map(str::to_owned)
+        && let Some(Value::Object(mut target)) = definitions.get_mut(&name).map(Value::take)
+    {
+        insert(&mut target, way, names, definitions);
+        definitions.insert(name, target.into());
+    }
+    if let Some(Value::Array(branches)) = members.get_mut("anyOf") {
+        for branch in branches.iter_mut().filter_map(Value::as_object_mut) {
+            insert(branch, way, names, definitions);
+        }
+    }
+    let Some((step, rest)) = way.split_first() else {
+        if members.contains_key("additionalProperties") {
+            members.insert(KEYS.to_owned(), names.into());
+        }
+        return;
+    };
+    let inner = match step {
+        Step::Member(name) => members
+            .get_mut("properties")
+            .and_then(|properties| properties.get_mut(name)),
+        Step::Item => members.get_mut("items"),
+        Step::Value => members.get_mut("additionalProperties"),
+    };
+    if let Some(Value::Object(inner)) = inner {
+        insert(inner, rest, names, definitions);
+    }
+}
+
+/// Goes a way into a type, and notes the names that it asks for at its end.
+struct Probe<'a> {
+    way: &'a [Step],
+    names: &'a mut Option<Names>,
+}
+
+fn nothing() -> ProbeError {
+    ProbeError::custom("nothing")
+}
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = ProbeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ProbeError> {
+        Err(nothing())
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ProbeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ProbeError> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+        match self.way.first() {
+            Some(Step::Item) => Err(nothing()),
+            _ => visitor.visit_map(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+        match self.way.first() {
+            Some(Step::Item) => visitor.visit_seq(self),
+            _ => Err(nothing()),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct tuple tuple_struct enum identifier ignored_any
+    }
+}
+
+impl<'de> MapAccess<'de> for Probe<'_> {
+    type Error = ProbeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, ProbeError> {
+        let name = match self.way.first() {
+            None => return seed.deserialize(Name(self.names)).map(Some),
+            Some(Step::Member(name)) => name.as_str(),
+            _ => "0",
+        };
+        let key: StrDeserializer<'_, ProbeError> = name.into_deserializer();
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, ProbeError> {
+        seed.deserialize(self.inside()?)
+    }
+}
+
+impl<'de> SeqAccess<'de> for Probe<'_> {
+    type Error = ProbeError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, ProbeError> {
+        seed.deserialize(self.inside()?).map(Some)
+    }
+}
+
+impl Probe<'_> {
+    fn inside(&mut self) -> Result<Probe<'_>, ProbeError> {
+        let (_, way) = self.way.split_first().ok_or_else(nothing)?;
+        Ok(Probe {
+            way,
+            names: self.names,
+        })
+    }
+}
+
+/// A name that an enumeration is asked for.
+struct Name<'a>(&'a mut Option<Names>);
+
+impl<'de> Deserializer<'de> for Name<'_> {
+    type Error = ProbeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ProbeError> {
+        Err(nothing())
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ProbeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: Names,
+        _: V,
+    ) -> Result<V::Value, ProbeError> {
+        *self.0 = Some(variants);
+        Err(nothing())
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
