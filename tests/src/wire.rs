@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// One connection of a client.
@@ -48,11 +49,27 @@ impl Wire {
 }
 
 /// All connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Wires {
     open: Mutex<HashMap<SocketAddr, Arc<Wire>>>,
     refused: AtomicBool,
     accepted: AtomicUsize,
+    /// Whether something shall listen.
+    wanted: watch::Sender<bool>,
+    /// Whether something listens.
+    listens: watch::Sender<bool>,
+}
+
+impl Default for Wires {
+    fn default() -> Self {
+        Self {
+            open: Mutex::default(),
+            refused: AtomicBool::new(false),
+            accepted: AtomicUsize::new(0),
+            wanted: watch::Sender::new(true),
+            listens: watch::Sender::new(true),
+        }
+    }
 }
 
 impl Wires {
@@ -89,13 +106,47 @@ impl Wires {
         self.refused.store(refuse, Ordering::SeqCst);
     }
 
+    /// Has the relay listen or not, and waits until it is so. Where nothing listens, the system refuses connections.
+    pub(crate) async fn listen(&self, listen: bool) {
+        self.wanted.send_replace(listen);
+        let mut listens = self.listens.subscribe();
+        // The sender is in `self`.
+        let _ = listens.wait_for(|listens| *listens == listen).await;
+    }
+
     pub(crate) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
 }
 
 /// Relays connections until it is dropped.
-pub(crate) async fn relay(listener: TcpListener, server: SocketAddr, wires: Arc<Wires>) {
+pub(crate) async fn relay(mut listener: TcpListener, server: SocketAddr, wires: Arc<Wires>) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    let mut wanted = wires.wanted.subscribe();
+    loop {
+        let unwanted = tokio::select! {
+            () = accept(&listener, server, &wires) => return,
+            unwanted = wanted.wait_for(|wanted| !wanted) => unwanted.is_ok(),
+        };
+        drop(listener);
+        wires.listens.send_replace(false);
+        if !unwanted || wanted.wait_for(|wanted| *wanted).await.is_err() {
+            return;
+        }
+        listener = loop {
+            // Another socket may have the port for a moment.
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        wires.listens.send_replace(true);
+    }
+}
+
+async fn accept(listener: &TcpListener, server: SocketAddr, wires: &Arc<Wires>) {
     while let Ok((client, _)) = listener.accept().await {
         wires.accepted.fetch_add(1, Ordering::SeqCst);
         if wires.refused.load(Ordering::SeqCst) {

@@ -16,6 +16,8 @@ mod answers;
 mod contract;
 #[path = "manager/errors.rs"]
 mod errors;
+#[path = "manager/recorded.rs"]
+mod recorded;
 #[path = "manager/restarts.rs"]
 mod restarts;
 #[path = "manager/settings.rs"]

@@ -77,8 +77,8 @@ impl Fault {
     /// How likely it is each time that it could happen, and how often it happens at most.
     fn odds(self) -> (f64, u32) {
         match self {
-            Self::DropFrames => (0.15, 12),
-            Self::DuplicateFrames | Self::DelayFrames | Self::ReorderFrames => (0.3, 40),
+            Self::DropFrames => (0.15, 36),
+            Self::DuplicateFrames | Self::DelayFrames | Self::ReorderFrames => (0.3, 120),
             Self::CutFrames => (0.7, 3),
             Self::HalfOpenRequests => (0.2, 2),
             Self::HalfOpenStream => (0.5, 1),

@@ -10,8 +10,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
-use super::codex::{Seen, State};
 use super::faults::Fault;
+use super::state::{Seen, State};
 use crate::wire::Wire;
 
 pub(super) async fn hinder(
@@ -44,7 +44,7 @@ pub(super) async fn hinder(
         }
         if let Some(wire) = &wire {
             if state.hit(Fault::CutFrames) {
-                let bytes = state.lock().faults.draw(300..12_000);
+                let bytes = state.lock().faults.draw(300..36_000);
                 wire.cut_after(i64::try_from(bytes).unwrap_or(300));
             }
             if state.hit(Fault::HalfOpenStream) {

@@ -1,14 +1,21 @@
 //! A codex-manager of our own, on loopback, that follows the contract and breaks where a test wants it to.
 //!
-//! A scripted codex is behind it: a request's lines `CALL name {json}` are the calls of its turn, those of
-//! one round at the same time, `THEN` begins another round, and `CHILD name {json}` has a sub-agent call.
+//! A scripted codex is behind it: a request's lines `CALL name {json}` are the calls of its turn, those of one round at
+//! the same time, `THEN` begins another round, `SAY words` is the reply, and `CHILD name {json}` has a sub-agent call and
+//! waits for its end. `CALL exec_command {json}` runs a command and `CALL request_user_input {json}` asks the user.
+//!
+//! What it says was recorded from the real one (`fixtures/manager-*`); `tests/README.md` lists what still differs.
 
-mod codex;
+mod checks;
 mod faults;
 mod hindrance;
 mod routes;
+mod script;
+mod session;
 mod shapes;
+mod state;
 mod stream;
+mod turn;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,9 +26,10 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use self::codex::State;
-pub use self::codex::{CallLog, Seen};
 pub use self::faults::Fault;
+use self::session::{Question, Session};
+use self::state::State;
+pub use self::state::{CallLog, Seen};
 use crate::wire;
 
 /// How long a test waits for what must happen before it fails.
@@ -118,9 +126,31 @@ impl Manager {
         self.state.lock().quiet.insert(method);
     }
 
-    /// Starts it anew: connections are reset, calls are gone, request ids begin at 0.
+    /// Starts it anew in an instant: connections are reset, calls are gone, request ids begin at 0. The real one is away
+    /// for two seconds: see [`Self::stop`].
     pub fn restart(&self) {
         self.state.restart();
+    }
+
+    /// Stops it: connections are reset, and nothing listens at its address until [`Self::start_again`].
+    pub async fn stop(&self) {
+        self.state.wires.listen(false).await;
+        self.state.restart();
+    }
+
+    /// Starts it anew after [`Self::stop`].
+    pub async fn start_again(&self) {
+        self.state.wires.listen(true).await;
+    }
+
+    /// Has its supervisor look at the first turn of each session, in a session of its own.
+    pub fn set_supervised(&self) {
+        self.state.lock().supervised = true;
+    }
+
+    /// Has sub-agents begin their turns before anything says whose they are.
+    pub fn set_early_children(&self) {
+        self.state.lock().early_children = true;
     }
 
     /// Its codex dies, and it does not care.
@@ -156,12 +186,12 @@ impl Manager {
         let id = inner.create(Value::Null, None);
         if let Some(session) = inner.sessions.get_mut(&id) {
             session.system = true;
-            session.title = "New chat supervisor".to_owned();
+            session.title = Some("New chat supervisor".to_owned());
         }
         id
     }
 
-    /// Makes a session as another client would.
+    /// Makes a session as another client would, whose model may call any tool.
     #[must_use]
     pub fn foreign_session(&self) -> String {
         self.state.lock().create(Value::Null, None)
@@ -180,7 +210,7 @@ impl Manager {
 
     /// Sends a frame to everybody.
     pub fn emit(&self, frame: &Value) {
-        self.state.lock().emit(None, frame);
+        self.state.lock().broadcast(frame);
     }
 
     /// The calls so far.
@@ -195,7 +225,25 @@ impl Manager {
         self.state.lock().pending.len()
     }
 
-    /// The sessions that were not deleted.
+    /// How many approvals wait for a decision.
+    #[must_use]
+    pub fn approvals(&self) -> usize {
+        self.asked(Question::Approval)
+    }
+
+    /// How many questions to the user wait for an answer.
+    #[must_use]
+    pub fn user_inputs(&self) -> usize {
+        self.asked(Question::UserInput)
+    }
+
+    fn asked(&self, question: Question) -> usize {
+        let inner = self.state.lock();
+        let asked = inner.asked.values();
+        asked.filter(|asked| asked.question == question).count()
+    }
+
+    /// The sessions that were not deleted, those of sub-agents included.
     #[must_use]
     pub fn sessions(&self) -> Vec<String> {
         self.state.lock().sessions.keys().cloned().collect()
@@ -205,8 +253,8 @@ impl Manager {
     #[must_use]
     pub fn is_idle(&self, session_id: &str) -> bool {
         let inner = self.state.lock();
-        let session = inner.sessions.get(session_id);
-        session.is_none_or(|session| session.turns.iter().all(|turn| turn.status != "inProgress"))
+        let session: Option<&Session> = inner.sessions.get(session_id);
+        session.is_none_or(|session| session.active().is_none())
     }
 
     /// The request ids of the calls that wait.

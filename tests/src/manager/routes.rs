@@ -13,7 +13,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::codex::State;
+use super::checks::{check_decision, check_settings, check_tools, limit, too_small, wrong};
+use super::session::{Question, Session};
+use super::state::{Inner, Interrupt, State};
 use super::{hindrance, shapes, stream};
 
 const BODY_BYTES: usize = 1024 * 1024;
@@ -29,11 +31,16 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/sessions/{id}/tool-calls", get(tool_calls))
         .route("/sessions/{id}/interrupt", post(interrupt))
         .route("/sessions/{id}/resume", post(resume))
+        .route("/sessions/{id}/approvals", get(approvals))
+        .route("/sessions/{id}/tool-input", get(tool_input))
         .route("/tool-calls/{id}/response", post(answer))
+        .route("/approvals/{id}/decision", post(decide_approval))
+        .route("/tool-input/{id}/decision", post(decide_input))
         .route("/stream", get(stream::open));
     Router::new()
         .nest("/api", api)
         .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn_with_state(
             state.clone(),
             hindrance::hinder,
@@ -41,7 +48,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-fn reply(status: u16, body: &Value) -> Response {
+pub(super) fn reply(status: u16, body: &Value) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = [(header::CONTENT_TYPE, "application/json; charset=utf-8")];
     (status, json, body.to_string()).into_response()
@@ -60,31 +67,42 @@ async fn unknown(request: Request) -> Response {
 }
 
 /// A request's body as Fastify and Zod see it: `None` when there is none, a string when it is text.
+///
+/// What says that it is too large is answered at once and its connection closed, while the client still writes.
 async fn body_of(request: Request) -> Result<Option<Value>, Response> {
     let headers = request.headers().clone();
-    // What is too large is read all the same: a connection that is closed with something unread is reset, and whether
-    // its answer arrives is then a matter of luck.
-    let bytes = to_bytes(request.into_body(), 64 * BODY_BYTES).await;
-    let Some(bytes) = bytes.ok().filter(|bytes| bytes.len() <= BODY_BYTES) else {
-        let mut response = reply(413, &shapes::failed("Request body is too large"));
-        response.headers_mut().insert(
-            header::CONNECTION,
-            header::HeaderValue::from_static("close"),
-        );
-        return Err(response);
-    };
-    parse(&headers, &bytes)
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > BODY_BYTES) {
+        return Err(too_large());
+    }
+    match to_bytes(request.into_body(), BODY_BYTES).await {
+        Ok(bytes) => parse(&headers, &bytes),
+        Err(_) => Err(too_large()),
+    }
+}
+
+fn too_large() -> Response {
+    let mut response = reply(413, &shapes::failed("Request body is too large"));
+    response.headers_mut().insert(
+        header::CONNECTION,
+        header::HeaderValue::from_static("close"),
+    );
+    response
 }
 
 fn parse(headers: &HeaderMap, bytes: &Bytes) -> Result<Option<Value>, Response> {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let json = kind.contains("json");
+    if bytes.is_empty() && json {
+        let message = "Body cannot be empty when content-type is set to 'application/json'";
+        return Err(reply(400, &shapes::failed(message)));
+    }
     if bytes.is_empty() {
         return Ok(None);
     }
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or("");
-    if !kind.contains("json") {
+    if !json {
         return Ok(Some(json!(String::from_utf8_lossy(bytes))));
     }
     serde_json::from_slice(bytes).map(Some).map_err(|_| {
@@ -93,75 +111,49 @@ fn parse(headers: &HeaderMap, bytes: &Bytes) -> Result<Option<Value>, Response> 
     })
 }
 
-fn wrong(expected: &str, path: &[Value], found: Option<&Value>) -> Response {
-    let found = match found {
-        None => "undefined",
-        Some(Value::Null) => "null",
-        Some(Value::Bool(_)) => "boolean",
-        Some(Value::Number(_)) => "number",
-        Some(Value::String(_)) => "string",
-        Some(Value::Array(_)) => "array",
-        Some(Value::Object(_)) => "object",
-    };
-    let message = format!("Invalid input: expected {expected}, received {found}");
-    let issue =
-        json!({"expected": expected, "code": "invalid_type", "path": path, "message": message});
-    reply(400, &shapes::invalid(&issue))
+/// A body that must be an object.
+async fn object(request: Request) -> Result<Value, Response> {
+    match body_of(request).await? {
+        Some(body) if body.is_object() => Ok(body),
+        other => Err(wrong("object", &[], other.as_ref())),
+    }
 }
 
-fn too_small(path: &[Value]) -> Response {
-    let issue = json!({
-        "origin": "string", "code": "too_small", "minimum": 1, "inclusive": true, "path": path,
-        "message": "Too small: expected string to have >=1 characters",
-    });
-    reply(400, &shapes::invalid(&issue))
+/// A body that may be missing.
+fn optional(body: Option<Value>) -> Result<Value, Response> {
+    match body {
+        None => Ok(json!({})),
+        Some(body) if body.is_object() => Ok(body),
+        other => Err(wrong("object", &[], other.as_ref())),
+    }
 }
 
-/// What Zod says of `dynamicTools`, and whether codex would take them.
-fn check_tools(tools: Option<&Value>) -> Result<bool, Response> {
-    let Some(tools) = tools else { return Ok(true) };
-    let Some(list) = tools.as_array() else {
-        return Err(wrong("array", &[json!("dynamicTools")], Some(tools)));
-    };
-    if list.len() > 128 {
-        let issue = json!({
-            "origin": "array", "code": "too_big", "maximum": 128, "inclusive": true,
-            "path": ["dynamicTools"], "message": "Too big: expected array to have <=128 items",
-        });
-        return Err(reply(400, &shapes::invalid(&issue)));
+/// The body of a request to a session that may be used. What Fastify says comes first, and what Zod says last.
+async fn session_body(
+    state: &State,
+    id: &str,
+    request: Request,
+) -> Result<Option<Value>, Response> {
+    let body = body_of(request).await?;
+    match barred(state, id) {
+        Some(response) => Err(response),
+        None => Ok(body),
     }
-    let mut names = HashSet::new();
-    let mut fine = true;
-    for (at, tool) in list.iter().enumerate() {
-        let path = |key: &str| [json!("dynamicTools"), json!(at), json!(key)];
-        for key in ["name", "description"] {
-            match tool[key].as_str() {
-                None => return Err(wrong("string", &path(key), tool.get(key))),
-                Some(text) if text.trim().is_empty() => return Err(too_small(&path(key))),
-                Some(_) => {}
-            }
-        }
-        let schema = tool.get("inputSchema");
-        if !schema.is_some_and(Value::is_object) {
-            return Err(wrong("record", &path("inputSchema"), schema));
-        }
-        let name = tool["name"].as_str().unwrap_or_default();
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
-        fine &=
-            name.chars().all(plain) && names.insert(name) && tool["inputSchema"]["type"] != "null";
-    }
-    Ok(fine)
 }
 
 async fn health(Shared(state): App) -> Response {
     let inner = state.lock();
     let (pid, dead) = (inner.pid, inner.dead);
     drop(inner);
+    let mut codex = json!({"running": !dead, "pid": (!dead).then_some(pid), "initialized": !dead});
+    if dead {
+        codex["lastExit"] = json!({"code": null, "signal": "SIGKILL", "at": shapes::ISO});
+    }
     reply(
         200,
         &json!({
             "status": "ok", "service": "api",
-            "codex": {"running": !dead, "pid": (!dead).then_some(pid), "initialized": !dead},
+            "codex": codex,
             "orchestratorQueue": {"enabled": true},
             "auth": {"hasOpenAiApiKey": false, "codexHomeAuthFile": false, "likelyUnauthenticated": true},
             "timestamp": shapes::ISO,
@@ -169,51 +161,54 @@ async fn health(Shared(state): App) -> Response {
     )
 }
 
+/// A page of the sessions that were used, and on the first one all others that codex has in memory.
 async fn list(Shared(state): App, Query(query): Query<Vec<(String, String)>>) -> Response {
     let get = |name: &str| {
-        query
-            .iter()
+        let mut pairs = query.iter();
+        pairs
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     };
-    let limit = get("limit")
-        .map_or(Ok(100), str::parse::<usize>)
-        .unwrap_or(0);
-    if !(1..=200).contains(&limit) {
-        return too_small(&[json!("limit")]);
-    }
-    let after: usize = get("cursor")
-        .and_then(|cursor| cursor.parse().ok())
-        .unwrap_or(0);
+    let limit = match limit(get("limit")) {
+        Ok(limit) => limit,
+        Err(response) => return response,
+    };
     let inner = state.lock();
-    let mut sessions: Vec<_> = inner
-        .sessions
-        .values()
-        .filter(|session| !session.system)
-        .collect();
+    let after = get("cursor").map(|cursor| cursor.strip_prefix("after ")?.parse::<usize>().ok());
+    if inner.dead || after == Some(None) {
+        return reply(500, &shapes::internal());
+    }
+    let archived = get("archived") == Some("true");
+    let system = get("includeSystemOwned") == Some("true");
+    let mut sessions: Vec<&Session> = inner.sessions.values().filter(|_| !archived).collect();
     sessions.sort_by(|a, b| b.id.cmp(&a.id));
-    let data: Vec<Value> = sessions
+    let (used, unused): (Vec<&Session>, Vec<&Session>) = sessions
+        .into_iter()
+        .partition(|session| !session.turns.is_empty());
+    let begin = after.flatten().unwrap_or(0);
+    let mut page: Vec<&Session> = used.iter().skip(begin).take(limit).copied().collect();
+    if after.is_none() {
+        let rest = used.iter().skip(limit).chain(&unused);
+        page.extend(rest.filter(|session| session.loaded));
+    }
+    page.retain(|session| system || !session.system);
+    let data: Vec<Value> = page
         .iter()
-        .skip(after)
-        .take(limit)
-        .map(|session| shapes::summary(session))
+        .map(|session| shapes::summary(session, true))
         .collect();
-    let next = (after + limit < sessions.len()).then(|| (after + limit).to_string());
+    let next = (begin + limit < used.len()).then(|| format!("after {}", begin + limit));
     reply(
         200,
-        &json!({"data": data, "nextCursor": next, "archived": get("archived") == Some("true")}),
+        &json!({"data": data, "nextCursor": next, "archived": archived}),
     )
 }
 
 async fn create(Shared(state): App, request: Request) -> Response {
-    let body = match body_of(request).await {
-        Ok(body) => body.unwrap_or_else(|| json!({})),
+    let body = match body_of(request).await.and_then(optional) {
+        Ok(body) => body,
         Err(response) => return response,
     };
-    if !body.is_object() {
-        return wrong("object", &[], Some(&body));
-    }
-    match check_tools(body.get("dynamicTools")) {
+    match check_settings(&body).and_then(|()| check_tools(body.get("dynamicTools"))) {
         Err(response) => return response,
         Ok(false) => return reply(500, &shapes::internal()),
         Ok(true) => {}
@@ -222,54 +217,72 @@ async fn create(Shared(state): App, request: Request) -> Response {
     if inner.dead {
         return reply(500, &shapes::internal());
     }
-    let id = inner.create(body, None);
+    let tools = body["dynamicTools"].as_array();
+    let names: HashSet<String> = tools
+        .into_iter()
+        .flatten()
+        .filter_map(|tool| Some(tool["name"].as_str()?.trim().to_owned()))
+        .collect();
+    let id = inner.create(body, Some(names));
     let session = &inner.sessions[&id];
     reply(
         200,
-        &json!({"session": shapes::summary(session), "thread": shapes::thread(session, Vec::new())}),
+        &json!({
+            "session": shapes::summary(session, false),
+            "thread": shapes::thread(session, Vec::new()),
+        }),
     )
+}
+
+/// A session with its turns, as reads and resumes show it.
+fn shown(session: &Session) -> Value {
+    let turns = session.turns.iter().map(|turn| shapes::turn(turn, "full"));
+    json!({
+        "session": shapes::summary(session, true),
+        "thread": shapes::thread(session, turns.collect()),
+    })
 }
 
 async fn read(Shared(state): App, Path(id): Path<String>) -> Response {
     let mut inner = state.lock();
-    if inner.deleted.contains_key(&id) {
+    if inner.deleted.contains(&id) {
         return reply(410, &shapes::deleted(&id, None));
     }
-    if inner.dead {
+    if inner.dead || !inner.sessions.contains_key(&id) {
         return reply(500, &shapes::internal());
     }
-    let Some(session) = inner.sessions.get_mut(&id) else {
-        return reply(500, &shapes::internal());
-    };
-    session.read = true;
-    let turns = session
-        .turns
-        .iter()
-        .map(|turn| shapes::turn(turn, "full"))
-        .collect();
-    reply(
-        200,
-        &json!({
-            "session": shapes::summary(session),
-            "thread": shapes::thread(session, turns),
-            "transcript": shapes::transcript(session),
-        }),
-    )
+    inner.notify("deprecationNotice", None, None, &shapes::deprecation());
+    let session = &inner.sessions[&id];
+    let mut body = shown(session);
+    body["transcript"] = json!(shapes::transcript(session));
+    reply(200, &body)
 }
 
 /// What keeps a session from being used, where something does.
 fn barred(state: &State, id: &str) -> Option<Response> {
     let inner = state.lock();
-    if inner.deleted.contains_key(id) {
+    if inner.deleted.contains(id) {
         return Some(reply(410, &shapes::deleted(id, None)));
     }
     let system = inner.sessions.get(id).is_some_and(|session| session.system);
     system.then(|| reply(403, &shapes::system(id)))
 }
 
+/// Whether codex takes it for an id of a thread at all.
+fn is_an_id(id: &str) -> bool {
+    let parts: Vec<usize> = id.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12]
+        && id
+            .chars()
+            .all(|letter| letter == '-' || letter.is_ascii_hexdigit())
+}
+
 async fn delete(Shared(state): App, Path(id): Path<String>) -> Response {
     if let Some(response) = barred(&state, &id) {
         return response;
+    }
+    if state.lock().dead || !is_an_id(&id) {
+        return reply(500, &shapes::internal());
     }
     match state.delete(&id) {
         Some(title) => reply(
@@ -281,18 +294,19 @@ async fn delete(Shared(state): App, Path(id): Path<String>) -> Response {
 }
 
 async fn messages(Shared(state): App, Path(id): Path<String>, request: Request) -> Response {
-    let body = match body_of(request).await {
+    let body = match session_body(&state, &id, request).await {
         Ok(body) => body,
         Err(response) => return response,
     };
-    if let Some(response) = barred(&state, &id) {
-        return response;
+    if state.lock().dead {
+        return reply(500, &shapes::internal());
     }
     if !state.lock().sessions.contains_key(&id) {
         return reply(404, &json!({"status": "not_found", "sessionId": id}));
     }
-    let Some(body) = body.filter(Value::is_object) else {
-        return wrong("object", &[], None);
+    let body = match body {
+        Some(body) if body.is_object() => body,
+        other => return wrong("object", &[], other.as_ref()),
     };
     let Some(text) = body["text"].as_str() else {
         return wrong("string", &[json!("text")], body.get("text"));
@@ -300,17 +314,14 @@ async fn messages(Shared(state): App, Path(id): Path<String>, request: Request) 
     if text.trim().is_empty() {
         return too_small(&[json!("text")]);
     }
-    if let Err(response) = check_tools(body.get("dynamicTools")) {
+    let checked = check_settings(&body).and_then(|()| check_tools(body.get("dynamicTools")));
+    if let Err(response) = checked {
         return response;
     }
-    if state.lock().dead {
-        return reply(
-            500,
-            &json!({
-                "status": "error", "code": "codex_error", "message": "codex is not running",
-                "details": {"method": "turn/start", "sessionId": id},
-            }),
-        );
+    keep_settings(&mut state.lock(), &id, &body);
+    if body.get("dynamicTools").is_some() {
+        // The thread is resumed with them, though codex ignores them.
+        state.lock().announce_again(&id);
     }
     match state.send(&id, text) {
         Some(turn_id) => reply(
@@ -321,61 +332,103 @@ async fn messages(Shared(state): App, Path(id): Path<String>, request: Request) 
     }
 }
 
+/// The settings of a message are those of its session from then on.
+fn keep_settings(inner: &mut Inner, id: &str, body: &Value) {
+    let Some(session) = inner.sessions.get_mut(id) else {
+        return;
+    };
+    for key in [
+        "model",
+        "approvalPolicy",
+        "networkAccess",
+        "filesystemSandbox",
+    ] {
+        if let Some(value) = body.get(key) {
+            session.options[key] = value.clone();
+        }
+    }
+}
+
 async fn tool_calls(Shared(state): App, Path(id): Path<String>) -> Response {
     if let Some(response) = barred(&state, &id) {
         return response;
     }
-    let data: Vec<Value> = state
-        .lock()
+    let inner = state.lock();
+    let own = inner
         .pending
         .iter()
-        .filter(|(_, call)| call.thread_id == id)
+        .filter(|(_, call)| call.thread_id == id);
+    let data: Vec<Value> = own
         .map(|(request, call)| shapes::pending(*request, call))
         .collect();
     reply(200, &json!({"data": data}))
 }
 
-async fn interrupt(Shared(state): App, Path(id): Path<String>) -> Response {
-    if let Some(response) = barred(&state, &id) {
-        return response;
-    }
-    match state.interrupt(&id) {
-        Some(turn_id) => reply(
-            200,
-            &json!({"status": "ok", "sessionId": id, "turnId": turn_id}),
-        ),
-        None => reply(409, &json!({"status": "no_active_turn", "sessionId": id})),
-    }
+async fn approvals(state: App, id: Path<String>) -> Response {
+    asked(&state, &id, Question::Approval)
 }
 
-async fn resume(Shared(state): App, Path(id): Path<String>) -> Response {
-    if let Some(response) = barred(&state, &id) {
+async fn tool_input(state: App, id: Path<String>) -> Response {
+    asked(&state, &id, Question::UserInput)
+}
+
+fn asked(state: &State, id: &str, question: Question) -> Response {
+    if let Some(response) = barred(state, id) {
         return response;
     }
     let inner = state.lock();
-    match inner.sessions.get(&id) {
+    let own = inner
+        .asked
+        .iter()
+        .filter(|(_, asked)| asked.thread_id == id);
+    let own = own.filter(|(_, asked)| asked.question == question);
+    let data: Vec<Value> = own
+        .map(|(request, asked)| shapes::asked(*request, asked))
+        .collect();
+    reply(200, &json!({"data": data}))
+}
+
+async fn interrupt(Shared(state): App, Path(id): Path<String>, request: Request) -> Response {
+    let body = session_body(&state, &id, request).await;
+    let body = match body.and_then(optional) {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    match state.interrupt(&id, body["turnId"].as_str()) {
+        Interrupt::Done(turn_id) => reply(
+            200,
+            &json!({"status": "ok", "sessionId": id, "turnId": turn_id}),
+        ),
+        Interrupt::NoActiveTurn => {
+            reply(409, &json!({"status": "no_active_turn", "sessionId": id}))
+        }
+        Interrupt::Refused => reply(500, &shapes::internal()),
+    }
+}
+
+async fn resume(Shared(state): App, Path(id): Path<String>, request: Request) -> Response {
+    let body = session_body(&state, &id, request).await;
+    if let Err(response) = body.and_then(optional) {
+        return response;
+    }
+    let mut inner = state.lock();
+    if inner.dead || !inner.sessions.contains_key(&id) {
+        return reply(500, &shapes::internal());
+    }
+    inner.announce_again(&id);
+    match inner.sessions.get_mut(&id) {
         Some(session) => {
-            let turns = session
-                .turns
-                .iter()
-                .map(|turn| shapes::turn(turn, "full"))
-                .collect();
-            reply(
-                200,
-                &json!({"session": shapes::summary(session), "thread": shapes::thread(session, turns)}),
-            )
+            session.loaded = true;
+            reply(200, &shown(session))
         }
         None => reply(500, &shapes::internal()),
     }
 }
 
 async fn answer(Shared(state): App, Path(id): Path<String>, request: Request) -> Response {
-    let body = match body_of(request).await {
+    let body = match object(request).await {
         Ok(body) => body,
         Err(response) => return response,
-    };
-    let Some(body) = body.as_ref().filter(|body| body.is_object()) else {
-        return wrong("object", &[], body.as_ref());
     };
     let items = body.get("contentItems").and_then(Value::as_array);
     let known = |item: &Value| matches!(item["type"].as_str(), Some("inputText" | "inputImage"));
@@ -395,15 +448,53 @@ async fn answer(Shared(state): App, Path(id): Path<String>, request: Request) ->
         }
         _ => json!({"contentItems": [], "success": success}),
     };
-    let taken = id
-        .parse()
-        .ok()
-        .and_then(|request| state.answer(request, given));
-    match taken {
-        Some(thread) => reply(
-            200,
-            &json!({"status": "ok", "requestId": id, "threadId": thread}),
-        ),
-        None => reply(404, &json!({"status": "not_found", "requestId": id})),
+    let request = id.parse().ok();
+    decided(
+        "requestId",
+        &id,
+        request.and_then(|request| state.answer(request, given)),
+    )
+}
+
+/// What is said of a decision or an answer: the thread that waited for it, or nothing did.
+fn decided(key: &str, id: &str, thread: Option<String>) -> Response {
+    match thread {
+        Some(thread) => reply(200, &json!({"status": "ok", key: id, "threadId": thread})),
+        None => reply(404, &json!({"status": "not_found", key: id})),
     }
+}
+
+async fn decide_approval(Shared(state): App, Path(id): Path<String>, request: Request) -> Response {
+    let body = match object(request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    if let Err(response) = check_decision(&body) {
+        return response;
+    }
+    let scope = body["scope"].as_str().unwrap_or("turn");
+    let said = json!({"status": "resolved", "decision": body["decision"], "scope": scope});
+    let decision = match (body["decision"].as_str(), scope) {
+        (Some("accept"), "session") => json!({"decision": "acceptForSession"}),
+        (decision, _) => json!({"decision": decision}),
+    };
+    let decide = |request| state.decide(Question::Approval, request, &said, decision);
+    decided("approvalId", &id, id.parse().ok().and_then(decide))
+}
+
+async fn decide_input(Shared(state): App, Path(id): Path<String>, request: Request) -> Response {
+    let body = match object(request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    if let Err(response) = check_decision(&body) {
+        return response;
+    }
+    let said = json!({"status": "resolved", "decision": body["decision"]});
+    let accepted = body["decision"] == "accept";
+    let answers = body.get("answers").filter(|_| accepted).cloned();
+    let answers = json!({"answers": answers.unwrap_or_else(|| json!({}))});
+    let decision = body.get("response").cloned().unwrap_or(answers);
+    let decide = |request| state.decide(Question::UserInput, request, &said, decision);
+    decided("requestId", &id, id.parse().ok().and_then(decide))
 }

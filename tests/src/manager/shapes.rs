@@ -2,23 +2,28 @@
 
 use serde_json::{Value, json};
 
-use super::codex::{Pending, Session, Turn};
+use super::session::{Asked, Pending, Question, Session, Turn};
 
 pub(super) const SECONDS: u64 = 1_795_353_618;
 pub(super) const MILLIS: u64 = 1_795_353_619_029;
 pub(super) const ISO: &str = "2026-11-22T13:20:19.121Z";
 const DELETED: &str = "This chat was permanently deleted and is no longer available.";
 
-pub(super) fn summary(session: &Session) -> Value {
-    let option = |name: &str, default: Value| {
-        let given = session.options.get(name).cloned();
-        given.filter(|value| !value.is_null()).unwrap_or(default)
-    };
-    let policy = option("approvalPolicy", json!("untrusted"));
+/// The title of a session: a sub-agent's thread has what it was asked in its place.
+pub(super) fn title(session: &Session) -> String {
+    let preview = session.turns.first().map(|turn| turn.text.clone());
+    let given = session.title.clone();
+    given.or(preview).unwrap_or_default()
+}
+
+/// A session as lists show it. Only the answer to its creation says that it is not materialized.
+pub(super) fn summary(session: &Session, materialized: bool) -> Value {
+    let option = |name: &str, default: Value| session.option(name).cloned().unwrap_or(default);
+    let policy = session.policy();
     json!({
         "sessionId": session.id,
-        "title": session.title,
-        "materialized": session.is_materialized(),
+        "title": title(session),
+        "materialized": materialized,
         "modelProvider": "mock",
         "approvalPolicy": policy,
         "sessionControls": {
@@ -30,26 +35,36 @@ pub(super) fn summary(session: &Session) -> Value {
         },
         "createdAt": SECONDS,
         "updatedAt": SECONDS,
-        "cwd": option("cwd", json!("/home/user/project")),
-        "source": "vscode",
+        "cwd": session.cwd(),
+        "source": source(session),
         "projectId": null,
     })
 }
 
+/// Where a thread comes from: a text, or the parent of a sub-agent's.
+fn source(session: &Session) -> Value {
+    match &session.parent {
+        None => json!("vscode"),
+        Some(parent) => json!({"subAgent": {"thread_spawn": {
+            "parent_thread_id": parent, "depth": 1, "agent_path": null,
+            "agent_nickname": "Pauli", "agent_role": null,
+        }}}),
+    }
+}
+
 pub(super) fn thread(session: &Session, turns: Vec<Value>) -> Value {
-    let active = session.turns.iter().any(|turn| turn.status == "inProgress");
-    let status = if active {
-        json!({"type": "active", "activeFlags": []})
-    } else {
-        json!({"type": "idle"})
+    let status = match session.active() {
+        Some(turn) => json!({"type": "active", "activeFlags": turn.flags}),
+        None => json!({"type": "idle"}),
     };
     let preview = session.turns.first().map_or("", |turn| turn.text.as_str());
+    let cwd = session.cwd();
     json!({
         "id": session.id,
         "environments": [{
             "environmentId": "local",
-            "cwd": "/home/user/project",
-            "runtimeWorkspaceRoots": ["/home/user/project"],
+            "cwd": cwd,
+            "runtimeWorkspaceRoots": [cwd],
         }],
         "extra": null,
         "sessionId": session.id,
@@ -70,13 +85,13 @@ pub(super) fn thread(session: &Session, turns: Vec<Value>) -> Value {
         "recencyAt": SECONDS,
         "status": status,
         "path": format!("/home/user/.codex/sessions/rollout-{}.jsonl", session.id),
-        "cwd": "/home/user/project",
+        "cwd": cwd,
         "cliVersion": "0.169.0",
         "originator": "codex_manager_api",
-        "source": "vscode",
+        "source": source(session),
         "canAcceptDirectInput": true,
         "threadSource": null,
-        "agentNickname": null,
+        "agentNickname": session.parent.as_ref().map(|_| "Pauli"),
         "agentRole": null,
         "gitInfo": null,
         "name": null,
@@ -111,32 +126,250 @@ pub(super) fn turn(turn: &Turn, view: &str) -> Value {
     })
 }
 
+/// The transcript: what codex has of each turn, and in front of the model's words what the manager noted.
 pub(super) fn transcript(session: &Session) -> Vec<Value> {
     let entries = session.turns.iter().flat_map(|turn| {
-        turn.items.iter().map(|item| {
-            let kind = item["type"].as_str().unwrap_or_default();
-            let (role, content) = match kind {
-                "userMessage" => ("user", item["content"][0]["text"].clone()),
-                "agentMessage" => ("assistant", item["text"].clone()),
-                _ => ("system", json!(format!("[{kind}]"))),
-            };
-            let mut entry = json!({
-                "messageId": item["id"],
-                "turnId": turn.id,
-                "role": role,
-                "type": kind,
-                "content": content,
-                "status": "complete",
-                "startedAt": MILLIS,
-                "completedAt": MILLIS,
-            });
-            if role == "system" {
-                entry["details"] = json!(item.to_string());
-            }
-            entry
-        })
+        let said = |item: &&Value| item["type"] == "agentMessage";
+        let before = turn.items.iter().filter(move |item| !said(item));
+        let after = turn.items.iter().filter(said);
+        let entry = |item| entry(turn, item);
+        let notes = turn.notes.iter().map(|note| noted(turn, note));
+        before.map(entry).chain(notes).chain(after.map(entry))
     });
     entries.collect()
+}
+
+/// An item as an entry. It streams until it, or its turn, is over.
+fn entry(turn: &Turn, item: &Value) -> Value {
+    let kind = item["type"].as_str().unwrap_or_default();
+    let (role, content) = match kind {
+        "userMessage" => ("user", item["content"][0]["text"].clone()),
+        "agentMessage" => ("assistant", item["text"].clone()),
+        _ => ("system", json!(format!("[{kind}]"))),
+    };
+    let streams = turn.is_active() && item["completedAtMs"].is_null();
+    let mut entry = json!({
+        "messageId": item["id"],
+        "turnId": turn.id,
+        "role": role,
+        "type": kind,
+        "content": content,
+        "status": if streams { "streaming" } else { "complete" },
+        "startedAt": MILLIS,
+    });
+    if !streams {
+        entry["completedAt"] = json!(MILLIS);
+    }
+    if role == "system" {
+        entry["details"] = json!(item.to_string());
+    }
+    entry
+}
+
+/// A note as an entry. One of a turn that is over is over.
+fn noted(turn: &Turn, note: &Value) -> Value {
+    let mut entry = note.clone();
+    if !turn.is_active() {
+        entry["completedAt"] = json!(MILLIS);
+    }
+    entry
+}
+
+/// An entry that the manager itself writes into a transcript.
+fn note(id: String, turn_id: &str, kind: &str, content: String, details: &Value) -> Value {
+    json!({
+        "messageId": id,
+        "turnId": turn_id,
+        "role": "system",
+        "type": kind,
+        "content": content,
+        "details": details.to_string(),
+        "startedAt": MILLIS,
+        "status": "complete",
+    })
+}
+
+pub(super) fn waiting_call(request: u64, call: &Pending) -> Value {
+    let content = format!("Tool call requested: {}", call.tool);
+    let id = format!("tool-call-{request}-{}-{}", call.call_id, call.announced);
+    note(
+        id,
+        &call.turn_id,
+        "tool_call.request",
+        content,
+        &call_params(call),
+    )
+}
+
+pub(super) fn resolved_call(request: u64, call: &Pending, status: &str, success: bool) -> Value {
+    let content = format!("Tool call {status} (success={success})");
+    let id = format!("tool-call-{request}-{}-{}", call.call_id, call.announced);
+    let details = json!({"requestId": request.to_string(), "status": status, "success": success});
+    let mut entry = note(id, &call.turn_id, "tool_call.resolved", content, &details);
+    entry["completedAt"] = json!(MILLIS);
+    entry
+}
+
+fn question_id(request: u64, asked: &Asked) -> String {
+    let kind = match asked.question {
+        Question::Approval => "approval",
+        Question::UserInput => "tool-input",
+    };
+    format!("{kind}-{request}")
+}
+
+pub(super) fn waiting_question(request: u64, asked: &Asked) -> Value {
+    let kind = match asked.question {
+        Question::Approval => "approval.request",
+        Question::UserInput => "tool_input.request",
+    };
+    let id = question_id(request, asked);
+    note(
+        id,
+        &asked.turn_id,
+        kind,
+        question_summary(asked),
+        &asked.params,
+    )
+}
+
+pub(super) fn resolved_question(request: u64, asked: &Asked, payload: &Value) -> Value {
+    let (kind, name) = match asked.question {
+        Question::Approval => ("approval.resolved", "Approval"),
+        Question::UserInput => ("tool_input.resolved", "Tool input"),
+    };
+    let mut content = format!("{name} {}", payload["status"].as_str().unwrap_or_default());
+    if let Some(decision) = payload["decision"].as_str() {
+        content = format!("{content} ({decision})");
+    }
+    let id = question_id(request, asked);
+    let mut entry = note(id, &asked.turn_id, kind, content, payload);
+    entry["completedAt"] = json!(MILLIS);
+    entry
+}
+
+fn question_summary(asked: &Asked) -> String {
+    match asked.question {
+        Question::Approval => {
+            let command = asked.params["command"].as_str().unwrap_or_default();
+            format!("Command approval required: {command}")
+        }
+        Question::UserInput => {
+            let count = asked.params["questions"].as_array().map_or(0, Vec::len);
+            let plural = if count == 1 { "" } else { "s" };
+            format!("Tool input required ({count} question{plural})")
+        }
+    }
+}
+
+/// A question that waits, as the stream and the lists show it.
+pub(super) fn asked(request: u64, asked: &Asked) -> Value {
+    let mut row = json!({
+        "method": asked.question.method(),
+        "threadId": asked.thread_id,
+        "turnId": asked.turn_id,
+        "itemId": asked.item_id,
+        "summary": question_summary(asked),
+        "details": asked.params,
+        "createdAt": ISO,
+        "status": "pending",
+    });
+    match asked.question {
+        Question::Approval => row["approvalId"] = json!(request.to_string()),
+        Question::UserInput => {
+            row["requestId"] = json!(request.to_string());
+            row["questions"] = asked.params["questions"].clone();
+        }
+    }
+    row
+}
+
+pub(super) fn approval_params(
+    (thread_id, turn_id, item_id): (&str, &str, &str),
+    arguments: &Value,
+    command: &str,
+    cwd: &str,
+) -> Value {
+    let words: Vec<&str> = arguments["cmd"]
+        .as_str()
+        .unwrap_or_default()
+        .split(' ')
+        .collect();
+    json!({
+        "kind": "command",
+        "threadId": thread_id,
+        "turnId": turn_id,
+        "itemId": item_id,
+        "startedAtMs": MILLIS,
+        "environmentId": "local",
+        "reason": arguments["justification"],
+        "command": command,
+        "cwd": cwd,
+        "commandActions": [{"type": "unknown", "command": arguments["cmd"]}],
+        "proposedExecpolicyAmendment": words,
+        "availableDecisions": [
+            "accept",
+            {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": words}},
+            "cancel",
+        ],
+    })
+}
+
+pub(super) fn input_params(
+    (thread_id, turn_id, item_id): (&str, &str, &str),
+    questions: &Value,
+) -> Value {
+    let mut questions = questions.as_array().cloned().unwrap_or_default();
+    for question in &mut questions {
+        question["isOther"] = json!(true);
+        question["isSecret"] = json!(false);
+    }
+    json!({
+        "threadId": thread_id,
+        "turnId": turn_id,
+        "itemId": item_id,
+        "questions": questions,
+        "isBlocking": false,
+        "autoResolutionMs": null,
+    })
+}
+
+pub(super) fn command_item(id: &str, command: &str, cwd: &str, status: &str) -> Value {
+    let words = command
+        .trim_start_matches("/bin/bash -lc '")
+        .trim_end_matches('\'');
+    let mut item = json!({
+        "type": "commandExecution",
+        "id": id,
+        "pluginId": null,
+        "scriptPath": null,
+        "command": command,
+        "cwd": cwd,
+        "processId": null,
+        "source": "agent",
+        "status": "inProgress",
+        "commandActions": [{"type": "unknown", "command": words}],
+        "aggregatedOutput": null,
+        "exitCode": null,
+        "durationMs": null,
+        "startedAtMs": MILLIS,
+        "completedAtMs": null,
+    });
+    if status != "inProgress" {
+        command_ended(&mut item, status);
+    }
+    item
+}
+
+pub(super) fn command_ended(item: &mut Value, status: &str) {
+    item["status"] = json!(status);
+    item["completedAtMs"] = json!(MILLIS);
+    if status == "completed" {
+        item["processId"] = json!("84183");
+        item["source"] = json!("unifiedExecStartup");
+        item["exitCode"] = json!(0);
+        item["durationMs"] = json!(0);
+    }
 }
 
 pub(super) fn call_params(call: &Pending) -> Value {
@@ -167,20 +400,39 @@ pub(super) fn pending(request: u64, call: &Pending) -> Value {
     })
 }
 
-pub(super) fn call_item(call: &Pending, answer: Option<&Value>) -> Value {
+/// The item of a call that waits.
+pub(super) fn call_item(call: &Pending) -> Value {
     json!({
         "type": "dynamicToolCall",
         "id": call.call_id,
         "namespace": null,
         "tool": call.tool,
         "arguments": call.arguments,
-        "status": if answer.is_some() { "completed" } else { "inProgress" },
-        "contentItems": answer.map_or(Value::Null, |answer| answer["contentItems"].clone()),
-        "success": answer.map_or(Value::Null, |answer| answer["success"].clone()),
-        "durationMs": answer.map(|_| 57),
+        "status": "inProgress",
+        "contentItems": null,
+        "success": null,
+        "durationMs": null,
         "startedAtMs": MILLIS,
-        "completedAtMs": answer.map(|_| MILLIS),
+        "completedAtMs": null,
     })
+}
+
+/// The item of a call with its answer.
+pub(super) fn answered_call(mut item: Value, answer: &Value) -> Value {
+    item["status"] = json!("completed");
+    item["contentItems"] = answer["contentItems"].clone();
+    item["success"] = answer["success"].clone();
+    item["durationMs"] = json!(57);
+    item["completedAtMs"] = json!(MILLIS);
+    item
+}
+
+/// The item of a call whose turn is interrupted.
+pub(super) fn cancelled_call(call: &Pending) -> Value {
+    let answer = json!({"contentItems": [], "success": false});
+    let mut item = answered_call(call_item(call), &answer);
+    item["status"] = json!("failed");
+    item
 }
 
 pub(super) fn user_item(id: &str, text: &str, completed: bool) -> Value {
@@ -209,18 +461,113 @@ pub(super) fn agent_item(id: &str, text: &str, completed: bool) -> Value {
     })
 }
 
-/// The item of a thread that begins another one, as codex-app-server describes it; it was not recorded.
-pub(super) fn spawn_item(id: &str, parent: &str, child: &str) -> Value {
+/// The item of a thread that begins another one. Only when it is completed it names the other one.
+pub(super) fn spawn_item(id: &str, parent: &str, prompt: &str, child: Option<&str>) -> Value {
+    let mut states = json!({});
+    if let Some(child) = child {
+        states[child] = json!({"status": "pendingInit", "message": null});
+    }
     json!({
         "type": "collabAgentToolCall",
         "id": id,
         "tool": "spawnAgent",
-        "status": "completed",
+        "status": if child.is_some() { "completed" } else { "inProgress" },
         "senderThreadId": parent,
-        "receiverThreadIds": [child],
-        "prompt": null,
-        "agentsStates": {},
+        "receiverThreadIds": child.as_slice(),
+        "prompt": prompt,
+        "model": if child.is_some() { "mock-model" } else { "" },
+        "reasoningEffort": "medium",
+        "agentsStates": states,
+        "startedAtMs": MILLIS,
+        "completedAtMs": child.map(|_| MILLIS),
     })
+}
+
+/// What codex adds to items of the model's own form.
+pub(super) fn passthrough(turn_id: &str) -> Value {
+    json!({"turn_id": turn_id, "create_time": 1_795_353_619.5})
+}
+
+/// The same of a message of a role.
+pub(super) fn of_message(turn_id: &str, role: &str) -> Value {
+    if role == "assistant" {
+        return json!({"turn_id": turn_id, "content_item_kinds": ["unknown"]});
+    }
+    json!({
+        "turn_id": turn_id,
+        "create_time": 1_795_353_619.5,
+        "content_item_kinds": ["environments.environment_context"],
+        "content_item_metadata": [{"provenance": {"type": "agents_md"}}],
+    })
+}
+
+fn tokens() -> Value {
+    json!({
+        "totalTokens": 10077, "inputTokens": 10067, "cachedInputTokens": 0,
+        "cacheWriteInputTokens": 0, "outputTokens": 10, "reasoningOutputTokens": 0,
+    })
+}
+
+pub(super) fn raw_response(thread_id: &str, turn_id: &str) -> Value {
+    json!({
+        "threadId": thread_id,
+        "turnId": turn_id,
+        "responseId": "resp_1",
+        "usage": tokens(),
+        "usageMetadata": {
+            "amount": null,
+            "metadata": {
+                "input_tokens": 10067, "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens": 10, "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": 10077,
+            },
+        },
+    })
+}
+
+pub(super) fn token_usage(thread_id: &str, turn_id: &str) -> Value {
+    json!({
+        "threadId": thread_id,
+        "turnId": turn_id,
+        "tokenUsage": {"total": tokens(), "last": tokens(), "modelContextWindow": 258_400},
+    })
+}
+
+pub(super) fn rate_limits() -> Value {
+    json!({"rateLimits": {
+        "limitId": "codex", "limitName": null, "normalModelSlug": null, "primary": null,
+        "secondary": null, "credits": null, "individualLimit": null, "spendControlReached": null,
+        "planType": null, "rateLimitReachedType": null,
+    }})
+}
+
+pub(super) fn unread(thread_id: &str, turn_id: &str) -> Value {
+    json!({
+        "threadId": thread_id,
+        "readState": {
+            "firstUnread": {"type": "turn", "turnId": turn_id},
+            "revision": "c1c4318e-bdaf-42ec-974b-d2e6e9b2b8c9",
+        },
+    })
+}
+
+/// A job of the supervisor, which has a result in the end.
+pub(super) fn job(session_id: &str, state: &str) -> Value {
+    let mut job = json!({
+        "jobId": "a3aa1903-6aad-4d3a-a558-f3bacfda5985",
+        "projectId": format!("session:{session_id}"),
+        "jobType": "agent_instruction",
+        "state": state,
+        "sourceSessionId": session_id,
+    });
+    if state == "completed" {
+        job["result"] = json!({"status": "ok", "outputText": "I looked at it."});
+    }
+    job
+}
+
+pub(super) fn deprecation() -> Value {
+    json!({"summary": "Full-history hydration is deprecated for paginated threads.", "details": null})
 }
 
 pub(super) fn deleted(session_id: &str, title: Option<&str>) -> Value {
@@ -266,7 +613,7 @@ pub(super) fn failed(message: &str) -> Value {
 pub(super) fn signal(
     signal: &str,
     method: &str,
-    thread_id: &str,
+    thread_id: Option<&str>,
     turn_id: Option<&str>,
     params: &Value,
     session: Option<&Session>,

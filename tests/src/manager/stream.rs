@@ -9,8 +9,8 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::codex::{Socket, State};
 use super::faults::Fault;
+use super::state::{Socket, State};
 
 pub(super) async fn open(
     Shared(state): Shared<Arc<State>>,
@@ -19,7 +19,7 @@ pub(super) async fn open(
 ) -> Response {
     let thread = query
         .into_iter()
-        .find(|(key, _)| key == "threadId")
+        .find(|(key, value)| key == "threadId" && !value.is_empty())
         .map(|(_, value)| value);
     upgrade.on_upgrade(move |socket| serve(state, thread, socket))
 }
@@ -44,6 +44,10 @@ async fn serve(state: Arc<State>, filter: Option<String>, mut socket: WebSocket)
             },
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(text))) => command(&state, id, &mut socket, &text).await,
+                Some(Ok(Message::Binary(bytes))) => {
+                    let text = String::from_utf8_lossy(&bytes);
+                    command(&state, id, &mut socket, &text).await
+                }
                 Some(Ok(_)) => true,
                 Some(Err(_)) | None => false,
             },
@@ -102,7 +106,7 @@ async fn command(state: &State, id: u64, socket: &mut WebSocket, text: &str) -> 
     let command: Value = serde_json::from_str(text).unwrap_or(Value::Null);
     let filter = match (command["type"].as_str(), command["threadId"].as_str()) {
         (Some("ping"), _) => return send(socket, r#"{"type":"pong"}"#).await,
-        (Some("subscribe"), Some(thread)) => Some(thread.to_owned()),
+        (Some("subscribe"), Some(thread)) if !thread.is_empty() => Some(thread.to_owned()),
         (Some("unsubscribe"), _) => None,
         _ => {
             let error = r#"{"type":"error","message":"invalid websocket command"}"#;

@@ -4,6 +4,7 @@ use codex_skills::{Error, HttpFailure, RuntimeErrorKind};
 use codex_skills_tests::skills::Counter;
 
 use crate::support::{catalog, client, echo, start};
+use codex_skills_tests::manager::Manager;
 
 fn http(error: &Error) -> (RuntimeErrorKind, &HttpFailure) {
     match error {
@@ -167,8 +168,13 @@ async fn a_manager_that_is_not_there_is_unavailable() {
 async fn sessions_are_listed_page_by_page() -> Result<(), Error> {
     let (manager, client) = start().await;
     for _ in 0..130 {
-        let _ = manager.foreign_session();
+        let session = manager.foreign_session();
+        manager.foreign_turn(&session, "hello").expect("a turn");
     }
+    let over = |manager: &Manager| manager.sessions().iter().all(|id| manager.is_idle(id));
+    manager.until("the turns are over", over).await;
+    // The first page holds all that codex has in memory, whatever its limit is.
+    manager.restart();
     let first = client.runtime().list_sessions(None).await?;
     let cursor = first["nextCursor"].as_str().expect("a second page");
     let second = client.runtime().list_sessions(Some(cursor)).await?;
