@@ -733,8 +733,10 @@ mod answered {
 
     #[test]
     fn a_synchronous_handler_that_has_no_thread_in_time_is_not_run() {
+        // With a paused clock synchronous handlers run on tokio's threads.
         let tokio = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .start_paused(true)
             .max_blocking_threads(1)
             .build()
             .unwrap();

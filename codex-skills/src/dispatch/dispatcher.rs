@@ -72,6 +72,7 @@ impl Dispatcher {
                 )),
                 timeout: limits.call_timeout,
                 output_bytes,
+                synchronous: common.synchronous.clone(),
             },
             ledger,
             common,

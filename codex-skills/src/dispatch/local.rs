@@ -82,6 +82,7 @@ impl Catalog {
             slots: Arc::new(Semaphore::new(1)),
             timeout: limits.call_timeout,
             output_bytes: limits.output_bytes,
+            synchronous: Arc::default(),
         };
         Ok(run::run(
             self,

@@ -1,7 +1,7 @@
 //! Counting calls: what the dispatchers of a client counted together, and the snapshot of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::budget::RetryBudget;
 use super::record::{DispatchRecord, Outcome, SubmissionStatus};
@@ -125,6 +125,8 @@ impl UndeliveredAnswers {
 #[derive(Debug, Default)]
 pub(crate) struct Common {
     pub(crate) counters: Counters,
+    /// Synchronous handlers that run at the moment, those that are not waited for any more included.
+    pub(crate) synchronous: Arc<AtomicUsize>,
     pub(super) retries: RetryBudget,
 }
 

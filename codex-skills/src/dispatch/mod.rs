@@ -13,6 +13,7 @@ mod metrics;
 mod record;
 mod run;
 mod submit;
+mod threads;
 
 pub use limits::{Limits, RetryPolicy};
 pub use local::CallError;

@@ -5,15 +5,17 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::record::Outcome;
+use super::threads;
 use crate::catalog::{Catalog, CatalogSkill, Run};
 use crate::skill::context::{Interested, Invocation};
 use crate::skill::descriptor::{Answer, HandlerFuture};
@@ -67,6 +69,8 @@ pub(crate) struct Bounds {
     pub(crate) timeout: Duration,
     /// The largest answer in bytes of JSON.
     pub(crate) output_bytes: usize,
+    /// Synchronous handlers that run at the moment.
+    pub(crate) synchronous: Arc<AtomicUsize>,
 }
 
 /// Runs the handler of a call. Always answers; never panics on what the handler does.
@@ -211,7 +215,9 @@ impl<'a> Job<'a> {
         }
         self.began = Some(now);
         let run = self.skill.run();
-        let started = catch_unwind(AssertUnwindSafe(|| start(run, invocation, place)));
+        let started = catch_unwind(AssertUnwindSafe(|| {
+            start(run, invocation, place, &self.bounds.synchronous)
+        }));
         started.unwrap_or_else(|panic| Started::Over(Err(panic).into()))
     }
 
@@ -233,6 +239,11 @@ impl<'a> Job<'a> {
             Started::Running(running) => match self.in_time(running).await {
                 Ok(Ok(answer)) => answer.into(),
                 Ok(Err(error)) => Ended::Panicked(error.to_string()),
+                Err(ended) => ended,
+            },
+            Started::OnThread(running) => match self.in_time(running).await {
+                Ok(Ok(answer)) => answer.into(),
+                Ok(Err(_)) => Ended::Panicked("no thread ran it to its end".to_owned()),
                 Err(ended) => ended,
             },
         }
@@ -286,29 +297,57 @@ impl Drop for Job<'_> {
 /// A handler that was started.
 pub(super) enum Started {
     Over(Ended),
-    /// On a task or thread of its own; it is aborted when nobody waits any more.
+    /// On a task of its own, which is aborted when it is not waited for any more.
     Running(AbortOnDropHandle<std::thread::Result<Answer>>),
+    /// On a thread, or waiting for one: it is not begun when it is not waited for any more.
+    OnThread(oneshot::Receiver<std::thread::Result<Answer>>),
 }
 
-fn start(run: &Run, invocation: Invocation, place: Place) -> Started {
+/// A synchronous handler that runs, and is counted.
+struct Synchronous(Arc<AtomicUsize>);
+
+impl Synchronous {
+    fn begin(running: Arc<AtomicUsize>) -> Self {
+        running.fetch_add(1, Ordering::Relaxed);
+        Self(running)
+    }
+}
+
+impl Drop for Synchronous {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn start(run: &Run, invocation: Invocation, place: Place, running: &Arc<AtomicUsize>) -> Started {
     match run {
         Run::AsyncStatic(handler) => apart(handler(invocation), place),
         Run::Async(handler) => apart(handler(invocation), place),
         Run::Inline(handler) => Started::Over(Ended::Answered(handler(invocation))),
         Run::Blocking(handler) => {
-            let handler = handler.clone();
-            // Without a thread yet when nobody waits any more, it is not begun.
+            let (handler, running) = (handler.clone(), running.clone());
             let span = tracing::Span::current();
-            Started::Running(AbortOnDropHandle::new(tokio::task::spawn_blocking(
-                move || {
-                    let _within = span.entered();
-                    let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
-                    drop(place);
-                    answer
-                },
-            )))
+            let work = move || {
+                let (_within, _counted) = (span.entered(), Synchronous::begin(running));
+                let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
+                drop(place);
+                answer
+            };
+            if is_time_paused() {
+                // Tokio's own threads keep a paused clock from being advanced to the deadline.
+                let running = tokio::task::spawn_blocking(work);
+                return Started::Running(AbortOnDropHandle::new(running));
+            }
+            Started::OnThread(threads::run(work))
         }
     }
+}
+
+/// Whether tokio's clock stands still, as it does in tests that pause it.
+fn is_time_paused() -> bool {
+    let before = std::time::Instant::now();
+    let now = Instant::now().into_std();
+    now < before || std::time::Instant::now() < now
 }
 
 /// Runs an asynchronous handler on a task of its own, so that one that blocks its thread holds up neither

@@ -130,7 +130,7 @@ pub enum InputSchema {
 pub enum Handler {
     /// On a task of the runtime.
     Async(fn(Invocation) -> HandlerFuture),
-    /// On the pool for blocking code.
+    /// On a thread for synchronous handlers.
     Blocking(fn(Invocation) -> Answer),
     /// Directly on the dispatching task: for handlers that neither block nor compute for long.
     Inline(fn(Invocation) -> Answer),

@@ -274,7 +274,7 @@ impl<P: SkillParent> SkillBuilder<P> {
         self.complete::<A>(DynamicHandler::Async(Arc::new(run)))
     }
 
-    /// Completes the skill with a synchronous handler, which runs on the pool for blocking code.
+    /// Completes the skill with a synchronous handler, which runs on a thread of its own.
     pub fn blocking_handler<A, F, T, E, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
