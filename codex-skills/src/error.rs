@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use crate::catalog::{CatalogError, RegisterError};
-use crate::runtime::{RuntimeError, TurnStatus};
+use crate::runtime::{MEMORY_ONLY, RuntimeError, RuntimeErrorKind, TurnStatus};
 use crate::session::{CleanupReport, TurnIncomplete};
 
 /// An error of a client or a session.
@@ -142,6 +142,35 @@ impl Error {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::TurnTimeout { .. })
+    }
+
+    /// Whether the same may succeed when it is tried again: the runtime could not be reached or broke down, or codex ended
+    /// before it had written the session's first turn, so that the session is gone with it. In the latter case
+    /// ([`SessionClosed`](Self::SessionClosed)) create another one with the same catalog and try there.
+    ///
+    /// It does not say that nothing happened: calls of a turn that was [lost](Self::TurnLost) may have run, and their
+    /// records are in [`turn`](Self::turn).
+    ///
+    /// ```
+    /// # use codex_skills::{Client, Error, Runtime};
+    /// async fn patient<R: Runtime>(codex: &Client<R>, request: &str) -> Result<(), Error> {
+    ///     loop {
+    ///         let run = codex.lifecycle(|draft| draft).await?;
+    ///         match run.send_and_handle(request).await {
+    ///             Err(error) if error.is_retryable() && error.turn().is_none() => run.close().await?,
+    ///             done => return done.map(drop),
+    ///         };
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Runtime(error) => error.kind() == RuntimeErrorKind::Unavailable,
+            Self::SessionClosed { reason, .. } => reason.ends_with(MEMORY_ONLY),
+            Self::Cleanup(report) => report.is_due(),
+            _ => false,
+        }
     }
 
     /// What is known of the turn that was waited for, with the calls that were dispatched.

@@ -1,6 +1,6 @@
 //! A runtime that breaks where a test wants it to.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -65,6 +65,7 @@ pub enum Fault {
 pub struct Faulty {
     inner: Client<Embedded>,
     faults: Mutex<HashMap<Operation, VecDeque<Fault>>>,
+    broken: Mutex<HashSet<Operation>>,
     seen: Mutex<Seen>,
     taps: Mutex<HashMap<Arc<str>, Arc<Tap>>>,
     rewrite: Arc<Rewrite>,
@@ -112,6 +113,7 @@ impl Faulty {
         Self {
             inner,
             faults: Mutex::default(),
+            broken: Mutex::default(),
             seen: Mutex::default(),
             taps: Mutex::default(),
             rewrite: Arc::new(rewrite),
@@ -131,6 +133,17 @@ impl Faulty {
             .entry(operation)
             .or_default()
             .push_back(fault);
+    }
+
+    /// Has every operation of a kind that has no other fault fail from now on, as one that cannot be reached; or no
+    /// more.
+    pub fn set_broken(&self, operation: Operation, broken: bool) {
+        let mut all = lock(&self.broken);
+        if broken {
+            all.insert(operation);
+        } else {
+            all.remove(&operation);
+        }
     }
 
     /// Announces something in a session.
@@ -175,7 +188,11 @@ impl Faulty {
     /// Notes the operation and returns its fault.
     fn begin(&self, operation: Operation) -> Option<Fault> {
         lock(&self.seen).operations.push(operation);
-        lock(&self.faults).get_mut(&operation)?.pop_front()
+        let fault = lock(&self.faults)
+            .get_mut(&operation)
+            .and_then(VecDeque::pop_front);
+        let is_broken = lock(&self.broken).contains(&operation);
+        fault.or(is_broken.then_some(Fault::Fail(RuntimeErrorKind::Unavailable)))
     }
 
     fn with_fault<'a, T: Send + 'a>(

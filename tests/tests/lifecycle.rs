@@ -644,10 +644,9 @@ mod errors {
     #[tokio::test]
     async fn a_failed_cleanup_is_an_error_when_asked_for() {
         let codex = greeting();
-        codex.runtime().fault(
-            Operation::Delete,
-            Fault::Fail(RuntimeErrorKind::Unavailable),
-        );
+        codex
+            .runtime()
+            .fault(Operation::Delete, Fault::Fail(RuntimeErrorKind::Refused));
         let result = lifecycle!(codex, skills: [greet], ignore_cleanup_errors: false, |_| {
             Ok(7)
         })
@@ -663,10 +662,9 @@ mod errors {
     #[tokio::test]
     async fn a_failed_cleanup_is_only_reported_by_default() {
         let (codex, reported) = (greeting(), Mutex::new(None));
-        codex.runtime().fault(
-            Operation::Delete,
-            Fault::Fail(RuntimeErrorKind::Unavailable),
-        );
+        codex
+            .runtime()
+            .fault(Operation::Delete, Fault::Fail(RuntimeErrorKind::Refused));
         let value = lifecycle!(
             codex,
             skills: [greet],
@@ -683,10 +681,9 @@ mod errors {
     #[tokio::test]
     async fn a_failed_cleanup_does_not_mask_the_error_of_the_block() {
         let (codex, reported) = (greeting(), Mutex::new(None));
-        codex.runtime().fault(
-            Operation::Delete,
-            Fault::Fail(RuntimeErrorKind::Unavailable),
-        );
+        codex
+            .runtime()
+            .fault(Operation::Delete, Fault::Fail(RuntimeErrorKind::Refused));
         let result: Result<(), Error> = lifecycle!(
             codex,
             skills: [greet],
@@ -733,6 +730,158 @@ mod errors {
         );
         let result = lifecycle!(codex, skills: [greet], |_| -> Result<(), Mine> { Ok(()) }).await;
         assert!(matches!(result, Err(Mine::Codex(Error::Runtime(_)))));
+        assert_eq!(count(&codex), 0);
+    }
+}
+
+mod due {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_whose_answer_is_lost_is_asked_for_again() {
+        let codex = greeting();
+        codex.runtime().fault(Operation::Delete, Fault::Lose);
+        let report = guard(&codex).await.close().await.unwrap();
+        assert!(report.deleted() && !report.is_due(), "{report}");
+        assert_eq!(codex.runtime().count(Operation::Delete), 2);
+        assert_eq!(count(&codex), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_goes_on_while_the_runtime_is_away_for_two_seconds() {
+        let codex = greeting();
+        codex.runtime().set_broken(Operation::Delete, true);
+        let client = codex.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            client.runtime().set_broken(Operation::Delete, false);
+        });
+        let report = guard(&codex).await.close().await.unwrap();
+        assert!(report.deleted(), "{report}");
+        assert_eq!(count(&codex), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_deleted_in_time_is_due_and_tried_again_in_the_background() {
+        for is_closed in [true, false] {
+            let codex = greeting();
+            codex.runtime().set_broken(Operation::Delete, true);
+            let (guard, begun) = (guard(&codex).await, tokio::time::Instant::now());
+            if is_closed {
+                let report = guard.close().await.unwrap();
+                assert!(report.is_due() && !report.deleted(), "{report}");
+                assert!(report.to_string().contains("not deleted yet"), "{report}");
+                assert!(begun.elapsed() <= Duration::from_secs(6), "waited for it");
+            } else {
+                drop(guard);
+            }
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            let attempts = codex.runtime().count(Operation::Delete);
+            assert!((40..200).contains(&attempts), "{attempts} in ten minutes");
+            codex.runtime().set_broken(Operation::Delete, false);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            assert_eq!(count(&codex), 0);
+            let report = codex.shutdown().await;
+            assert!(report.cleanups.is_empty() && report.due.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_finishes_what_is_due() {
+        let codex = greeting();
+        codex.runtime().set_broken(Operation::Delete, true);
+        for _ in 0..3 {
+            assert!(guard(&codex).await.close().await.unwrap().is_due());
+        }
+        codex.runtime().set_broken(Operation::Delete, false);
+        let report = codex.shutdown().await;
+        assert_eq!((report.finished, report.due.len()), (3, 0));
+        assert_eq!(report.cleanups.len(), 3);
+        assert!(report.cleanups.iter().all(CleanupReport::deleted));
+        assert_eq!(count(&codex), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_says_which_sessions_are_left_behind_and_another_one_tries_again() {
+        let codex = greeting();
+        codex.runtime().set_broken(Operation::Delete, true);
+        let (closed, dropped) = (guard(&codex).await, guard(&codex).await);
+        let ids = [&closed, &dropped].map(|guard| Arc::<str>::from(guard.session_id()));
+        assert!(closed.close().await.unwrap().is_due());
+        drop(dropped);
+        let begun = tokio::time::Instant::now();
+        let report = codex.shutdown().await;
+        assert!(begun.elapsed() < Duration::from_secs(75));
+        let mut left = report.due.clone();
+        left.sort();
+        let mut expected = ids.to_vec();
+        expected.sort();
+        assert_eq!((report.finished, left), (0, expected));
+        // Nothing is asked of a runtime that was ended, unless somebody wants to.
+        let asked = codex.runtime().count(Operation::Delete);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(codex.runtime().count(Operation::Delete), asked);
+        codex.runtime().set_broken(Operation::Delete, false);
+        let report = codex.shutdown().await;
+        assert_eq!((report.finished, report.due.len()), (2, 0));
+        assert_eq!(count(&codex), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_deletion_is_not_due() {
+        let codex = greeting();
+        codex
+            .runtime()
+            .fault(Operation::Delete, Fault::Fail(RuntimeErrorKind::Refused));
+        let report = guard(&codex).await.close().await.unwrap();
+        assert!(!report.is_due() && report.delete_error().is_some());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(codex.runtime().count(Operation::Delete), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_that_is_due_does_not_mask_the_error_of_the_block() {
+        let codex = greeting();
+        codex.runtime().set_broken(Operation::Delete, true);
+        let result: Result<(), Error> = lifecycle!(
+            codex,
+            skills: [greet],
+            ignore_cleanup_errors: false,
+            |_| { Err(Error::other("of the block")) }
+        )
+        .await;
+        assert_eq!(result.unwrap_err().to_string(), "of the block");
+        codex.runtime().set_broken(Operation::Delete, false);
+        assert_eq!(codex.shutdown().await.finished, 1);
+    }
+
+    /// As a codex with many threads: one deletion after the other, each half a second.
+    #[tokio::test(start_paused = true)]
+    async fn closing_many_sessions_at_once_runs_into_no_time_limit() {
+        const SESSIONS: usize = 200;
+        let codex = greeting();
+        let gates: Vec<Gate> = (0..SESSIONS).map(|_| Gate::new()).collect();
+        let mut guards = Vec::new();
+        for gate in &gates {
+            guards.push(guard(&codex).await);
+            let fault = Fault::HoldBefore(gate.clone());
+            codex.runtime().fault(Operation::Delete, fault);
+        }
+        let slow = tokio::spawn(async move {
+            for gate in gates {
+                gate.somebody().await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                gate.open();
+            }
+        });
+        let closing = guards.into_iter().map(Lifecycle::close);
+        let reports = futures_util::future::join_all(closing).await;
+        slow.await.unwrap();
+        for report in reports {
+            let report = report.unwrap();
+            assert!(report.deleted(), "{report}");
+        }
+        assert_eq!(codex.runtime().count(Operation::Delete), SESSIONS);
         assert_eq!(count(&codex), 0);
     }
 }
@@ -1002,11 +1151,11 @@ mod shutdown {
     }
 
     #[tokio::test]
-    async fn a_shutdown_tries_a_failed_deletion_again() {
+    async fn a_shutdown_tries_a_refused_deletion_again() {
         let codex = greeting();
         let guard = guard(&codex).await;
         for _ in 0..2 {
-            let fault = Fault::Fail(RuntimeErrorKind::Unavailable);
+            let fault = Fault::Fail(RuntimeErrorKind::Refused);
             codex.runtime().fault(Operation::Delete, fault);
         }
         let _session = guard.skills().clone();

@@ -772,7 +772,7 @@ mod closed {
         let codex = client();
         let session = greeting(&codex).await;
         let fault = || {
-            let fault = Fault::Fail(RuntimeErrorKind::Unavailable);
+            let fault = Fault::Fail(RuntimeErrorKind::Refused);
             codex.runtime().fault(Operation::Delete, fault);
         };
         fault();

@@ -40,6 +40,10 @@ pub(crate) use receipt::Answering;
 pub use receipt::Receipt;
 pub use requests::{CodexReply, CodexRequest, CodexRequestKind, ReplyFuture, RequestHandler};
 
+/// The end of a sentence about a session that went with its codex, which had written none of it: another one takes its
+/// place. [`Error::is_retryable`](crate::Error::is_retryable) knows it by this.
+pub(crate) const MEMORY_ONLY: &str = "in its memory only: create it again";
+
 /// A boxed future, as the methods of [`Runtime`] return it.
 pub type RuntimeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeError>> + Send + 'a>>;
 
@@ -157,6 +161,12 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// that ask nothing do nothing.
     fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {
         let _ = (session_id, handler);
+    }
+
+    /// Gives up what runs on a tokio runtime that goes down: tasks and connections there get nowhere any more. What is
+    /// asked afterwards is asked on another tokio runtime, and on a new connection. Local: waits for nothing.
+    fn detach(&self, tokio: tokio::runtime::Id) {
+        let _ = tokio;
     }
 
     /// Ends what the runtime keeps alive: connections and processes. Nothing is asked of it afterwards.

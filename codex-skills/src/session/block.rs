@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
-use super::cleanup::{CleanupReport, checked};
+use super::cleanup::checked;
 use super::client::Client;
 use super::lifecycle::Lifecycle;
+use super::report::CleanupReport;
 use crate::catalog::Draft;
 use crate::error::Error;
 use crate::runtime::Runtime;

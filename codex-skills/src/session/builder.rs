@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::cleanup::Ownership;
 use super::client::ClientShared;
 use super::core::{SendDefaults, SessionCore};
 use super::creating::Creating;
+use super::duty::Ownership;
 use super::handle::Session;
 use super::lifecycle::Lifecycle;
 use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft};
@@ -337,7 +337,7 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         // Whoever waited may be gone: then the result is dropped here, which deletes the session.
         let _ = done.send(opened);
     };
-    tokio.spawn(Creating::new(creating));
+    tokio.spawn(Creating::new(shared.clone(), &tokio, creating));
     opened.await.unwrap_or_else(|_| {
         Err(if shared.is_shutting_down() {
             Error::ShuttingDown

@@ -13,9 +13,14 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::builder::{CreateSession, OpenLifecycle, OpenSession};
-use super::cleanup::{CleanupReport, CloseSession, DELETION, LAST_ANSWERS, Ownership};
+use super::cleanup::{CloseSession, LAST_ANSWERS};
 use super::core::SessionCore;
+use super::deletions::{DELETION, Deletions};
+use super::duty::Ownership;
 use super::past::Past;
+use super::presence::{Background, Exit, LONGEST_EXIT_GRACE, Presence};
+use super::report::CleanupReport;
+use super::rescue::Rescue;
 use crate::catalog::{Catalog, Draft, IntoDraft};
 use crate::dispatch::{Common, Limits, Metrics, SharedLedger};
 use crate::runtime::{Runtime, RuntimeError};
@@ -39,6 +44,8 @@ pub struct Client<R> {
     runtime: Arc<R>,
     pub(crate) shared: Arc<ClientShared>,
     limits: Limits,
+    /// Last, so that nothing else is left of the client when it waits.
+    presence: Arc<Presence>,
 }
 
 impl<R> Clone for Client<R> {
@@ -47,6 +54,7 @@ impl<R> Clone for Client<R> {
             runtime: self.runtime.clone(),
             shared: self.shared.clone(),
             limits: self.limits.clone(),
+            presence: self.presence.clone(),
         }
     }
 }
@@ -56,17 +64,25 @@ impl<R: Runtime> Client<R> {
     #[must_use]
     pub fn new(runtime: R) -> Self {
         let runtime = Arc::new(runtime);
+        let shared = Arc::new(ClientShared {
+            runtime: runtime.clone(),
+            sessions: Mutex::default(),
+            attaching: Mutex::default(),
+            past: Mutex::default(),
+            tasks: TaskTracker::new(),
+            common: Arc::default(),
+            deletions: Deletions::default(),
+            background: Background::default(),
+            rescue: Rescue::default(),
+            presence: Mutex::default(),
+            exit: Mutex::new(Exit::default()),
+            shutting_down: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+        });
         Self {
-            shared: Arc::new(ClientShared {
-                runtime: runtime.clone(),
-                sessions: Mutex::default(),
-                attaching: Mutex::default(),
-                past: Mutex::default(),
-                tasks: TaskTracker::new(),
-                common: Arc::default(),
-                shutting_down: AtomicBool::new(false),
-            }),
+            presence: Presence::new(shared.clone()),
             runtime,
+            shared,
             limits: Limits::default(),
         }
     }
@@ -88,6 +104,19 @@ impl<R: Runtime> Client<R> {
     #[must_use]
     pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
         self.limits.call_timeout = timeout;
+        self
+    }
+
+    /// How long the end of the client may wait for sessions that are still being deleted (3 seconds unless set; zero
+    /// does not wait). For this client and all of its clones.
+    ///
+    /// A guard that is dropped deletes its session in the background, and the end of `main` would end that too. So the
+    /// drop of the last clone waits, where something is left to do; but never on a task, and not on a tokio runtime of
+    /// one thread, which waits for it when it ends itself. [`shutdown`](Self::shutdown) waits without blocking, for
+    /// longer, and reports.
+    #[must_use]
+    pub fn with_exit_grace(self, grace: Duration) -> Self {
+        self.shared.exit().grace = grace.min(LONGEST_EXIT_GRACE);
         self
     }
 
@@ -183,7 +212,8 @@ impl<R: Runtime> Client<R> {
     /// stay are answered as cancelled; sessions owned by guards are deleted; what goes on in the background
     /// is waited for; then the runtime is ended, with what it started. Await what it returns.
     ///
-    /// A runtime that does not react delays it by some 75 seconds at most, beside the grace time.
+    /// Deletions that could not be made before are tried again; what could not be made now either is in the report. A
+    /// runtime that does not react delays it by some 75 seconds at most, beside the grace time.
     ///
     /// Cancel safe: what was begun goes on.
     pub fn shutdown(&self) -> Shutdown {
@@ -213,7 +243,15 @@ pub(crate) struct ClientShared {
     past: Mutex<Past>,
     /// What is counted, and the budget of retries.
     pub(crate) common: Arc<Common>,
+    pub(super) deletions: Deletions,
+    /// What the end of the client waits for.
+    pub(super) background: Background,
+    pub(super) rescue: Rescue,
+    presence: Mutex<Weak<Presence>>,
+    exit: Mutex<Exit>,
     shutting_down: AtomicBool,
+    /// Whether the runtime was ended.
+    over: AtomicBool,
 }
 
 /// A session that the client has open.
@@ -237,6 +275,43 @@ enum Leave {
 impl ClientShared {
     pub(crate) fn is_shutting_down(&self) -> bool {
         self.shutting_down.load(Ordering::SeqCst)
+    }
+
+    /// Whether the runtime was ended: nothing is tried again by itself.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_presence(&self, presence: Weak<Presence>) {
+        *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = presence;
+    }
+
+    /// What keeps the end of the client waiting, where it has not begun.
+    pub(super) fn presence(&self) -> Option<Arc<Presence>> {
+        let presence = self.presence.lock();
+        presence.unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    /// Whether the program has neither a client nor a guard of it any more.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.presence().is_none()
+    }
+
+    fn exit(&self) -> MutexGuard<'_, Exit> {
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when the program's end waits, which may have begun. The one that begins it `is_last` is told the same as
+    /// all that come after it.
+    pub(super) fn exit_until(&self, is_last: bool) -> std::time::Instant {
+        let mut exit = self.exit();
+        let until = exit
+            .until
+            .unwrap_or_else(|| std::time::Instant::now() + exit.grace);
+        if is_last {
+            exit.until = Some(until);
+        }
+        until
     }
 
     /// The session of this id, where this client has it open.
@@ -284,8 +359,9 @@ impl ClientShared {
         }
     }
 
-    /// Notes that the cleanup of a session ended: a shutdown tries again what failed.
-    pub(crate) fn set_left(&self, session_id: &str, failed: bool) {
+    /// Notes that the cleanup of a session ended: a shutdown tries again what failed. What is due, it knows by that.
+    pub(super) fn set_left(&self, session_id: &str, report: &CleanupReport) {
+        let failed = report.delete_error().is_some() && !report.is_due();
         if let Some(known) = self.sessions().get_mut(session_id) {
             known.owned = failed;
             known.leaves &= !failed;
@@ -382,13 +458,22 @@ impl Shutdown {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// The cleanups of the sessions that guards owned.
+    /// The cleanups of the sessions that guards owned, and of those whose deletion was
+    /// [due](CleanupReport::is_due) before.
     pub cleanups: Vec<CleanupReport>,
+    /// How many deletions were due when the shutdown began, and are done.
+    pub finished: usize,
+    /// The ids of the sessions whose deletion is due still. Another shutdown, or a
+    /// [`close_session`](Client::close_session), tries them again; otherwise they are left behind.
+    pub due: Vec<Arc<str>>,
     /// How many open sessions were let go because no guard owned them. Sessions whose handles were dropped before
     /// are not counted.
     pub kept: usize,
     /// How many handlers were cancelled because they did not finish in time.
     pub cancelled_calls: usize,
+    /// How many synchronous handlers run still, which nothing can stop. They hold up neither the end of a tokio runtime
+    /// nor that of the program, and end with it wherever they are.
+    pub running_handlers: usize,
     /// Why the runtime could not be ended in good order, where it could not.
     pub runtime_error: Option<RuntimeError>,
 }
@@ -411,14 +496,14 @@ impl IntoFuture for Shutdown {
     }
 }
 
-/// How long a shutdown waits for what goes on in the background.
+/// How long a shutdown waits for what goes on in the background, since the last session was deleted.
 const BACKGROUND: Duration = DELETION.saturating_add(LAST_ANSWERS);
 
 async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport {
     let mut report = ShutdownReport::default();
     // Without a deadline when it is too far to be told.
     let deadline = Instant::now().checked_add(grace);
-    let open = shared.open();
+    let (open, due) = (shared.open(), shared.deletions.due());
     for (core, owned) in &open {
         let waiting = core.close("the client was shut down");
         if !owned {
@@ -432,31 +517,54 @@ async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport
     }
     let deadline = Instant::now().checked_add(LAST_ANSWERS);
     let mut cleanups = Vec::new();
+    let mut delete = |session_id: &Arc<str>| {
+        let mut ownership = Ownership::take(shared.clone(), session_id.clone(), true);
+        cleanups.push(async move { ownership.finish().await });
+    };
+    due.iter().for_each(&mut delete);
     for (core, _) in &open {
         core.dispatcher().cancel_all();
         core.last_answers(deadline).await;
         match shared.leave(&core.id) {
-            Leave::Owned => {
-                let mut ownership = Ownership::take(shared.clone(), core.id.clone(), true);
-                cleanups.push(async move { ownership.finish().await });
-            }
+            Leave::Owned => delete(&core.id),
             Leave::Kept => report.kept += 1,
             Leave::Leaving => {}
         }
     }
     drop(open);
     report.cleanups = futures_util::future::join_all(cleanups).await;
-    shared.tasks.close();
-    if tokio::time::timeout(BACKGROUND, shared.tasks.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!(target: "codex_skills::session", "a shutdown goes on while sessions are still being created or deleted");
+    background(&shared).await;
+    shared.over.store(true, Ordering::SeqCst);
+    report.due = shared.deletions.due();
+    report.finished = due.iter().filter(|id| !report.due.contains(id)).count();
+    if !report.due.is_empty() {
+        let left = report.due.len();
+        tracing::error!(target: "codex_skills::session", left, "sessions are left behind, which could not be deleted");
     }
-    shared.tasks.reopen();
+    report.running_handlers = shared.common.synchronous.load(Ordering::Relaxed);
     report.runtime_error = shared.runtime.shutdown().await.err();
     if let Some(error) = &report.runtime_error {
         tracing::warn!(target: "codex_skills::session", %error, "the runtime was not ended in good order");
     }
     report
+}
+
+/// Waits for what goes on in the background, as long as it gets on.
+async fn background(shared: &ClientShared) {
+    shared.tasks.close();
+    let since = Instant::now();
+    loop {
+        let until = shared.deletions.last_progress(since) + BACKGROUND;
+        if tokio::time::timeout_at(until, shared.tasks.wait())
+            .await
+            .is_ok()
+        {
+            break;
+        }
+        if shared.deletions.last_progress(since) + BACKGROUND <= until {
+            tracing::warn!(target: "codex_skills::session", "a shutdown goes on while sessions are still being created or deleted");
+            break;
+        }
+    }
+    shared.tasks.reopen();
 }

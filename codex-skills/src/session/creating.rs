@@ -2,8 +2,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::client::ClientShared;
+use super::presence::Busy;
+use super::rescue;
 
 /// How long a thread may take to finish a creation.
 const LAST_CREATION: Duration = Duration::from_secs(30);
@@ -13,13 +20,24 @@ const LAST_CREATION: Duration = Duration::from_secs(30);
 pub(super) struct Creating {
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     begun: bool,
+    shared: Arc<ClientShared>,
+    tokio: tokio::runtime::Id,
+    /// Keeps the end of the client waiting.
+    _busy: Option<Busy>,
 }
 
 impl Creating {
-    pub(super) fn new(work: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(super) fn new(
+        shared: Arc<ClientShared>,
+        tokio: &Handle,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         Self {
             work: Some(Box::pin(work)),
             begun: false,
+            _busy: shared.background.begin(tokio),
+            tokio: tokio.id(),
+            shared,
         }
     }
 }
@@ -46,18 +64,11 @@ impl Drop for Creating {
         let Some(work) = self.work.take().filter(|_| self.begun) else {
             return;
         };
-        let finish = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            if let Ok(runtime) = runtime {
-                // A creation that hangs is given up.
-                let _ = runtime.block_on(async { tokio::time::timeout(LAST_CREATION, work).await });
-            }
+        self.shared.runtime.detach(self.tokio);
+        let work = async {
+            // A creation that hangs is given up.
+            let _ = tokio::time::timeout(LAST_CREATION, work).await;
         };
-        let thread = std::thread::Builder::new().name("codex-skills-creation".to_owned());
-        if let Err(error) = thread.spawn(finish) {
-            tracing::error!(target: "codex_skills::session", %error, "a session may be left behind: no thread could finish its creation");
-        }
+        rescue::finish(&self.shared, work, !std::thread::panicking());
     }
 }

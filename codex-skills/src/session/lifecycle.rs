@@ -5,8 +5,10 @@ use std::ops::Deref;
 use serde_json::Value;
 
 use super::builder::Opened;
-use super::cleanup::{CleanupReport, Ownership, checked};
+use super::cleanup::checked;
+use super::duty::Ownership;
 use super::handle::Session;
+use super::report::CleanupReport;
 use crate::error::Error;
 
 /// A session that is deleted when its guard is closed, or in the background when the guard is dropped:

@@ -8,6 +8,8 @@ mod cleanup;
 mod client;
 mod core;
 mod creating;
+mod deletions;
+mod duty;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod handle;
@@ -16,15 +18,19 @@ mod lifecycle;
 #[cfg(feature = "manager")]
 mod manager;
 mod past;
+mod presence;
+mod report;
+mod rescue;
 mod send;
 mod signals;
 mod spans;
 
 pub use builder::{CreateSession, OpenLifecycle, OpenSession};
-pub use cleanup::{CleanupReport, CloseSession};
+pub use cleanup::CloseSession;
 pub use client::{Client, Shutdown, ShutdownReport};
 pub use handle::{Bound, Session};
 pub use lifecycle::Lifecycle;
+pub use report::CleanupReport;
 pub use send::{
     IntoStatuses, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent, TurnIncomplete,
     TurnResult,

@@ -60,6 +60,40 @@ async fn a_program_that_ends_without_a_shutdown_leaves_no_codex(codex: Codex) ->
     nothing_is_left_after("return", codex).await
 }
 
+on_codex!(a_program_that_ends_without_a_shutdown_leaves_no_thread: current);
+async fn a_program_that_ends_without_a_shutdown_leaves_no_thread(
+    codex: Codex,
+) -> Result<(), Error> {
+    let provider = Provider::start().await?;
+    let home = Home::new(&provider)?;
+    for how in [
+        "return", "error", "panic", "select", "guard", "task", "stuck",
+    ] {
+        for threads in ["many", "one"] {
+            let program = Command::new(env!("CARGO_BIN_EXE_program_ends"))
+                .arg(codex.binary())
+                .args([threads, how])
+                .envs(home.environment())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()?;
+            let ended = tokio::time::timeout(Duration::from_secs(60), program.wait_with_output());
+            let ended = ended.await.expect("it ends")?;
+            let status = match how {
+                "error" => 1,
+                "panic" => 101,
+                _ => 0,
+            };
+            assert_eq!(ended.status.code(), Some(status), "{how}: {ended:?}");
+            home.until_no_process_is_left().await;
+            let left = home.rollouts();
+            assert!(left.is_empty(), "{how} on {threads}: {left:?}");
+        }
+    }
+    Ok(())
+}
+
 on_codex!(a_client_that_is_dropped_ends_its_codex: current, old);
 async fn a_client_that_is_dropped_ends_its_codex(codex: Codex) -> Result<(), Error> {
     let provider = Provider::start().await?;

@@ -690,6 +690,47 @@ async fn what_codex_asks_is_left_to_the_client_that_has_the_skills(
     listening.end(client).await
 }
 
+on_codex!(a_deletion_that_got_lost_is_asked_for_again: current);
+async fn a_deletion_that_got_lost_is_asked_for_again(codex: Codex) -> Result<(), Error> {
+    let listening = Listening::start(&codex, &[]).await?;
+    let client = listening
+        .connect()
+        .heartbeat(Duration::from_millis(200))
+        .await?;
+    let runs = Counter::default();
+    for how in ["cut", "silence", "refuse"] {
+        let closed = client.lifecycle_with(catalog([echo(&runs)])).await?;
+        closed.send_and_handle("SAY hello").await?;
+        let dropped = client.lifecycle_with(catalog([echo(&runs)])).await?;
+        dropped.send_and_handle("SAY hello").await?;
+        drop(dropped);
+        let closing = closed.close();
+        tokio::pin!(closing);
+        // It is on its way.
+        assert!(futures_util::poll!(closing.as_mut()).is_pending());
+        let before = client.runtime().reconnects();
+        match how {
+            "cut" => listening.relay.cut(),
+            "silence" => listening.relay.silence(),
+            _ => {
+                listening.relay.refuse(true);
+                listening.relay.cut();
+            }
+        }
+        let mends = async {
+            let is_lost = || client.runtime().reconnects() > before;
+            until("the connection is lost", is_lost).await;
+            listening.relay.refuse(false);
+        };
+        let (report, ()) = tokio::join!(closing, mends);
+        let report = report?;
+        assert!(report.deleted() && !report.is_due(), "{how}: {report}");
+    }
+    let report = client.shutdown().await;
+    assert!(report.due.is_empty(), "{report:?}");
+    listening.end(client).await
+}
+
 on_codex!(a_unix_socket_will_do: current);
 async fn a_unix_socket_will_do(codex: Codex) -> Result<(), Error> {
     let provider = Provider::start().await?;

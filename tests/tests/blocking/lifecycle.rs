@@ -194,10 +194,10 @@ fn a_kept_session_stays() {
 
 #[test]
 fn a_failed_cleanup_is_ignored_unless_asked_for() {
-    let codex = faulty(Fault::Fail(RuntimeErrorKind::Unavailable));
+    let codex = faulty(Fault::Fail(RuntimeErrorKind::Refused));
     codex.lifecycle(register).run(|_| Ok(())).unwrap();
 
-    let codex = faulty(Fault::Fail(RuntimeErrorKind::Unavailable));
+    let codex = faulty(Fault::Fail(RuntimeErrorKind::Refused));
     let failed = codex
         .lifecycle(register)
         .ignore_cleanup_errors(false)
@@ -207,14 +207,14 @@ fn a_failed_cleanup_is_ignored_unless_asked_for() {
 
 #[test]
 fn a_failed_cleanup_masks_neither_an_error_nor_a_panic() {
-    let codex = faulty(Fault::Fail(RuntimeErrorKind::Unavailable));
+    let codex = faulty(Fault::Fail(RuntimeErrorKind::Refused));
     let failed = codex
         .lifecycle(register)
         .ignore_cleanup_errors(false)
         .try_run(|_| Err::<(), _>(Failure::Own));
     assert!(matches!(failed, Err(Failure::Own)));
 
-    let codex = faulty(Fault::Fail(RuntimeErrorKind::Unavailable));
+    let codex = faulty(Fault::Fail(RuntimeErrorKind::Refused));
     let caught = catch_unwind(AssertUnwindSafe(|| {
         codex
             .lifecycle(register)

@@ -13,8 +13,8 @@ use super::connection::{Connection, RequestError};
 use super::registry::{Fate, Live};
 use super::shared::{Server, Shared, State, tell};
 use super::wire;
-use crate::runtime::TurnStatus;
 use crate::runtime::fingerprints::Fingerprints;
+use crate::runtime::{MEMORY_ONLY, TurnStatus};
 
 /// How many threads are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
@@ -69,6 +69,11 @@ impl Shared {
                 self.registry().set_subscribed(&live.thread_id, false);
             }
             Err(RequestError::Lost) => {}
+            // It was killed before it had written the first turn, of which it has told.
+            Err(error) if error.says("no rollout found") && !self.settings.target.is_shared() => {
+                let why = format!("codex has no history of the session, which was {MEMORY_ONLY}");
+                self.close_thread(&live.thread_id, &why);
+            }
             Err(error) => {
                 let error = error.into_runtime("resume the session");
                 self.close_thread(&live.thread_id, &error.to_string());

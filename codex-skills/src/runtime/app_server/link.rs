@@ -232,13 +232,55 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
     why
 }
 
-/// Keeps the connection, which is up, until the client is stopped, or nothing is left to try.
-pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
-    let (mut attempts, mut is_up) = (0, true);
+/// Keeps the connection on the caller's tokio runtime: the one that is open and up, or one that is made anew.
+pub(super) fn start(shared: &Arc<Shared>, keeper: u64, opened: Option<Opened>) {
+    tokio::spawn(keep(shared.clone(), keeper, opened));
+}
+
+/// Keeps the connection until the client is stopped, or nothing is left to try.
+async fn keep(shared: Arc<Shared>, number: u64, opened: Option<Opened>) {
+    let mut keeper = KeeperGuard {
+        shared: &shared,
+        number,
+        is_over: false,
+    };
+    let (mut attempts, is_up) = (0, opened.is_some());
+    let opened = match opened {
+        Some(opened) => Some(opened),
+        None => again(&shared, "its tokio runtime ended", &mut attempts, true).await,
+    };
+    if let Some(opened) = opened {
+        keep_on(&shared, opened, is_up, attempts).await;
+    }
+    keeper.is_over = true;
+    let why = "the client was shut down";
+    shared.close_all(why);
+    shared.set_state(State::Gone(why.into()));
+    shared.ended.cancel();
+}
+
+/// Notes when the task is dropped before its end, after what it kept.
+struct KeeperGuard<'a> {
+    shared: &'a Shared,
+    number: u64,
+    is_over: bool,
+}
+
+impl Drop for KeeperGuard<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.shared.keeper_dropped(self.number);
+        }
+    }
+}
+
+/// Keeps a connection, which is up already or is not yet, and each that comes after it.
+async fn keep_on(shared: &Arc<Shared>, mut opened: Opened, mut is_up: bool, mut attempts: usize) {
     loop {
         let (since, mut asked) = (Instant::now(), false);
         let grace = shared.settings.grace;
         let is_new = !std::mem::take(&mut is_up);
+        shared.set_process(opened.process.as_ref().and_then(Process::id));
         let up = async {
             if is_new {
                 shared
@@ -270,22 +312,19 @@ pub(super) async fn keep(shared: Arc<Shared>, mut opened: Opened) {
         };
         let is_over = why.is_none();
         let why = why.unwrap_or_else(|| "the client was shut down".to_owned());
-        let why = end(&shared, opened, why, is_over).await;
+        let why = end(shared, opened, why, is_over).await;
+        shared.set_process(None);
         if is_over {
-            break;
+            return;
         }
         shared.count_reconnect();
         tracing::warn!(target: "codex_skills::app_server", why, "codex is gone");
         attempts = fewer(&shared.settings, attempts, since.elapsed());
-        match again(&shared, &why, &mut attempts, asked).await {
+        match again(shared, &why, &mut attempts, asked).await {
             Some(new) => opened = new,
-            None => break,
+            None => return,
         }
     }
-    let why = "the client was shut down";
-    shared.close_all(why);
-    shared.set_state(State::Gone(why.into()));
-    shared.ended.cancel();
 }
 
 /// Waits for the end of the process, where there is one.

@@ -58,7 +58,8 @@ impl AppServer {
         let fingerprints = Fingerprints::in_folder(opened.server.home.clone()).await;
         shared.set_server(opened.server.clone(), fingerprints);
         shared.set_state(State::Up(opened.connection.clone()));
-        tokio::spawn(link::keep(shared.clone(), opened));
+        let keeper = shared.set_keeper(tokio::runtime::Handle::current().id());
+        link::start(&shared, keeper, Some(opened));
         Ok(Self { shared })
     }
 
@@ -279,8 +280,16 @@ impl Runtime for AppServer {
         }
     }
 
+    fn detach(&self, tokio: tokio::runtime::Id) {
+        self.shared.detach(tokio);
+    }
+
     fn shutdown(&self) -> RuntimeFuture<'_, ()> {
         Box::pin(async move {
+            if self.shared.has_no_keeper() {
+                self.shared.stop.cancel();
+                return Ok(());
+            }
             if !self.is_shared() {
                 self.interrupt_all(Duration::from_secs(2)).await;
             }

@@ -116,6 +116,11 @@ impl Program {
 }
 
 impl Process {
+    /// The id of the process, while it has not ended.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits for its end, and says how it ended.
     pub(super) async fn ended(&mut self) -> String {
         match self.child.wait().await {
@@ -176,6 +181,20 @@ impl Process {
             tracing::warn!(target: "codex_skills::app_server", %error, "codex cannot be killed");
         }
     }
+}
+
+/// Tells a process that is not waited for any more to end, with those that it started.
+pub(super) fn terminate(id: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(id)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        // It may have ended meanwhile.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
+    }
+    #[cfg(not(unix))]
+    let _ = id;
 }
 
 #[derive(Clone, Copy)]

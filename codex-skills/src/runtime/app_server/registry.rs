@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::wire::{Notice, TurnEnd, reply_in};
 use crate::runtime::newest::Newest;
-use crate::runtime::{Event, EventSink, RequestHandler, TurnStatus};
+use crate::runtime::{Event, EventSink, MEMORY_ONLY, RequestHandler, TurnStatus};
 use crate::skill::{RequestId, ToolCall};
 
 /// How many ended turns of a session are remembered, so that a late word of one does not revive it.
@@ -502,7 +502,7 @@ impl Registry {
                 }
                 if thread.fate != Fate::Persisted {
                     events.push(Event::SessionClosed {
-                        reason: format!("{reason}, and the session was in its memory only"),
+                        reason: format!("{reason}, and the session was {MEMORY_ONLY}"),
                     });
                     lost.push(thread_id.clone());
                 }

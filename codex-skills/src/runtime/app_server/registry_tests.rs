@@ -250,7 +250,7 @@ fn a_process_takes_its_calls_turns_and_unwritten_threads_along() {
         .flat_map(|delivery| told(Some(delivery)))
         .collect();
     all.sort();
-    let closed = "closed: it died, and the session was in its memory only";
+    let closed = "closed: it died, and the session was in its memory only: create it again";
     assert_eq!(all, [closed, closed, "expired a", "u lost"]);
     let live = registry.live();
     assert!(live.len() == 1 && &*live[0].thread_id == "kept" && live[0].active.is_none());

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::asked::{Address, Asked};
 use super::connection::Connection;
 use super::registry::{Delivery, Registry};
-use super::settings::Settings;
+use super::settings::{Settings, Target};
 use super::texts::Texts;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
@@ -60,6 +60,16 @@ pub(super) struct Server {
     pub(super) home: Option<PathBuf>,
 }
 
+/// The task that keeps the connection, and whether it is gone with its tokio runtime.
+#[derive(Default)]
+struct Keeper {
+    /// Which one it is.
+    number: u64,
+    tokio: Option<tokio::runtime::Id>,
+    process: Option<u32>,
+    is_gone: bool,
+}
+
 /// What the connection's task and the requests share.
 pub(super) struct Shared {
     pub(super) settings: Settings,
@@ -72,6 +82,7 @@ pub(super) struct Shared {
     /// Somebody wants codex to be started again.
     pub(super) again: Notify,
     pub(super) asked: Asked,
+    keeper: Mutex<Keeper>,
     server: Mutex<(Server, Fingerprints)>,
     generations: AtomicU64,
     reconnects: AtomicU64,
@@ -89,6 +100,7 @@ impl Shared {
             ended: CancellationToken::new(),
             again: Notify::new(),
             asked: Asked::default(),
+            keeper: Mutex::default(),
             server: Mutex::new((Server::default(), Fingerprints::default())),
             generations: AtomicU64::new(1),
             reconnects: AtomicU64::new(0),
@@ -99,6 +111,82 @@ impl Shared {
 
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the caller's tokio runtime keeps the connection from now on; returns the number of its task.
+    pub(super) fn set_keeper(&self, tokio: tokio::runtime::Id) -> u64 {
+        let mut keeper = self.keeper();
+        *keeper = Keeper {
+            number: keeper.number + 1,
+            tokio: Some(tokio),
+            ..Keeper::default()
+        };
+        keeper.number
+    }
+
+    /// Has the caller's tokio runtime keep the connection, where the one that did is gone; returns the number of its
+    /// task then.
+    pub(super) fn succeed_keeper(&self, tokio: tokio::runtime::Id) -> Option<u64> {
+        let is_gone = std::mem::take(&mut self.keeper().is_gone);
+        is_gone.then(|| self.set_keeper(tokio))
+    }
+
+    /// Whether the connection is gone with its tokio runtime, and nothing is left to be ended.
+    pub(super) fn has_no_keeper(&self) -> bool {
+        self.keeper().is_gone
+    }
+
+    /// Notes the process that was started, or that it is ended.
+    pub(super) fn set_process(&self, process: Option<u32>) {
+        self.keeper().process = process;
+    }
+
+    /// The tokio runtime goes down: if it kept the connection, that is lost, and made anew for the next request.
+    pub(super) fn detach(&self, tokio: tokio::runtime::Id) {
+        let process = {
+            let mut keeper = self.keeper();
+            if keeper.tokio != Some(tokio) {
+                return;
+            }
+            keeper.tokio = None;
+            keeper.is_gone = true;
+            keeper.process.take()
+        };
+        // It would hold the threads while another one deletes them. What owned it may be long in being dropped.
+        if let Some(process) = process {
+            super::process::terminate(process);
+        }
+        self.lose_connection();
+    }
+
+    /// The task that kept the connection is dropped, and was not at its end.
+    pub(super) fn keeper_dropped(&self, number: u64) {
+        let mut keeper = self.keeper();
+        if keeper.number != number {
+            return;
+        }
+        keeper.tokio = None;
+        keeper.is_gone = true;
+        drop(keeper);
+        self.lose_connection();
+    }
+
+    /// Ends what waits for answers on a connection that nothing reads any more.
+    fn lose_connection(&self) {
+        let why = "its tokio runtime ended".into();
+        let state = match &self.settings.target {
+            // There are no others.
+            Target::Streams(_) => State::Gone(why),
+            _ => State::Down(why),
+        };
+        let state = self.state.send_replace(state);
+        if let Some(connection) = state.connection() {
+            connection.set_lost();
+        }
     }
 
     pub(super) fn next_generation(&self) -> u64 {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::AppServer;
 use super::connection::{Connection, NAME, RequestError};
+use super::link;
 use super::lost_send;
 use super::registry::Fate;
 use super::shared::tell;
@@ -44,6 +45,12 @@ fn unavailable(operation: &'static str, why: impl Into<String>) -> RuntimeError 
 
 impl AppServer {
     async fn connection(&self, operation: &'static str) -> Result<Arc<Connection>, RuntimeError> {
+        let tokio = tokio::runtime::Handle::current().id();
+        if !self.shared.stop.is_cancelled()
+            && let Some(keeper) = self.shared.succeed_keeper(tokio)
+        {
+            link::start(&self.shared, keeper, None);
+        }
         let patience = self.shared.settings.request_timeout;
         let up = self.shared.up(patience).await;
         up.map_err(|why| unavailable(operation, why))
@@ -393,6 +400,10 @@ impl AppServer {
             self.let_go(&connection, &thread_id, &params).await
         } else {
             match self.ask(&connection, "thread/delete", &params).await {
+                // Another process has it still, like one that was just killed.
+                Err(error) if error.says("active writer") => {
+                    return Err(unavailable(operation, "another codex holds the thread"));
+                }
                 Ok(payload) => Ok(("deleted", payload)),
                 Err(error) if is_missing(&error) => Ok(("not_found", said(&error))),
                 Err(error) if error.says("not persisted") => {

@@ -227,6 +227,7 @@ impl CodexManagerBuilder {
                 malformed: AtomicU64::new(0),
             }),
             stream: Mutex::default(),
+            detached: Mutex::default(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Requests to codex-manager: one way to make them, and typed errors for what comes back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -18,7 +18,8 @@ const BODY_BYTES: usize = 256 * 1024 * 1024;
 /// An HTTP client with the settings applied.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: Client,
+    client: Mutex<Client>,
+    connect: Duration,
     base: String,
     headers: HeaderMap,
     timeout: Duration,
@@ -63,15 +64,7 @@ impl Http {
             value: "…".to_owned(),
             reason,
         };
-        let client = super::tls::client_builder()
-            .connect_timeout(connect)
-            // The server closes idle connections after 72 seconds: not the moment to send on one.
-            .pool_idle_timeout(Duration::from_secs(30))
-            .tcp_nodelay(true)
-            // The stream's upgrade is HTTP/1.1, and so is the server.
-            .http1_only()
-            .build()
-            .map_err(|error| invalid("HTTP client", error.to_string()))?;
+        let client = client(connect).map_err(|error| invalid("HTTP client", error.to_string()))?;
         let mut headers = HeaderMap::new();
         let bearer = settings
             .bearer
@@ -100,11 +93,24 @@ impl Http {
             headers.insert(key, value);
         }
         Ok(Self {
-            client,
+            client: Mutex::new(client),
+            connect,
             base: format!("{}{}", settings.base_url, settings.api_prefix),
             headers,
             timeout: settings.timeout,
         })
+    }
+
+    /// Gives up the connections, whose tokio runtime goes down.
+    pub(super) fn renew(&self) {
+        if let Ok(client) = client(self.connect) {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+        }
+    }
+
+    fn client(&self) -> Client {
+        let client = self.client.lock();
+        client.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The address of a path.
@@ -114,7 +120,7 @@ impl Http {
 
     /// A request with the client's headers, to be sent without its time-out.
     pub(super) fn upgrade(&self, path: &str) -> reqwest::RequestBuilder {
-        self.client
+        self.client()
             .get(self.url(path))
             .headers(self.headers.clone())
     }
@@ -132,7 +138,7 @@ impl Http {
             .unsent(is_unsent)
         };
         let mut builder = self
-            .client
+            .client()
             .request(request.method.clone(), self.url(request.path))
             .headers(self.headers.clone())
             .timeout(self.timeout);
@@ -198,6 +204,18 @@ impl Http {
         }
         Err(failure(operation, &method, &path, &response))
     }
+}
+
+/// A client without connections.
+fn client(connect: Duration) -> reqwest::Result<Client> {
+    super::tls::client_builder()
+        .connect_timeout(connect)
+        // The server closes idle connections after 72 seconds: not the moment to send on one.
+        .pool_idle_timeout(Duration::from_secs(30))
+        .tcp_nodelay(true)
+        // The stream's upgrade is HTTP/1.1, and so is the server.
+        .http1_only()
+        .build()
 }
 
 /// A path with a query of one parameter.

@@ -41,6 +41,8 @@ pub use self::profile::ProfileError;
 pub struct CodexManager {
     shared: Arc<Shared>,
     stream: Mutex<Option<JoinHandle<()>>>,
+    /// The tokio runtime that went down last.
+    detached: Mutex<Option<tokio::runtime::Id>>,
 }
 
 impl CodexManager {
@@ -384,6 +386,13 @@ impl Runtime for CodexManager {
             let status = payload.get("status").and_then(Value::as_str).unwrap_or("");
             Ok(Deletion::new(status, payload.clone()))
         })
+    }
+
+    fn detach(&self, tokio: tokio::runtime::Id) {
+        let mut detached = self.detached.lock().unwrap_or_else(PoisonError::into_inner);
+        if detached.replace(tokio) != Some(tokio) {
+            self.shared.http.renew();
+        }
     }
 
     fn answer_limit(&self) -> Option<usize> {
