@@ -22,8 +22,9 @@ done
 # Nothing is built while something is measured.
 cargo build --release --locked -p peers
 if ((turns > 0)); then
-    (cd .. && cargo build --release --locked -p codex-skills-tests --bin app_server_turns --bin manager_calls)
+    (cd .. && cargo build --release --locked -p codex-skills-tests --bin app_server_turns --bin manager_calls --bin request_bytes)
     ./turns.sh "$turns"
+    ./requests.sh
 fi
 cargo run --release --locked -p peers --bin weigh -- "${quick[@]}"
 cargo run --release --locked -p peers -- "${quick[@]}"

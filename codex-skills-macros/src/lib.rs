@@ -56,15 +56,16 @@ use proc_macro::TokenStream;
 /// | `name = "lookup-ticket"` | the name of the tool; otherwise that of the function |
 /// | `namespace = "tickets"` | the namespace of the tool, which the model calls as `tickets.lookup`; otherwise that of the draft, if it has one. A tool in a namespace of its own may have the name of one of codex's |
 /// | `defer` | keep the tool off the list that the model reads, which finds it by searching its tools; needs a namespace, of its own or of the draft, which sealing checks |
-/// | `description = "…"` | what the model reads; otherwise the documentation |
+/// | `description = "…"` | what the model reads, as any constant expression; otherwise the documentation |
 /// | `input_schema = …` | a schema that replaces the one of the parameters: JSON text, a `serde_json::Value` or a `schemars::Schema`, as any expression |
 /// | `output_schema = …` | a schema that replaces the one of the return type |
-/// | `output_description = "…"` | what the answer means; otherwise the section `# Returns` |
+/// | `output_description = "…"` | what the answer means, as any constant expression; otherwise the section `# Returns` |
 /// | `group = "tickets"` | the group for discovery |
 /// | `timeout = "1m30s"` | the deadline of a call, in `ms`, `s`, `m` and `h`; otherwise the session's |
 /// | `inline` | run a function that is not `async` on the spot: for those that neither block nor compute for long, since no deadline can interrupt them |
 /// | `exclusive` | run calls of this skill one at a time, in the order of their arrival; waiting counts against the deadline |
 /// | `read_only` | a hint that the skill changes nothing |
+/// | `whole_answer` | an answer of which codex would show its model a part is a failure that asks for less |
 /// | `crate = path` | where the library is, unless at `::codex_skills` |
 ///
 /// # Parameters
@@ -83,9 +84,10 @@ use proc_macro::TokenStream;
 ///
 /// # Documentation
 ///
-/// The model reads the doc comment up to its first heading. The list items of `# Arguments`
-/// (``* `name` - text``) describe parameters without a doc comment of their own, `# Returns` describes the answer,
-/// and other sections are not for the model.
+/// The model reads the doc comment up to its first heading, and where it begins with a title, that and what is below
+/// it. The list items of `# Arguments` (``* `name` - text``) describe parameters without a doc comment of their own,
+/// `# Returns` describes the answer, and other sections are not for the model. Texts of `#[doc = include_str!(..)]`,
+/// `#[doc = concat!(..)]` and constants are read like those of doc comments.
 ///
 /// # Answers
 ///
@@ -129,6 +131,25 @@ pub fn skill(args: TokenStream, item: TokenStream) -> TokenStream {
         }
     })
     .into()
+}
+
+/// The list of names that codex keeps, and what asks it, as items: so both crates have one list, and each can be
+/// packaged alone.
+#[doc(hidden)]
+#[proc_macro]
+pub fn built_in_tools(_: TokenStream) -> TokenStream {
+    include_str!("skill/built_in.rs")
+        .parse()
+        .unwrap_or_default()
+}
+
+/// What reads documentation, as items: for texts that only the compiler knows.
+#[doc(hidden)]
+#[proc_macro]
+pub fn documentation_sections(_: TokenStream) -> TokenStream {
+    include_str!("skill/sections.rs")
+        .parse()
+        .unwrap_or_default()
 }
 
 #[doc(hidden)]

@@ -12,7 +12,7 @@ use crate::options::literal;
 
 mod expand;
 
-const OPTIONS: [&str; 25] = [
+const OPTIONS: [&str; 26] = [
     "skills",
     "catalog",
     "discover",
@@ -34,6 +34,7 @@ const OPTIONS: [&str; 25] = [
     "limits",
     "call_timeout",
     "max_concurrent_calls",
+    "whole_answers",
     "ignore_cleanup_errors",
     "sync_runtime_on_cleanup",
     "require_documentation",

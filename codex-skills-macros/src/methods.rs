@@ -8,6 +8,7 @@ use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Return
 use crate::diagnostics::Diagnostics;
 use crate::skill::args::{BlockArgs, default_crate};
 use crate::skill::attribute::{Analysis, conditions, is_mark, refuse_second_mark};
+use crate::skill::docs::is_for_rustc;
 use crate::skill::expand::{Skill, ours};
 use crate::skill::parameter;
 use crate::skill::signature::located;
@@ -16,6 +17,7 @@ use crate::skill::signature::located;
 pub(crate) fn expand(args: TokenStream, mut block: ItemImpl) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
     let args = BlockArgs::read(args, &block.attrs, &mut diagnostics);
+    block.attrs.retain(is_for_rustc);
     refuse_shapes(&block, &mut diagnostics);
     let krate = args.krate.clone().unwrap_or_else(default_crate);
     let context = Context {
@@ -140,6 +142,7 @@ impl Context {
         }
         let block = Some(&self.args);
         let analysis = Analysis::of(args, &method.attrs, &mut signature, block, diagnostics);
+        method.attrs.retain(is_for_rustc);
         if let Some(krate) = &analysis.args.krate {
             diagnostics.at(
                 krate,

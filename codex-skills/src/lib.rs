@@ -43,7 +43,7 @@ pub use catalog::{
     IntoDraftNow, IntoSkills, Phase, RuntimeSync, Skills,
 };
 pub use dispatch::{
-    CallError, DispatchRecord, FailedCalls, Limits, Metrics, Outcome, RetryPolicy,
+    CallError, Cut, DispatchRecord, FailedCalls, Limits, Metrics, Outcome, RetryPolicy,
     SubmissionRecord, SubmissionStatus, UndeliveredAnswers,
 };
 pub use error::Error;
@@ -131,7 +131,7 @@ macro_rules! skills {
 ///   `namespace: "tickets"` puts those without a namespace into one, and `require_documentation: true` refuses
 ///   skills without documentation.
 /// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `ephemeral`, `config`, `on_request`,
-///   `keep_session`, `inject_skills`, `repeat_tools`, `limits`, `call_timeout`, `max_concurrent_calls`, `ignore_cleanup_errors` and
+///   `keep_session`, `inject_skills`, `repeat_tools`, `limits`, `call_timeout`, `max_concurrent_calls`, `whole_answers`, `ignore_cleanup_errors` and
 ///   `sync_runtime_on_cleanup` are those of the session's builder.
 /// - `on_close: |report| …` is given the [`CleanupReport`].
 ///
@@ -191,6 +191,7 @@ pub mod __private {
         Answer, Handler, HandlerFuture, InputSchema, ParameterDescriptor, SkillList, StateKey,
         WrittenSchema,
     };
+    pub use crate::skill::documentation;
     pub use crate::skill::returned::{
         DefaultValue, Infallible, NoSchema, NotShown, Plain, ReturnType, Returned,
     };

@@ -16,6 +16,10 @@ mod calls;
 mod chaos;
 #[path = "app_server/code_mode.rs"]
 mod code_mode;
+#[path = "app_server/cut.rs"]
+mod cut;
+#[path = "app_server/introduction.rs"]
+mod introduction;
 #[path = "app_server/loss.rs"]
 mod loss;
 #[path = "app_server/orphans.rs"]

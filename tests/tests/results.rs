@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use calls::{answered, catalog_of, failed};
-use codex_skills::{ContentItem, OutputError, Skill, SkillOutput, skill, skills};
+use codex_skills::{ContentItem, Draft, OutputError, Skill, SkillOutput, skill, skills};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -127,11 +127,6 @@ fn truth() -> Result<bool, Refused> {
 }
 
 #[skill]
-fn not_a_number() -> f64 {
-    f64::NAN
-}
-
-#[skill]
 fn map() -> BTreeMap<u8, Option<()>> {
     BTreeMap::from([(1, None)])
 }
@@ -143,7 +138,7 @@ fn items() -> Vec<String> {
 
 #[tokio::test]
 async fn other_values_are_compact_json() {
-    let catalog = catalog_of(skills![ticket, number, truth, not_a_number, map, items]);
+    let catalog = catalog_of(skills![ticket, number, truth, map, items]);
 
     for (skill, text) in [
         (
@@ -152,7 +147,6 @@ async fn other_values_are_compact_json() {
         ),
         ("number", "18446744073709551615"),
         ("truth", "false"),
-        ("not_a_number", "null"),
         ("map", r#"{"1":null}"#),
         ("items", r#"["a"]"#),
     ] {
@@ -293,9 +287,16 @@ fn stubborn() -> Stubborn {
     Stubborn
 }
 
+#[derive(Serialize)]
+struct Board {
+    by_place: HashMap<(u8, u8), u8>,
+}
+
 #[skill]
-fn odd_keys() -> HashMap<(u8, u8), u8> {
-    HashMap::from([((1, 2), 3)])
+fn odd_keys() -> Board {
+    Board {
+        by_place: HashMap::from([((1, 2), 3)]),
+    }
 }
 
 #[tokio::test]
@@ -308,7 +309,126 @@ async fn an_answer_that_does_not_serialize_is_a_failure() {
     );
     assert_eq!(
         failed(&catalog, "odd_keys", ()).await,
-        "skill `odd_keys` failed: its answer does not serialize: key must be a string"
+        "skill `odd_keys` failed: its answer does not serialize at `by_place`: a key of a map is an array or an object, and the names in a JSON object are texts"
+    );
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Statistics {
+    count: usize,
+    mean: f64,
+}
+
+#[skill]
+fn mean(of: Vec<f64>) -> f64 {
+    of.iter().sum::<f64>() / of.len() as f64
+}
+
+#[skill]
+async fn statistics(of: Vec<f64>) -> Result<Vec<Statistics>, Refused> {
+    Ok(vec![Statistics {
+        count: of.len(),
+        mean: mean(of),
+    }])
+}
+
+#[tokio::test]
+async fn a_number_that_json_lacks_is_a_failure_that_names_the_place() {
+    let closure = Skill::builder("closure")
+        .handler(|_: Value| async { Ok::<_, Refused>(HashMap::from([("rate", f32::INFINITY)])) });
+    let draft = Draft::new().register(skills![mean, statistics]);
+    let catalog = draft.register(closure).seal().unwrap();
+
+    for (skill, place, number) in [
+        ("mean", "", "NaN"),
+        ("statistics", " at `[0].mean`", "NaN"),
+        ("closure", " at `rate`", "infinity"),
+    ] {
+        assert_eq!(
+            failed(&catalog, skill, json!({"of": []})).await,
+            format!(
+                "skill `{skill}` failed: its answer does not serialize{place}: {number} is no number that JSON has: answer with `null`, or fail and say why"
+            )
+        );
+    }
+    assert_eq!(
+        answered(&catalog, "mean", json!({"of": [1, 2]})).await,
+        "1.5"
+    );
+}
+
+type Inner = Result<u8, &'static str>;
+
+#[skill]
+fn result_by_another_name() -> Result<Inner, Refused> {
+    Ok(Err("bad"))
+}
+
+#[tokio::test]
+async fn an_error_inside_of_an_answer_is_a_failure() {
+    let optional = Skill::builder("optional").handler(|asked: Value| async move {
+        let inner: Inner = if asked["good"] == true {
+            Ok(1)
+        } else {
+            Err("bad")
+        };
+        Ok::<_, Refused>(Some(inner))
+    });
+    let draft = Draft::new().register(skills![result_by_another_name]);
+    let catalog = draft.register(optional).seal().unwrap();
+
+    for (skill, arguments) in [
+        ("result_by_another_name", json!({})),
+        ("optional", json!({"good": false})),
+    ] {
+        assert_eq!(
+            failed(&catalog, skill, arguments).await,
+            format!("skill `{skill}` failed: bad")
+        );
+    }
+    assert_eq!(
+        answered(&catalog, "optional", json!({"good": true})).await,
+        "1"
+    );
+}
+
+#[skill]
+fn says(text: String) -> String {
+    text
+}
+
+#[skill]
+fn fails_without_a_word() -> Result<(), String> {
+    Err(String::new())
+}
+
+#[tokio::test]
+async fn an_empty_text_becomes_a_word() {
+    let several = Skill::builder("several").handler(|_: Value| async {
+        Ok::<_, Refused>(SkillOutput::text("").with_text("a").with_text("\n"))
+    });
+    let draft = Draft::new().register(skills![says, fails_without_a_word]);
+    let catalog = draft.register(several).seal().unwrap();
+
+    assert_eq!(
+        answered(&catalog, "says", json!({"text": ""})).await,
+        "(empty text)"
+    );
+    assert_eq!(
+        answered(&catalog, "says", json!({"text": " \n"})).await,
+        "(empty text)"
+    );
+    assert_eq!(
+        answered(&catalog, "says", json!({"text": " a\n"})).await,
+        " a\n"
+    );
+    assert_eq!(
+        answered(&catalog, "several", json!({})).await,
+        "(empty text)\na\n(empty text)"
+    );
+    assert_eq!(
+        failed(&catalog, "fails_without_a_word", ()).await,
+        "skill `fails_without_a_word` failed, and gave no reason"
     );
 }
 
@@ -378,8 +498,11 @@ fn bytes_become_data_urls() {
 fn data_urls_pass() {
     for url in [
         "data:image/png;base64,iVBORw==",
-        "data:image/svg+xml;charset=utf-8;base64,AAAA",
-        "data:image/jpeg;base64,",
+        "data:image/PNG;charset=utf-8;base64,iVBORw==",
+        "data:image/jpeg;base64,/9j/4A==",
+        "data:image/jpg;base64,/9j/4A==",
+        "data:image/gif;base64,R0lGODlh",
+        "data:image/webp;base64,UklGRiIAAABXRUJQ",
     ] {
         assert!(SkillOutput::new().with_image(url).is_ok(), "{url}");
     }
@@ -436,12 +559,75 @@ fn bytes_of_another_kind_are_an_error() {
     }
     let audio = SkillOutput::new().with_audio_bytes("image/png", &PNG);
     assert!(audio.is_err());
-    let with_options = SkillOutput::new().with_image_bytes("image/svg+xml;charset=utf-8", &PNG);
+    let with_options = SkillOutput::new().with_image_bytes("image/png;charset=utf-8", &PNG);
     let with_options = with_options.unwrap();
     let [ContentItem::Image { image_url }] = with_options.items() else {
         panic!("{with_options:?}");
     };
     assert!(SkillOutput::new().with_image(image_url.as_str()).is_ok());
+}
+
+/// The first bytes of a PNG, a JPEG, a GIF and a WebP image.
+const IMAGES: [(&str, &[u8]); 4] = [
+    ("image/png", &PNG),
+    ("image/jpeg", b"\xff\xd8\xff\xe0"),
+    ("image/gif", b"GIF89a"),
+    ("image/webp", b"RIFF\x22\0\0\0WEBPVP8 "),
+];
+
+#[test]
+fn images_are_of_the_kind_that_their_media_type_says() {
+    for (mime, _) in IMAGES {
+        for (other, bytes) in IMAGES {
+            let image = SkillOutput::new().with_image_bytes(mime, bytes);
+            assert_eq!(image.is_ok(), mime == other, "{other} as {mime}");
+        }
+        for bytes in [
+            &b"no image"[..],
+            b"BM\0\0",
+            b"<svg/>",
+            b"\x89",
+            b"RIFF\0\0\0\0WAVE",
+        ] {
+            let error = SkillOutput::new()
+                .with_image_bytes(mime, bytes)
+                .unwrap_err();
+            assert!(
+                matches!(error, OutputError::NotOfItsType { .. }),
+                "{error:?}"
+            );
+        }
+        let empty = SkillOutput::new().with_image_bytes(mime, &[]).unwrap_err();
+        assert_eq!(empty.to_string(), "the data of the image is empty");
+        let empty = SkillOutput::new().with_image(format!("data:{mime};base64,"));
+        assert_eq!(empty.unwrap_err(), OutputError::Empty { kind: "image" });
+    }
+    let swapped = SkillOutput::new().with_image("data:image/png;base64,R0lGODlh");
+    assert_eq!(
+        swapped.unwrap_err().to_string(),
+        "the data is not an image of the type `image/png`: it is a GIF image"
+    );
+}
+
+#[test]
+fn images_that_codex_leaves_out_are_refused() {
+    for mime in [
+        "image/svg+xml",
+        "image/bmp",
+        "image/tiff",
+        "image/avif",
+        "image/x",
+    ] {
+        let error = SkillOutput::new().with_image_bytes(mime, &PNG).unwrap_err();
+        assert!(matches!(error, OutputError::NotShown { .. }), "{error:?}");
+    }
+    let svg = SkillOutput::new().with_image("data:image/svg+xml;charset=utf-8;base64,AAAA");
+    assert_eq!(
+        svg.unwrap_err().to_string(),
+        "codex shows no images of the type `image/svg+xml;charset=utf-8`, but leaves them out: make it PNG, JPEG, GIF or WebP"
+    );
+    let silence = SkillOutput::new().with_audio_bytes("audio/wav", &[]);
+    assert_eq!(silence.unwrap_err(), OutputError::Empty { kind: "audio" });
 }
 
 #[test]

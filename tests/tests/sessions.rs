@@ -501,11 +501,144 @@ mod sent {
         let session = greeting(&codex).await;
         session.send("go").await.unwrap();
         let sent = &codex.runtime().sent()[0];
-        assert_eq!(sent.text, session.catalog().inject_request("go"));
-        assert!(sent.text.ends_with("\n\nUser request:\ngo"));
+        let supplement = session.catalog().supplement();
+        assert!(
+            supplement.contains("\n- greet\n  output_schema: "),
+            "{supplement}"
+        );
+        assert!(!supplement.contains("input_schema"), "{supplement}");
+        assert_eq!(sent.text, format!("{supplement}\n\nUser request:\ngo"));
         let tools = sent.dynamic_tools.as_deref().map(RawValue::get);
         let flat = session.catalog().flat_tools().map(RawValue::get);
         assert!(tools.is_some() && tools == flat, "{tools:?}");
+    }
+
+    /// Whether each request had something before its text.
+    fn introduced(codex: &Client<Faulty>) -> Vec<bool> {
+        let sent = codex.runtime().sent();
+        sent.iter()
+            .map(|sent| sent.text.contains("output_schema: "))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn only_the_first_request_of_a_session_has_something_before_it() {
+        let codex = client();
+        for _ in 0..2 {
+            let session = greeting(&codex).await;
+            session.send_and_handle("go").await.unwrap();
+            session.send_and_handle("go").await.unwrap();
+            session.clone().send_and_handle("go").await.unwrap();
+        }
+        assert_eq!(introduced(&codex), [true, false, false, true, false, false]);
+        assert_eq!(codex.runtime().sent()[1].text, "go");
+    }
+
+    #[tokio::test]
+    async fn each_request_has_it_where_a_session_or_a_request_asks_for_it() {
+        let codex = client();
+        let session = session(&codex, true, true).await;
+        session.send("go").await.unwrap();
+        session.send("go").await.unwrap();
+        session.send("go").inject_skills(false).await.unwrap();
+        let other = greeting(&codex).await;
+        other.send("go").inject_skills(false).await.unwrap();
+        other.send("go").await.unwrap();
+        other.send("go").await.unwrap();
+        other.send("go").inject_skills(true).await.unwrap();
+        assert_eq!(
+            introduced(&codex),
+            [true, true, false, false, true, false, true]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_not_accepted_is_not_the_first() {
+        let codex = client();
+        let session = greeting(&codex).await;
+        for fault in [
+            Fault::Fail(RuntimeErrorKind::Refused),
+            Fault::Fail(RuntimeErrorKind::Unavailable),
+        ] {
+            codex.runtime().fault(Operation::Send, fault);
+            session.send("go").await.unwrap_err();
+        }
+        session.send("go").await.unwrap();
+        session.send("go").await.unwrap();
+        // Those that failed were never sent.
+        assert_eq!(introduced(&codex)[2..], [true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_fate_is_unknown_is_not_the_first_either() {
+        let codex = client();
+        let session = greeting(&codex).await;
+        codex.runtime().fault(Operation::Send, Fault::Lose);
+        session.send("go").await.unwrap_err();
+        let gate = Gate::new();
+        codex
+            .runtime()
+            .fault(Operation::Send, Fault::HoldAfter(gate.clone()));
+        let dropped = session.send("go").into_future();
+        tokio::select! {
+            _ = dropped => panic!("it is held"),
+            () = gate.somebody() => {}
+        }
+        session.send("go").await.unwrap();
+        session.send("go").await.unwrap();
+        assert_eq!(introduced(&codex), [true, true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_opened_again_was_introduced_before() {
+        let codex = client();
+        let session = greeting(&codex).await;
+        let id = session.session_id().to_owned();
+        session.send_and_handle("go").await.unwrap();
+        drop(session);
+        let again = codex.session(&id).catalog(catalog()).await.unwrap();
+        again.send_and_handle("go").await.unwrap();
+        assert_eq!(introduced(&codex), [true, false]);
+    }
+
+    #[tokio::test]
+    async fn another_client_introduces_the_skills_where_no_request_was_made_before() {
+        let embedded = Embedded::scripted([Step::call("greet", json!({}))]);
+        let codex = Faulty::client(embedded.clone());
+        for first in [true, false] {
+            let session = greeting(&codex).await;
+            if first {
+                session.send_and_handle("go").await.unwrap();
+            }
+            let other = Faulty::client(embedded.clone());
+            let there = other.session(session.session_id()).catalog(catalog());
+            there.await.unwrap().send_and_handle("go").await.unwrap();
+            assert_eq!(introduced(&other), [!first]);
+        }
+    }
+
+    #[test]
+    fn skills_that_answer_the_same_are_told_together() {
+        let catalog = Draft::new().register(skills![greet, part]).seal().unwrap();
+        let supplement = catalog.supplement();
+        assert!(
+            supplement.contains("\n- greet, part\n  output_schema: "),
+            "{supplement}"
+        );
+        assert_eq!(supplement.matches("output_schema").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn skills_whose_answers_say_nothing_need_no_introduction() {
+        let codex = client();
+        let quiet = asynchronous("quiet", |_| async { String::new() });
+        let (_, session) = codex
+            .create_session(|draft| draft.register(quiet))
+            .await
+            .unwrap();
+        assert_eq!(session.catalog().supplement(), "");
+        session.send("go").await.unwrap();
+        assert_eq!(codex.runtime().sent()[0].text, "go");
     }
 
     #[tokio::test]

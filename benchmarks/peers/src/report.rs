@@ -169,7 +169,7 @@ impl Report {
     }
 
     pub fn write(mut self) -> Result<()> {
-        for file in ["weights.md", "turns.md", "compile.md"] {
+        for file in ["weights.md", "turns.md", "requests.md", "compile.md"] {
             // Written by programs of their own, where they ran.
             if let Ok(part) = std::fs::read_to_string(self.directory.join("parts").join(file)) {
                 self.text += &part;

@@ -1,15 +1,17 @@
 //! The options of `#[skill(..)]`, on functions and on `impl` blocks.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, Lit, LitStr};
 
-use super::docs::Documentation;
+use super::docs::{Documentation, Words};
+use super::expand::{ours, private};
 use super::{duration, json, names};
 use crate::diagnostics::Diagnostics;
 use crate::options::{self, Given, literal};
 
-const SKILL: [&str; 13] = [
+const SKILL: [&str; 14] = [
     "name",
     "namespace",
     "defer",
@@ -22,6 +24,7 @@ const SKILL: [&str; 13] = [
     "inline",
     "exclusive",
     "read_only",
+    "whole_answer",
     "crate",
 ];
 
@@ -34,17 +37,18 @@ pub(crate) struct SkillArgs {
     /// `name` was given, and reported.
     pub(crate) name_is_wrong: bool,
     pub(crate) namespace: Option<LitStr>,
-    pub(crate) namespace_description: Option<String>,
+    pub(crate) namespace_description: Option<Words>,
     pub(crate) defer: bool,
-    pub(crate) description: Option<LitStr>,
+    pub(crate) description: Option<Words>,
     pub(crate) input_schema: Option<Expr>,
     pub(crate) output_schema: Option<Expr>,
-    pub(crate) output_description: Option<LitStr>,
+    pub(crate) output_description: Option<Words>,
     pub(crate) group: Option<LitStr>,
     pub(crate) timeout_millis: Option<u64>,
     pub(crate) inline: Option<Span>,
     pub(crate) exclusive: bool,
     pub(crate) read_only: bool,
+    pub(crate) whole_answer: bool,
     pub(crate) krate: Option<TokenStream>,
 }
 
@@ -62,10 +66,10 @@ impl SkillArgs {
                 }
                 "namespace" => args.namespace = namespace(given, diagnostics),
                 "defer" => args.defer = given.flag(diagnostics).is_some(),
-                "description" => args.description = given.text(diagnostics),
+                "description" => args.description = words(given, diagnostics),
                 "input_schema" => args.input_schema = schema(given, diagnostics),
                 "output_schema" => args.output_schema = schema(given, diagnostics),
-                "output_description" => args.output_description = given.text(diagnostics),
+                "output_description" => args.output_description = words(given, diagnostics),
                 "group" => args.group = given.text(diagnostics),
                 "timeout" => {
                     let name = given.name.span();
@@ -76,6 +80,7 @@ impl SkillArgs {
                 "inline" => args.inline = given.flag(diagnostics),
                 "exclusive" => args.exclusive = given.flag(diagnostics).is_some(),
                 "read_only" => args.read_only = given.flag(diagnostics).is_some(),
+                "whole_answer" => args.whole_answer = given.flag(diagnostics).is_some(),
                 _ => args.krate = krate(given, diagnostics),
             }
         }
@@ -94,7 +99,7 @@ impl SkillArgs {
 pub(crate) struct BlockArgs {
     pub(crate) namespace: Option<LitStr>,
     /// What the documentation of the block says of its namespace.
-    pub(crate) namespace_description: Option<String>,
+    pub(crate) namespace_description: Option<Words>,
     pub(crate) defer: bool,
     pub(crate) group: Option<LitStr>,
     pub(crate) krate: Option<TokenStream>,
@@ -157,12 +162,32 @@ fn namespace_description(
     namespace: &LitStr,
     attributes: &[Attribute],
     diagnostics: &mut Diagnostics,
-) -> Option<String> {
-    let text = Documentation::read(attributes).description?;
-    if let Some(objection) = names::description_objection(&text) {
+) -> Option<Words> {
+    let docs = Documentation::read(attributes);
+    let words = docs.in_place()?;
+    if let Words::Known(text) = &words
+        && let Some(objection) = names::description_objection(text)
+    {
         diagnostics.at(namespace, objection);
     }
-    Some(text)
+    Some(words)
+}
+
+/// Words for the model: a text, or any constant expression of one.
+fn words(given: Given, diagnostics: &mut Diagnostics) -> Option<Words> {
+    match given.value.as_ref().map(literal) {
+        None | Some(Some(_)) => given
+            .text(diagnostics)
+            .map(|text| Words::Known(text.value())),
+        Some(None) => {
+            let (p, value) = (private(), given.expression(diagnostics)?);
+            let value = quote_spanned!(value.span()=> #value);
+            Some(Words::Constant(quote_spanned! {ours()=> {
+                const __TEXT: &str = #value;
+                ::core::option::Option::Some(#p::documentation::given(__TEXT))
+            }}))
+        }
+    }
 }
 
 fn duration(given: Given, diagnostics: &mut Diagnostics) -> Option<u64> {

@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::{Attribute, LitStr, Token, Visibility};
 
 use super::args::{BlockArgs, SkillArgs, default_crate};
-use super::docs::Documentation;
+use super::docs::{Documentation, is_for_rustc};
 use super::expand::{Skill, ours};
 use super::names;
 use super::parameter::find_word;
@@ -66,6 +66,16 @@ impl Analysis {
         let mut signature = Signature::read(signature, block.is_some(), diagnostics);
         let docs = Documentation::read(attributes);
         signature.describe(&docs, diagnostics);
+        if let (Some(span), None, true) = (
+            docs.headings_only,
+            &args.description,
+            diagnostics.is_empty(),
+        ) {
+            diagnostics.at_span(
+                span,
+                "the documentation does not begin with what the skill does\nhelp: write that above the first heading, or give it with `#[skill(description = \"…\")]`",
+            );
+        }
         let name = wire_name(&args, &signature.ident, diagnostics);
         if let (true, Some(inline)) = (signature.asynchronous, args.inline) {
             diagnostics.at_span(
@@ -189,6 +199,10 @@ impl Function {
             signature,
             body,
         } = self;
+        // What is a constant for us is an error for rustc.
+        let attributes = attributes
+            .iter()
+            .filter(|attribute| is_for_rustc(attribute));
         let body = body
             .as_ref()
             .map_or_else(|| quote!(;), |body| quote!(#body));

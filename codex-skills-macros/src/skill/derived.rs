@@ -7,6 +7,7 @@ use quote::{ToTokens as _, quote, quote_spanned};
 use syn::Attribute;
 use syn::ext::IdentExt as _;
 
+use super::docs::Words;
 use super::expand::{Skill, ours, private};
 use super::parameter::{Argument, Preset, Source};
 use super::slot::{self, preset_name, value_name};
@@ -61,18 +62,32 @@ pub(crate) fn structure(skill: &Skill) -> Option<TokenStream> {
     });
     let closed = (!flattened && skill.args.input_schema.is_none())
         .then(|| quote_spanned!(ours()=> #[serde(deny_unknown_fields)]));
+    let descriptions = fields(skill).enumerate().filter_map(|(at, (_, argument))| {
+        let Some(Words::Constant(words)) = &argument.description else {
+            return None;
+        };
+        let name = description_name(at);
+        Some(quote_spanned! {ours()=>
+            const #name: ::core::option::Option<&str> = #words;
+        })
+    });
     let fields = fields(skill)
         .enumerate()
         .map(|(at, (ident, argument))| field(at, ident, argument));
     let serde = format!("{}::__private::serde", path_text(krate));
     let schemars = format!("{}::__private::schemars", path_text(krate));
     Some(quote_spanned! {ours()=>
+        #(#descriptions)*
         #[derive(#p::serde::Deserialize, #p::schemars::JsonSchema)]
         #[serde(crate = #serde)]
         #closed
         #[schemars(crate = #schemars)]
         struct #name { #(#fields)* }
     })
+}
+
+fn description_name(at: usize) -> Ident {
+    quote::format_ident!("__CODEX_SKILLS_DESCRIPTION{at}", span = ours())
 }
 
 fn path_text(path: &TokenStream) -> String {
@@ -94,10 +109,19 @@ fn field(at: usize, ident: &Ident, argument: &Argument) -> TokenStream {
     let Argument {
         ty, foreign, name, ..
     } = argument;
-    let description = argument
-        .description
-        .as_ref()
-        .map(|text| quote_spanned!(ours()=> #[doc = #text]));
+    let described = foreign
+        .iter()
+        .any(|attribute| mentions(attribute.meta.to_token_stream(), &["description"]));
+    let description = match &argument.description {
+        Some(Words::Known(text)) => Some(quote_spanned!(ours()=> #[doc = #text])),
+        Some(Words::Constant(_)) if !described => {
+            let (p, name) = (private(), description_name(at));
+            Some(
+                quote_spanned!(ours()=> #[schemars(description = #p::documentation::or_none(#name))]),
+            )
+        }
+        _ => None,
+    };
     let renamed_by_serde = foreign
         .iter()
         .any(|attribute| mentions(attribute.meta.to_token_stream(), &["rename"]));

@@ -10,7 +10,7 @@ use syn::Expr;
 
 use super::args::SkillArgs;
 use super::attribute::Analysis;
-use super::docs::Documentation;
+use super::docs::{self, Documentation, Words};
 use super::parameter::{Argument, Parameter, Pass, Source};
 use super::signature::{Holder, Signature, ends};
 use super::slot::{self, value_name};
@@ -82,9 +82,11 @@ impl Skill {
         let name = &self.name;
         let location = location::of(self.signature.ident.span(), krate);
         let metadata = self.metadata();
+        let documentation = self.documentation();
         quote_spanned! {ours()=>
             {
                 use #krate::__private as #p;
+                #documentation
                 #slots
                 #structure
                 #state_checks
@@ -98,6 +100,20 @@ impl Skill {
                 &__CODEX_SKILLS_DESCRIPTOR
             }
         }
+    }
+
+    /// The text of the documentation as a constant, where it is not known here, and the check of what it describes.
+    fn documentation(&self) -> Option<TokenStream> {
+        let (p, text, name) = (
+            private(),
+            self.docs.constant.as_ref()?,
+            docs::constant_name(),
+        );
+        let names = self.signature.parameters.iter().flat_map(Parameter::names);
+        Some(quote_spanned! {ours()=>
+            const #name: &str = #text;
+            const _: () = #p::documentation::check_arguments(#name, &[#(#names),*]);
+        })
     }
 
     fn arguments(&self) -> impl Iterator<Item = (usize, &Argument)> {
@@ -351,23 +367,41 @@ impl Skill {
     /// The builder calls for everything that is plain data.
     fn metadata(&self) -> TokenStream {
         let args = &self.args;
-        let description = args.description.as_ref().map(syn::LitStr::value);
-        let mut calls = match description.or_else(|| self.docs.description.clone()) {
-            Some(text) => quote_spanned!(ours()=> .with_description(#text)),
+        let description = args.description.as_ref().or(self.docs.description.as_ref());
+        let mut calls = match description {
+            Some(Words::Known(text)) => quote_spanned!(ours()=> .with_description(#text)),
+            Some(Words::Constant(text)) => {
+                quote_spanned!(ours()=> .with_documentation(#text))
+            }
             None => {
                 let text = format!("Remote skill {}", self.name);
                 quote_spanned!(ours()=> .with_fallback_description(#text))
             }
         };
-        let output_description = args.output_description.as_ref().map(syn::LitStr::value);
-        if let Some(text) = output_description.or_else(|| self.docs.returns.clone()) {
-            calls.extend(quote_spanned!(ours()=> .with_output_description(#text)));
+        match args
+            .output_description
+            .as_ref()
+            .or(self.docs.returns.as_ref())
+        {
+            Some(Words::Known(text)) => {
+                calls.extend(quote_spanned!(ours()=> .with_output_description(#text)));
+            }
+            Some(Words::Constant(text)) => {
+                calls.extend(quote_spanned!(ours()=> .with_output_documentation(#text)));
+            }
+            None => {}
         }
         if let Some(namespace) = &args.namespace {
             calls.extend(quote_spanned!(ours()=> .with_namespace(#namespace)));
         }
-        if let Some(text) = &args.namespace_description {
-            calls.extend(quote_spanned!(ours()=> .with_namespace_description(#text)));
+        match &args.namespace_description {
+            Some(Words::Known(text)) => {
+                calls.extend(quote_spanned!(ours()=> .with_namespace_description(#text)));
+            }
+            Some(Words::Constant(text)) => {
+                calls.extend(quote_spanned!(ours()=> .with_namespace_documentation(#text)));
+            }
+            None => {}
         }
         if args.defer {
             calls.extend(quote_spanned!(ours()=> .deferred()));
@@ -383,6 +417,9 @@ impl Skill {
         }
         if args.read_only {
             calls.extend(quote_spanned!(ours()=> .read_only()));
+        }
+        if args.whole_answer {
+            calls.extend(quote_spanned!(ours()=> .whole_answer()));
         }
         calls
     }

@@ -1,8 +1,10 @@
 //! `#[skill]`, one file a step: what the attribute says, what the signature says, what the
 //! documentation says, which names are allowed, and the code that comes of it.
 
+mod answer;
 pub(crate) mod args;
 pub(crate) mod attribute;
+mod built_in;
 pub(crate) mod derived;
 pub(crate) mod docs;
 pub(crate) mod duration;
@@ -12,5 +14,6 @@ mod keys;
 pub(crate) mod location;
 pub(crate) mod names;
 pub(crate) mod parameter;
+mod sections;
 pub(crate) mod signature;
 pub(crate) mod slot;

@@ -1,49 +1,7 @@
 //! Which names and namespaces a tool may have: what codex refuses (contract §1.2), and what its built-in
 //! tools would shadow without a word (contract §1.3).
 
-const BUILT_IN: [&str; 15] = [
-    "exec_command",
-    "write_stdin",
-    "view_image",
-    "request_user_input",
-    "get_goal",
-    "create_goal",
-    "update_goal",
-    "apply_patch",
-    "web_search",
-    "tool_search",
-    "spawn_agent",
-    "update_plan",
-    "image_generation",
-    "exec",
-    "wait",
-];
-
-const BUILT_IN_NAMESPACED: [(&str, &str); 5] = [
-    ("multi_agent_v1", "spawn_agent"),
-    ("multi_agent_v1", "send_input"),
-    ("multi_agent_v1", "resume_agent"),
-    ("multi_agent_v1", "wait_agent"),
-    ("multi_agent_v1", "close_agent"),
-];
-
-/// Those of the Responses API.
-const RESERVED_NAMESPACES: [&str; 14] = [
-    "api_tool",
-    "browser",
-    "computer",
-    "container",
-    "file_search",
-    "functions",
-    "image_gen",
-    "multi_tool_use",
-    "python",
-    "python_user_visible",
-    "submodel_delegator",
-    "terminal",
-    "tool_search",
-    "web",
-];
+use super::built_in::{RESERVED_NAMESPACES, Takes, built_in, member};
 
 const LONGEST: usize = 128;
 const LONGEST_NAMESPACE: usize = 64;
@@ -77,16 +35,20 @@ pub(crate) fn objection(name: &str, namespace: Option<&str>, explicit: bool) -> 
     if let Some(objection) = shape_objection("name", name, LONGEST, remedy) {
         return Some(objection);
     }
-    let built_in = match namespace {
-        Some(namespace) => BUILT_IN_NAMESPACED.contains(&(namespace, name)),
-        None => BUILT_IN.contains(&name),
-    };
+    let tool = built_in(namespace, name)?;
     let shown = namespace.map_or_else(
         || name.to_owned(),
         |namespace| format!("{namespace}.{name}"),
     );
-    built_in.then(|| format!(
-        "`{shown}` is a tool of codex itself, which would silently take the place of this skill\nhelp: {remedy}"
+    let is_its_name = tool.namespace == namespace && tool.name == name;
+    let clash = if is_its_name || tool.takes != Takes::Identifier {
+        format!("`{shown}` is a tool of codex itself")
+    } else {
+        let identifier: String = member(namespace, name).collect();
+        format!("`{shown}` is `tools.{identifier}` in code mode, as a tool of codex itself")
+    };
+    Some(format!(
+        "{clash}, which would silently take the place of this skill\nhelp: {remedy}"
     ))
 }
 

@@ -9,7 +9,8 @@ use syn::{
     TypeReference,
 };
 
-use super::{docs, keys};
+use super::docs::{self, Words};
+use super::keys;
 use crate::diagnostics::{Diagnostics, listed};
 use crate::options;
 
@@ -21,6 +22,28 @@ pub(crate) struct Parameter {
     pub(crate) source: Source,
     /// The type as it was written, for spans.
     pub(crate) written: TokenStream,
+}
+
+impl Parameter {
+    /// The names by which documentation may mean it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = vec![self.ident.to_string()];
+        let unraw = self.ident.unraw().to_string();
+        if names[0] != unraw {
+            names.push(unraw);
+        }
+        if let Source::Argument(argument) = &self.source
+            && !names.contains(&argument.name)
+        {
+            names.push(argument.name.clone());
+        }
+        names
+    }
+
+    /// Whether documentation means it by this name.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.names().iter().any(|own| own == name)
+    }
 }
 
 /// Where the value comes from.
@@ -38,7 +61,7 @@ pub(crate) struct Argument {
     /// Its name on the wire and where that was said.
     pub(crate) name: String,
     pub(crate) name_span: Span,
-    pub(crate) description: Option<String>,
+    pub(crate) description: Option<Words>,
     /// The type that is decoded.
     pub(crate) ty: TokenStream,
     /// `T`, if the type is `Option<T>`.
@@ -437,7 +460,7 @@ pub(crate) fn strip(argument: &mut FnArg) {
 }
 
 /// A type as somebody would write it: tokens alone are printed with a blank between any two.
-fn written(tokens: &impl quote::ToTokens) -> String {
+pub(crate) fn written(tokens: &impl quote::ToTokens) -> String {
     [
         (" :: ", "::"),
         (":: ", "::"),

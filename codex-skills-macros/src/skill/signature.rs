@@ -4,7 +4,8 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::{FnArg, GenericParam, Receiver, ReceiverKind, ReturnType, Safety, Type};
 
-use super::docs::Documentation;
+use super::answer;
+use super::docs::{self, Documentation, Words};
 use super::parameter::{self, Argument, Parameter, Source};
 use crate::diagnostics::{Diagnostics, listed, nearest};
 
@@ -66,14 +67,8 @@ impl Signature {
             ReturnType::Default => None,
             ReturnType::Type(_, ty) => Some(parameter::unwrapped(ty).clone()),
         };
-        if let Some(word) = output
-            .as_ref()
-            .and_then(|ty| parameter::find_impl(ty.to_token_stream()))
-        {
-            diagnostics.at(
-                word,
-                "`impl Trait` cannot be the answer of a skill\nhelp: the output schema needs one type; name it",
-            );
+        if let Some(ty) = &output {
+            answer::check(ty, diagnostics);
         }
         Self {
             ident: signature.ident.clone(),
@@ -97,24 +92,51 @@ impl Signature {
     /// Gives the `# Arguments` items to the parameters without a doc comment of their own, and
     /// reports items that name no parameter.
     pub(crate) fn describe(&mut self, docs: &Documentation, diagnostics: &mut Diagnostics) {
+        if docs.constant.is_some() {
+            self.describe_later();
+        }
         for item in &docs.arguments {
-            let found = self.parameters.iter_mut().find(|parameter| {
-                let renamed = match &parameter.source {
-                    Source::Argument(argument) => argument.name == item.name,
-                    Source::State { .. } | Source::Context { .. } => false,
-                };
-                renamed
-                    || parameter.ident == item.name
-                    || parameter.ident == format!("r#{}", item.name)
-            });
-            match found.map(|parameter| &mut parameter.source) {
-                Some(Source::Argument(argument)) => {
-                    if argument.description.is_none() && !item.text.is_empty() {
-                        argument.description = Some(item.text.clone());
+            for name in &item.names {
+                let found = self
+                    .parameters
+                    .iter_mut()
+                    .find(|parameter| parameter.is_named(name));
+                match found.map(|parameter| &mut parameter.source) {
+                    Some(Source::Argument(argument))
+                        if argument.description.is_none() && !item.text.is_empty() =>
+                    {
+                        argument.description = Some(Words::Known(item.text.clone()));
                     }
+                    Some(_) => {}
+                    None if item.is_readable => {
+                        diagnostics.at_span(item.span, self.no_such_parameter(name));
+                    }
+                    None => {}
                 }
-                Some(Source::State { .. } | Source::Context { .. }) => {}
-                None => diagnostics.at_span(item.span, self.no_such_parameter(&item.name)),
+            }
+            let is_lost = item.names.iter().all(|name| {
+                !self
+                    .parameters
+                    .iter()
+                    .any(|parameter| parameter.is_named(name))
+            });
+            if !item.is_readable && is_lost {
+                diagnostics.at_span(
+                    item.span,
+                    "an item under `# Arguments` names no parameter, so the model would not read it\nhelp: write it as \"* `name` - text\", or put it above the heading",
+                );
+            }
+        }
+    }
+
+    /// The same where the text of the documentation is not known here.
+    fn describe_later(&mut self) {
+        for parameter in &mut self.parameters {
+            let names = parameter.names();
+            if let Source::Argument(argument) = &mut parameter.source
+                && argument.description.is_none()
+            {
+                argument.description = Some(docs::argument(&names));
             }
         }
     }

@@ -27,7 +27,10 @@ pub(crate) fn slot(at: usize, argument: &Argument) -> (TokenStream, TokenStream)
     let (p, ty) = (private(), &argument.ty);
     let (first, last) = ends(ty);
     let name = Literal::string(&argument.name);
-    let description = optional(argument.description.as_deref());
+    let description = match &argument.description {
+        Some(words) => words.optional(),
+        None => optional(None),
+    };
     let start = private_at(first);
     let start = quote_spanned!(first=> #start::Slot);
     let new = quote_spanned!(last=> new);

@@ -57,10 +57,13 @@ macro_rules! dispatch_options {
             call_timeout(timeout: Duration);
             /// How many handlers run at the same time; see [`Limits::concurrent_calls`].
             max_concurrent_calls(calls: usize);
+            /// Whether an answer of which codex would show its model a part is a failure that asks for less; see
+            /// [`Limits::whole_answers`].
+            whole_answers(whole: bool);
             /// Who answers what codex asks in the session and is no tool call, like approvals. Default: it is
             /// refused.
             on_request(handler: RequestHandler);
-            /// Whether requests begin with the catalog's instruction text (default: they do).
+            /// Whether each request begins with what the tools do not say, or none. Default: only the first does.
             inject_skills(inject: bool);
             /// Whether requests repeat the dynamic tools (default: they do).
             repeat_tools(repeat: bool);

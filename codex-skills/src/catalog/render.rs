@@ -23,7 +23,8 @@ pub(super) fn render(
     Catalog {
         inner: Arc::new(CatalogInner {
             fingerprint: OnceLock::new(),
-            instructions: instructions(&skills),
+            instructions: OnceLock::new(),
+            supplement: OnceLock::new(),
             tools: tools(&skills, descriptions, Form::Shared),
             inlined_tools: skills
                 .iter()
@@ -122,7 +123,8 @@ fn push_indented(text: &mut String, description: &str) {
     }
 }
 
-fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
+/// The whole catalog as text.
+pub(super) fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
     if skills.is_empty() {
         return String::new();
     }
@@ -134,15 +136,60 @@ fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
         push_indented(&mut text, &skill.description);
         text.push_str("\n  input_schema: ");
         text.push_str(skill.input.text.get());
-        if let Some(output) = &skill.output {
-            text.push_str("\n  output_schema: ");
-            text.push_str(output.text.get());
-        }
-        if let Some(description) = &skill.output_description {
-            text.push_str("\n  output_description: ");
-            push_indented(&mut text, description);
+        push_answer(&mut text, skill);
+    }
+    push_deferred(&mut text, skills);
+    text
+}
+
+/// What the tools do not say, as text.
+pub(super) fn supplement(skills: &[Arc<CatalogSkill>]) -> String {
+    let has_answer =
+        |skill: &Arc<CatalogSkill>| skill.output.is_some() || skill.output_description.is_some();
+    let listed = || skills.iter().filter(|skill| !skill.deferred);
+    if listed().count() == skills.len() && !listed().any(has_answer) {
+        return String::new();
+    }
+    // Skills that answer the same are one item, at the place of the first.
+    let mut places = BTreeMap::new();
+    let mut alike: Vec<Vec<&CatalogSkill>> = Vec::new();
+    for skill in listed() {
+        let schema = skill.output.as_ref().map(|output| output.text.get());
+        let answer = (schema, skill.output_description.as_deref());
+        let at = *places.entry(answer).or_insert(alike.len());
+        match alike.get_mut(at) {
+            Some(others) => others.push(skill),
+            None => alike.push(vec![skill]),
         }
     }
+    let mut text = String::from(INSTRUCTIONS);
+    for skills in alike {
+        for (at, skill) in skills.iter().enumerate() {
+            text.push_str(if at == 0 { "\n- " } else { ", " });
+            text.push_str(&skill.qualified);
+        }
+        if let Some(skill) = skills.first() {
+            push_answer(&mut text, skill);
+        }
+    }
+    push_deferred(&mut text, skills);
+    text
+}
+
+/// Appends what an answer is.
+fn push_answer(text: &mut String, skill: &CatalogSkill) {
+    if let Some(output) = &skill.output {
+        text.push_str("\n  output_schema: ");
+        text.push_str(output.text.get());
+    }
+    if let Some(description) = &skill.output_description {
+        text.push_str("\n  output_description: ");
+        push_indented(text, description);
+    }
+}
+
+/// Appends that there are more skills than are listed.
+fn push_deferred(text: &mut String, skills: &[Arc<CatalogSkill>]) {
     // To name them one by one would fill the context that they are deferred to spare.
     let mut deferred: BTreeMap<&str, usize> = BTreeMap::new();
     for skill in skills.iter().filter(|skill| skill.deferred) {
@@ -162,5 +209,4 @@ fn instructions(skills: &[Arc<CatalogSkill>]) -> String {
             deferred.join(", ")
         );
     }
-    text
 }

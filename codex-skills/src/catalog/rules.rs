@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::skill::built_in::{BUILT_IN, RESERVED_NAMESPACES, Takes, built_in, member};
 use crate::skill::call::qualified;
 
 /// The longest name, in characters.
@@ -12,53 +13,6 @@ pub(crate) const NAME_LIMIT: usize = 128;
 pub(crate) const NAMESPACE_LIMIT: usize = 64;
 /// The longest description of a namespace, in characters.
 pub(crate) const DESCRIPTION_LIMIT: usize = 1_024;
-
-/// Built-in tools of codex. Depending on the version, the model and the configuration they win over a
-/// skill of the same name silently, or are listed beside it.
-pub(crate) const BUILT_IN: [&str; 15] = [
-    "apply_patch",
-    "create_goal",
-    "exec",
-    "exec_command",
-    "get_goal",
-    "image_generation",
-    "request_user_input",
-    "spawn_agent",
-    "tool_search",
-    "update_goal",
-    "update_plan",
-    "view_image",
-    "wait",
-    "web_search",
-    "write_stdin",
-];
-
-/// Built-in tools of codex that are in a namespace.
-pub(crate) const BUILT_IN_NAMESPACED: [(&str, &str); 5] = [
-    ("multi_agent_v1", "close_agent"),
-    ("multi_agent_v1", "resume_agent"),
-    ("multi_agent_v1", "send_input"),
-    ("multi_agent_v1", "spawn_agent"),
-    ("multi_agent_v1", "wait_agent"),
-];
-
-/// Namespaces of the Responses API.
-pub(crate) const RESERVED_NAMESPACES: [&str; 14] = [
-    "api_tool",
-    "browser",
-    "computer",
-    "container",
-    "file_search",
-    "functions",
-    "image_gen",
-    "multi_tool_use",
-    "python",
-    "python_user_visible",
-    "submodel_delegator",
-    "terminal",
-    "tool_search",
-    "web",
-];
 
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +85,19 @@ pub(crate) enum NameProblem {
     /// A namespace that the Responses API has itself.
     #[error("the Responses API reserves the namespace `{0}`: choose another, for example `my_{0}`")]
     ReservedNamespace(String),
+    /// Code mode sees a built-in tool under the same identifier.
+    #[error(
+        "`{qualified}` is `tools.{identifier}` in code mode, where a built-in tool of codex would win over the \
+         skill silently: choose another name, for example `my_{name}`"
+    )]
+    Identifier {
+        /// The name with its namespace.
+        qualified: String,
+        /// The name alone.
+        name: String,
+        /// What both are in code mode.
+        identifier: String,
+    },
     /// A built-in tool has it.
     #[error(
         "`{qualified}` is a built-in tool of codex, which would win over the skill silently: \
@@ -147,17 +114,20 @@ pub(crate) enum NameProblem {
 /// Checks the name of a skill in a namespace, or in none, in the order in which codex does.
 pub(crate) fn check_name(namespace: Option<&str>, name: &str) -> Result<(), NameProblem> {
     check_identifier(Subject::Name, name)?;
-    let built_in = match namespace {
-        Some(namespace) => BUILT_IN_NAMESPACED.contains(&(namespace, name)),
-        None => BUILT_IN.contains(&name),
+    let Some(tool) = built_in(namespace, name) else {
+        return Ok(());
     };
-    if built_in {
-        return Err(NameProblem::BuiltIn {
-            qualified: qualified(namespace, name).into_owned(),
-            name: name.to_owned(),
-        });
-    }
-    Ok(())
+    let (qualified, name) = (qualified(namespace, name).into_owned(), name.to_owned());
+    let is_its_name = tool.namespace == namespace && tool.name == name;
+    Err(if is_its_name || tool.takes != Takes::Identifier {
+        NameProblem::BuiltIn { qualified, name }
+    } else {
+        NameProblem::Identifier {
+            identifier: member(namespace, &name).collect(),
+            qualified,
+            name,
+        }
+    })
 }
 
 /// Checks a namespace in the order in which codex does.
@@ -224,39 +194,29 @@ fn suggestion(subject: Subject, name: &str) -> String {
 
 /// The name under which JavaScript sees the tool in code mode.
 pub(crate) fn js_identifier<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
-    let is_letter = |letter: char| matches!(letter, 'a'..='z' | 'A'..='Z' | '_' | '$');
-    let is_kept =
-        |(at, letter): (usize, char)| is_letter(letter) || (at > 0 && letter.is_ascii_digit());
-    let written: Cow<'a, str> = match namespace {
-        Some(namespace) => format!("{namespace}__{name}").into(),
-        None => name.into(),
-    };
-    if written.chars().enumerate().all(is_kept) {
-        return written;
+    if namespace.is_none() && js_letters(None, name).eq(name.chars()) {
+        return name.into();
     }
-    let letters = written.chars().enumerate();
-    letters
-        .map(|letter| if is_kept(letter) { letter.1 } else { '_' })
-        .collect::<String>()
-        .into()
+    js_letters(namespace, name).collect::<String>().into()
 }
 
-/// The built-in tool that takes a skill's place in code mode, where the names themselves differ: its
+fn js_letters<'a>(namespace: Option<&'a str>, name: &'a str) -> impl Iterator<Item = char> + 'a {
+    member(namespace, name).enumerate().map(|(at, letter)| {
+        let is_kept = matches!(letter, 'a'..='z' | 'A'..='Z' | '_' | '$')
+            || (at > 0 && letter.is_ascii_digit());
+        if is_kept { letter } else { '_' }
+    })
+}
+
+/// The built-in tool that takes a skill's place in code mode only, where letters of its name are replaced: its
 /// identifier.
-pub(crate) fn js_shadow<'a>(namespace: Option<&str>, name: &'a str) -> Option<Cow<'a, str>> {
-    let identifier = js_identifier(namespace, name);
-    // Each built-in name is an identifier as it is.
-    let at_top_level = BUILT_IN
-        .iter()
-        .any(|built_in| *built_in == identifier && (namespace.is_some() || *built_in != name));
-    let in_namespaces = || {
-        BUILT_IN_NAMESPACED.iter().any(|(scope, built_in)| {
-            let rest = identifier.strip_prefix(scope);
-            rest.and_then(|rest| rest.strip_prefix("__")) == Some(built_in)
-                && (namespace != Some(scope) || *built_in != name)
-        })
-    };
-    (at_top_level || in_namespaces()).then_some(identifier)
+pub(crate) fn js_shadow(namespace: Option<&str>, name: &str) -> Option<String> {
+    let is_shadow = BUILT_IN.iter().any(|tool| {
+        matches!(tool.takes, Takes::Identifier | Takes::MemberOfSome)
+            && member(tool.namespace, tool.name).eq(js_letters(namespace, name))
+    });
+    let is_refused = || built_in(namespace, name).is_some();
+    (is_shadow && !is_refused()).then(|| js_letters(namespace, name).collect())
 }
 
 /// Names that become equal in code mode, where codex drops all but the first silently. In the order
@@ -389,35 +349,27 @@ mod tests {
     }
 
     #[test]
-    fn every_built_in_name_is_refused_and_its_substitute_passes() {
-        for name in BUILT_IN {
+    fn every_built_in_name_is_refused_in_its_scope_and_its_substitute_passes() {
+        for tool in BUILT_IN {
+            let name = tool.name.to_owned();
             let problem = NameProblem::BuiltIn {
-                qualified: name.to_owned(),
-                name: name.to_owned(),
+                qualified: qualified(tool.namespace, tool.name).into_owned(),
+                name: name.clone(),
             };
-            assert_eq!(check_name(None, name), Err(problem));
-            assert_eq!(check_name(None, &format!("my_{name}")), Ok(()));
+            assert_eq!(check_name(tool.namespace, tool.name), Err(problem));
+            assert_eq!(check_name(tool.namespace, &format!("my_{name}")), Ok(()));
+            assert_eq!(check_name(Some("tickets"), tool.name), Ok(()));
         }
-    }
-
-    #[test]
-    fn built_in_names_are_refused_in_their_scope_only() {
-        for name in BUILT_IN {
-            assert_eq!(check_name(Some("tickets"), name), Ok(()));
+        for (namespace, name) in [
+            (Some("multi_agent_v1"), "exec"),
+            (Some("clock"), "other"),
+            (Some("collaboration"), "mine"),
+            (None, "sleep"),
+            (None, "send_message"),
+            (None, "curr_time"),
+        ] {
+            assert_eq!(check_name(namespace, name), Ok(()));
         }
-        for (namespace, name) in BUILT_IN_NAMESPACED {
-            let told = said(check_name(Some(namespace), name));
-            assert!(
-                told.starts_with(&format!("`{namespace}.{name}` is a built-in tool of codex")),
-                "{told}"
-            );
-            assert!(
-                told.ends_with(&format!("for example `my_{name}`")),
-                "{told}"
-            );
-            assert_eq!(check_name(Some("tickets"), name), Ok(()));
-        }
-        assert_eq!(check_name(Some("multi_agent_v1"), "exec"), Ok(()));
         let reserved = said(check_name(Some("tickets"), "mcp__x"));
         assert!(
             reserved.starts_with("codex reserves the name `mcp__x`"),
@@ -426,129 +378,46 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_that_codex_refuses_are_told_with_a_remedy() {
-        for (namespace, told) in [
-            ("tickets", "fine"),
-            ("my-tickets_2", "fine"),
-            ("mcp_x", "fine"),
-            ("Web", "fine"),
-            ("exec", "fine"),
-            (
-                " ",
-                "the namespace must not be empty: leave it out for none",
-            ),
-            (
-                "tickets ",
-                "the namespace \"tickets \" has blanks around it: remove them",
-            ),
-            (
-                "help.desk",
-                "the namespace \"help.desk\" contains '.': use ASCII letters, digits, `_` and `-` only, \
-                 for example `help_desk`",
-            ),
-            (
-                "票",
-                "the namespace \"票\" contains '票': use ASCII letters, digits, `_` and `-` only, \
-                 for example `my_skills`",
-            ),
-            (
-                "mcp__x",
-                "codex reserves the namespace `mcp__x` for its MCP servers (`mcp` and all that begins \
-                 with `mcp__`): choose another",
-            ),
-            (
-                "web",
-                "the Responses API reserves the namespace `web`: choose another, for example `my_web`",
-            ),
+    fn flat_names_that_are_a_member_of_tools_are_refused() {
+        let told = said(check_name(None, "clock__curr_time"));
+        assert!(
+            told.contains("`tools.clock__curr_time` in code mode"),
+            "{told}"
+        );
+        // These are no members of `tools`, so that only their very names are taken.
+        for (namespace, name) in [
+            (Some("n"), "exec_command"),
+            (None, "request-user-input"),
+            (None, "clock__sleep"),
+            (None, "collaboration__send_message"),
         ] {
-            assert_eq!(said(check_namespace(namespace)), told);
+            assert_eq!(check_name(namespace, name), Ok(()), "{name}");
+            assert_eq!(js_shadow(namespace, name), None, "{name}");
         }
-        assert_eq!(check_namespace(&"a".repeat(NAMESPACE_LIMIT)), Ok(()));
-        assert_eq!(
-            said(check_namespace(&"a".repeat(65))),
-            format!(
-                "the namespace `{}…` has 65 characters: shorten it to at most 64",
-                "a".repeat(48)
-            )
-        );
-        for namespace in RESERVED_NAMESPACES {
-            assert_ne!(said(check_namespace(namespace)), "fine", "{namespace}");
-        }
-    }
-
-    #[test]
-    fn problems_are_one_line_in_lower_case() {
-        let long = "x".repeat(4_000);
-        for name in ["", " a", "a b", "a\nb", "mcp", "exec", &long] {
-            let text = text(name);
-            assert!(!text.contains('\n'), "{text}");
-            assert!(text.starts_with(|first: char| !first.is_uppercase()));
-            assert!(text.len() < 250, "{text}");
-        }
-    }
-
-    #[test]
-    fn javascript_sees_identifiers() {
-        for (name, identifier) in [
-            ("lookup_ticket", "lookup_ticket"),
-            ("my-dash", "my_dash"),
-            ("1st", "_st"),
-            ("-x", "_x"),
-            ("a1", "a1"),
-            ("a-1", "a_1"),
-            ("--", "__"),
-            ("n1.b", "n1_b"),
-            ("$x", "$x"),
-            ("é", "_"),
-            ("", ""),
-        ] {
-            assert_eq!(js_identifier(None, name), identifier, "{name}");
-        }
-    }
-
-    #[test]
-    fn colliding_identifiers_are_found_in_order() {
-        let names = ["my-dash", "a", "1x", "my_dash", "b", "_x", "-x", "a"];
-        let listed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(
-            js_collisions(names.into_iter().map(|name| (None, name))),
-            [
-                ("_x".to_owned(), listed(&["1x", "_x", "-x"])),
-                ("my_dash".to_owned(), listed(&["my-dash", "my_dash"])),
-            ]
-        );
-        let spaced = [
-            (None, "n1__b"),
-            (Some("n1"), "a"),
-            (Some("n1"), "b"),
-            (Some("n1_"), "_b"),
-            (Some("n2"), "b"),
-        ];
-        assert_eq!(
-            js_collisions(spaced.into_iter()),
-            [("n1__b".to_owned(), listed(&["n1__b", "n1.b"]))]
-        );
-        assert!(js_collisions([(None, "a"), (None, "b")].into_iter()).is_empty());
     }
 
     #[test]
     fn built_in_tools_shadow_other_names_in_code_mode() {
-        let shadow = |namespace, name| js_shadow(namespace, name);
-        assert_eq!(
-            shadow(None, "exec-command").as_deref(),
-            Some("exec_command")
-        );
-        assert_eq!(shadow(None, "exec_command"), None);
-        assert_eq!(shadow(Some("n"), "exec-command"), None);
-        let built_in = Some("multi_agent_v1__spawn_agent");
-        assert_eq!(
-            shadow(None, "multi_agent_v1__spawn_agent").as_deref(),
-            built_in
-        );
-        assert_eq!(
-            shadow(Some("multi-agent_v1"), "spawn_agent").as_deref(),
-            built_in
-        );
-        assert_eq!(shadow(Some("multi_agent_v1"), "spawn_agent"), None);
+        for (namespace, name, identifier) in [
+            (None, "exec-command", Some("exec_command")),
+            (None, "list-mcp-resources", Some("list_mcp_resources")),
+            (None, "exec_command", None),
+            (
+                None,
+                "multi_agent_v1__spawn_agent",
+                Some("multi_agent_v1__spawn_agent"),
+            ),
+            (Some("n"), "exec-command", None),
+            (Some("clock"), "curr-time", Some("clock__curr_time")),
+            (Some("clock"), "curr_time", None),
+            (
+                Some("multi-agent_v1"),
+                "spawn_agent",
+                Some("multi_agent_v1__spawn_agent"),
+            ),
+            (Some("multi_agent_v1"), "spawn_agent", None),
+        ] {
+            assert_eq!(js_shadow(namespace, name).as_deref(), identifier, "{name}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Mutex as Turnstile;
 
@@ -15,6 +16,7 @@ use crate::skill::call::qualified;
 use crate::skill::context::StateMap;
 use crate::skill::descriptor::Handler;
 use crate::skill::dynamic::DynamicHandler;
+use crate::skill::output::CODE_MODE_WAITS;
 use crate::skill::schema::{self, Known};
 use crate::skill::{Location, Skill, SkillDescriptor};
 
@@ -73,6 +75,7 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
                         skill.location()
                     )
                 }));
+                warnings.extend(slow_in_code_mode(&skill));
                 skills.push(Arc::new(skill));
             }
             Err(reason) => problems.push(CatalogProblem::Schema {
@@ -212,6 +215,15 @@ fn described(
         if drafted.contains_key(namespace) {
             continue;
         }
+        // The macro saw to the length of what it could see.
+        let length = text.chars().count();
+        if length > rules::DESCRIPTION_LIMIT && disputed.insert(namespace) {
+            problems.push(CatalogProblem::Namespace {
+                namespace: namespace.to_owned(),
+                location: descriptor.location,
+                reason: too_long(length),
+            });
+        }
         let described = (text.to_owned(), descriptor.location);
         let first = written.entry(namespace.to_owned()).or_insert(described);
         if first.0 != text && disputed.insert(namespace) {
@@ -249,10 +261,7 @@ fn check_descriptions(
                 None => "no skill is in it to describe it for: remove the description".to_owned(),
             }
         } else if length > rules::DESCRIPTION_LIMIT {
-            format!(
-                "its description has {length} characters: shorten it to at most {}",
-                rules::DESCRIPTION_LIMIT
-            )
+            too_long(length)
         } else {
             continue;
         };
@@ -262,6 +271,13 @@ fn check_descriptions(
             reason,
         });
     }
+}
+
+fn too_long(length: usize) -> String {
+    format!(
+        "its description has {length} characters: shorten it to at most {}",
+        rules::DESCRIPTION_LIMIT
+    )
 }
 
 fn check_state(placed: &Placed<'_>, state: &StateMap, problems: &mut Vec<CatalogProblem>) {
@@ -314,6 +330,24 @@ fn check_timeout(placed: &Placed<'_>, problems: &mut Vec<CatalogProblem>) {
     }
 }
 
+/// Warns about a skill whose author lets it take longer than a program waits for it in code mode. The default of
+/// the session is not meant: it would concern every skill.
+fn slow_in_code_mode(skill: &CatalogSkill) -> Option<String> {
+    let timeout = skill.timeout.filter(|timeout| *timeout > CODE_MODE_WAITS)?;
+    let takes = if timeout == Duration::MAX {
+        "as long as it likes".to_owned()
+    } else {
+        format!("{timeout:?}")
+    };
+    Some(format!(
+        "skill `{}` ({}): it may take {takes}, and a program in code mode waits {} s for a call before the model goes \
+         on: start the work and answer an id, and let another skill tell how far it is",
+        skill.qualified_name(),
+        skill.location(),
+        CODE_MODE_WAITS.as_secs()
+    ))
+}
+
 fn check_documentation(
     placed: &Placed<'_>,
     skill: &CatalogSkill,
@@ -364,6 +398,7 @@ fn build_static(
         group: descriptor.group.map(str::to_owned),
         timeout: descriptor.timeout,
         read_only: descriptor.read_only,
+        whole_answer: descriptor.whole_answer,
         location: descriptor.location,
         turnstile: descriptor.exclusive.then(|| turnstile(descriptor)),
         run: match descriptor.handler {
@@ -399,6 +434,7 @@ fn build_dynamic(
         group: meta.group.clone(),
         timeout: meta.timeout,
         read_only: meta.read_only,
+        whole_answer: meta.whole_answer,
         location: meta.location,
         turnstile: meta.exclusive.then(|| skill.turnstile.clone()),
         run: match &skill.handler {

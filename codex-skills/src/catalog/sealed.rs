@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::draft::Descriptions;
-use super::render::{fingerprint, flat_tools, render};
+use super::render::{fingerprint, flat_tools, instructions, render, supplement};
 use super::seal::most_similar;
 use crate::skill::call::qualified;
 use crate::skill::context::{Invocation, StateMap};
@@ -40,7 +40,10 @@ pub(super) struct CatalogInner {
     pub(super) inlined_tools: Option<Arc<RawValue>>,
     /// Rendered when somebody asks.
     pub(super) flat_tools: OnceLock<Option<Arc<RawValue>>>,
-    pub(super) instructions: String,
+    /// Rendered when somebody asks.
+    pub(super) instructions: OnceLock<String>,
+    /// Rendered for the first request.
+    pub(super) supplement: OnceLock<String>,
     /// Digested when somebody asks.
     pub(super) fingerprint: OnceLock<Arc<str>>,
     pub(super) warnings: Vec<String>,
@@ -171,20 +174,32 @@ impl Catalog {
         self.flat().filter(|_| !self.is_empty()).cloned()
     }
 
-    /// The catalog as text for a prompt. It holds what dynamic tools have no place for: the schema
-    /// and the description of each answer. Empty for an empty catalog.
+    /// The whole catalog as text for a prompt: what the tools say, and the schema and the description of each
+    /// answer. Empty for an empty catalog. Rendered when first asked for.
     #[must_use]
     pub fn instruction_text(&self) -> &str {
-        &self.inner.instructions
+        let instructions = || instructions(&self.inner.skills);
+        self.inner.instructions.get_or_init(instructions)
+    }
+
+    /// What the tools have no place for, as text for a prompt: the names of the skills, and the schema and the
+    /// description of each answer. Empty where there is nothing of that to say. By default the first request of
+    /// a session begins with it.
+    #[must_use]
+    pub fn supplement(&self) -> &str {
+        let supplement = || supplement(&self.inner.skills);
+        self.inner.supplement.get_or_init(supplement)
     }
 
     /// The request with the instruction text before it; unchanged for an empty catalog.
     #[must_use]
     pub fn inject_request(&self, request: &str) -> String {
-        if self.is_empty() {
-            return request.to_owned();
-        }
-        format!("{}{USER_REQUEST}{request}", self.inner.instructions)
+        before(self.instruction_text(), request)
+    }
+
+    /// The request with what the tools do not say before it.
+    pub(crate) fn supplemented(&self, request: &str) -> String {
+        before(self.supplement(), request)
     }
 
     /// A digest of [`dynamic_tools`](Self::dynamic_tools): equal for equal tools, in whatever order they were
@@ -229,7 +244,14 @@ impl<'a> IntoIterator for &'a Catalog {
     }
 }
 
-/// The request without the instruction text that [`Catalog::inject_request`] put before it.
+fn before(text: &str, request: &str) -> String {
+    if text.is_empty() {
+        return request.to_owned();
+    }
+    format!("{text}{USER_REQUEST}{request}")
+}
+
+/// The request without the text of the catalog that was put before it.
 #[cfg(feature = "embedded")]
 pub(crate) fn without_instructions(text: &str) -> &str {
     // No line of an instruction text is empty, so the first separator is ours.
@@ -252,6 +274,7 @@ pub struct CatalogSkill {
     pub(super) group: Option<String>,
     pub(super) timeout: Option<Duration>,
     pub(super) read_only: bool,
+    pub(super) whole_answer: bool,
     pub(super) location: Location,
     pub(super) turnstile: Option<Arc<tokio::sync::Mutex<()>>>,
     pub(super) run: Run,
@@ -361,6 +384,12 @@ impl CatalogSkill {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// Whether an answer of which the model would be shown a part is a failure.
+    #[must_use]
+    pub fn needs_whole_answer(&self) -> bool {
+        self.whole_answer
     }
 
     /// Where the skill is written.

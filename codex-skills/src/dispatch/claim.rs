@@ -299,6 +299,7 @@ pub(super) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
         output: Arc::new(SkillOutput::failure(text.clone())),
         outcome: Outcome::Cancelled,
         error: Some(text.into()),
+        cut: None,
         waited: Duration::ZERO,
         ran: Duration::ZERO,
         submission: never_sent(),

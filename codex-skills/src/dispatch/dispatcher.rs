@@ -19,6 +19,7 @@ use super::limits::Limits;
 use super::metrics::Common;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use super::run::{self, Bounds, Finished, Job, Turn};
+use super::shown::Shown;
 use super::submit;
 use crate::catalog::{Catalog, CatalogSkill};
 use crate::runtime::{Receipt, Runtime, Submission, TakenAnswer};
@@ -73,6 +74,8 @@ impl Dispatcher {
                 timeout: limits.call_timeout,
                 output_bytes,
                 synchronous: common.synchronous.clone(),
+                shown: Shown::new(&limits),
+                whole_answers: limits.whole_answers,
             },
             ledger,
             common,
@@ -369,6 +372,7 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
         output: Arc::new(finished.output),
         outcome: finished.outcome,
         error: finished.error.map(Into::into),
+        cut: finished.cut,
         waited: finished.waited,
         ran: finished.ran,
         submission: SubmissionRecord::unsent(SubmissionStatus::Exhausted),
@@ -444,6 +448,7 @@ pub(super) async fn deliver(
             let record = Arc::make_mut(record);
             record.output = Arc::new(SkillOutput::failure(text.clone()));
             record.outcome = Outcome::TooLarge;
+            record.cut = None;
             record.error = Some(text.into());
             continue;
         }

@@ -26,6 +26,15 @@ pub struct Limits {
     pub open_calls: usize,
     /// The largest answer in bytes, as JSON; the runtime's own limit holds as well. Default: 8 MiB.
     pub output_bytes: usize,
+    /// How many bytes of an answer's texts codex shows its model; it leaves out the middle of what is longer, which
+    /// the record, a warning and the metrics tell. `None`, the default, means what codex shows unless it is told
+    /// otherwise: 12,000 bytes, and in code mode 40,000 of what a program prints. Codex's setting
+    /// `tool_output_token_limit` makes it 4.8 bytes for each token: say here what its `config.toml` says; where a
+    /// session is created with the setting, it is known.
+    pub shown_bytes: Option<usize>,
+    /// Whether an answer of which the model would be shown a part is a failure that asks for less. Default: no; a
+    /// skill can [demand it](crate::SkillBuilder::whole_answer) for itself.
+    pub whole_answers: bool,
     /// How many answered calls of a session are remembered, to recognise repeats; the oldest are
     /// forgotten first. Default: 4096.
     pub settled_calls: usize,
@@ -43,6 +52,8 @@ impl Default for Limits {
             concurrent_calls: 16 * cores,
             open_calls: 1024,
             output_bytes: 8 * 1024 * 1024,
+            shown_bytes: None,
+            whole_answers: false,
             settled_calls: 4096,
             remembered_turns: 64,
             submission: RetryPolicy::default(),

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::limits::Limits;
 use super::run::{self, Bounds};
+use super::shown::Shown;
 use crate::catalog::Catalog;
 use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
@@ -83,6 +84,8 @@ impl Catalog {
             timeout: limits.call_timeout,
             output_bytes: limits.output_bytes,
             synchronous: Arc::default(),
+            shown: Shown::new(&limits),
+            whole_answers: limits.whole_answers,
         };
         Ok(run::run(
             self,

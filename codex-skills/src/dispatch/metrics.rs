@@ -46,6 +46,10 @@ pub struct Metrics {
     pub undelivered: UndeliveredAnswers,
     /// Calls that were answered with a failure, or were to be.
     pub failed: FailedCalls,
+    /// Answers of which codex shows its model a part.
+    pub cut_answers: u64,
+    /// How many bytes of them it does not show, together.
+    pub cut_bytes: u64,
     /// Announcements of calls that were known. codex-manager announces each call twice.
     pub repeated: u64,
     /// Calls that were left to wait because far too many were open.
@@ -149,6 +153,8 @@ pub(crate) struct Counters {
     cancelled: Count,
     too_large: Count,
     overloaded: Count,
+    cut_answers: Count,
+    cut_bytes: Count,
     repeated: Count,
     left_waiting: Count,
     retries: Count,
@@ -162,6 +168,10 @@ struct Count(AtomicU64);
 impl Count {
     fn up(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
     }
 
     fn down(&self) {
@@ -204,6 +214,12 @@ impl Counters {
         }
         if repeat {
             return;
+        }
+        if let Some(cut) = record.cut {
+            self.cut_answers.up();
+            let left_out = cut.sent.saturating_sub(cut.shown);
+            self.cut_bytes
+                .add(u64::try_from(left_out).unwrap_or(u64::MAX));
         }
         match record.outcome {
             Outcome::Completed => {}
@@ -274,6 +290,8 @@ impl Counters {
                 too_large: self.too_large.get(),
                 overloaded: self.overloaded.get(),
             },
+            cut_answers: self.cut_answers.get(),
+            cut_bytes: self.cut_bytes.get(),
             repeated: self.repeated.get(),
             left_waiting: self.left_waiting.get(),
             retries: self.retries.get(),

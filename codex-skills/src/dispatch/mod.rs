@@ -12,6 +12,7 @@ mod local;
 mod metrics;
 mod record;
 mod run;
+mod shown;
 mod submit;
 mod threads;
 
@@ -19,6 +20,7 @@ pub use limits::{Limits, RetryPolicy};
 pub use local::CallError;
 pub use metrics::{FailedCalls, Metrics, UndeliveredAnswers};
 pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
+pub use shown::Cut;
 
 pub(crate) use claim::{Settle, SharedLedger, is_newer};
 pub(crate) use dispatcher::{Announced, Dispatcher};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::shown::Cut;
 use crate::runtime::TakenAnswer;
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
@@ -15,6 +16,7 @@ pub struct DispatchRecord {
     pub(crate) output: Arc<SkillOutput>,
     pub(crate) outcome: Outcome,
     pub(crate) error: Option<Box<str>>,
+    pub(crate) cut: Option<Cut>,
     pub(crate) waited: Duration,
     pub(crate) ran: Duration,
     pub(crate) submission: SubmissionRecord,
@@ -70,6 +72,14 @@ impl DispatchRecord {
     #[must_use]
     pub fn output(&self) -> &SkillOutput {
         &self.output
+    }
+
+    /// What codex shows its model of the answer, where that is not all: see [`Limits::shown_bytes`].
+    ///
+    /// [`Limits::shown_bytes`]: crate::Limits::shown_bytes
+    #[must_use]
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut
     }
 
     /// How the handler fared.
@@ -129,7 +139,11 @@ impl fmt::Display for DispatchRecord {
             self.call.qualified_tool(),
             self.outcome,
             self.waited + self.ran
-        )
+        )?;
+        match self.cut {
+            Some(cut) => write!(f, ", {cut}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -151,7 +165,7 @@ pub enum Outcome {
     TimedOut,
     /// The turn, the session or the client ended first.
     Cancelled,
-    /// It answered more than can be carried.
+    /// It answered more than can be carried, or than is shown where it must be shown whole.
     TooLarge,
     /// It was not run: too many calls of the session are open.
     Overloaded,

@@ -15,11 +15,12 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::record::Outcome;
+use super::shown::{Cut, Shown, is_in_code_mode};
 use super::threads;
 use crate::catalog::{Catalog, CatalogSkill, Run};
 use crate::skill::context::{Interested, Invocation};
 use crate::skill::descriptor::{Answer, HandlerFuture};
-use crate::skill::output::FailureKind;
+use crate::skill::output::{CODE_MODE_WAITS, FailureKind};
 use crate::skill::{SkillContext, SkillFailure, SkillOutput, ToolCall};
 
 /// The longest error text that the model is shown, in bytes.
@@ -32,6 +33,8 @@ pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
     /// What a developer should know and the model need not.
     pub(crate) error: Option<String>,
+    /// Where the model is shown a part of the output.
+    pub(crate) cut: Option<Cut>,
     pub(crate) waited: Duration,
     pub(crate) ran: Duration,
 }
@@ -43,6 +46,7 @@ impl Finished {
             error: Some(text.clone()),
             output: SkillOutput::failure(text),
             outcome,
+            cut: None,
             waited: Duration::ZERO,
             ran: Duration::ZERO,
         }
@@ -56,6 +60,7 @@ impl Finished {
             output: SkillOutput::failure(text.clone()),
             outcome: Outcome::TooLarge,
             error: Some(text),
+            cut: None,
             ..self
         }
     }
@@ -71,6 +76,10 @@ pub(crate) struct Bounds {
     pub(crate) output_bytes: usize,
     /// Synchronous handlers that run at the moment.
     pub(crate) synchronous: Arc<AtomicUsize>,
+    /// How much of an answer the model is shown.
+    pub(crate) shown: Shown,
+    /// Whether an answer must be shown whole.
+    pub(crate) whole_answers: bool,
 }
 
 /// Runs the handler of a call. Always answers; never panics on what the handler does.
@@ -142,6 +151,7 @@ pub(super) struct Job<'a> {
     interested: Arc<dyn Interested>,
     arrived: Instant,
     began: Option<Instant>,
+    in_code_mode: bool,
 }
 
 /// What is left of a job after its first step.
@@ -163,6 +173,7 @@ impl<'a> Job<'a> {
             interested,
             arrived: Instant::now(),
             began: None,
+            in_code_mode: false,
         }
     }
 
@@ -181,6 +192,7 @@ impl<'a> Job<'a> {
         call: Arc<ToolCall>,
         turn: Option<Turn>,
     ) -> Begun {
+        self.in_code_mode = is_in_code_mode(&call);
         let checked = catch_unwind(AssertUnwindSafe(|| self.skill.validate(&call.arguments)));
         match checked {
             Ok(Ok(())) => {}
@@ -280,10 +292,50 @@ impl<'a> Job<'a> {
             output,
             outcome,
             error,
+            cut: None,
             waited,
             ran,
         };
-        limited(name, finished, self.bounds.output_bytes)
+        self.warn_if_slow(waited + ran);
+        let limited = limited(name, finished, self.bounds.output_bytes);
+        self.seen(limited)
+    }
+
+    /// The same with what the model is not shown of it, or a failure where that must be nothing.
+    fn seen(&self, mut finished: Finished) -> Finished {
+        let name = self.skill.qualified_name();
+        let shown = self.bounds.shown.bytes(self.in_code_mode);
+        let Some(cut) = Cut::of(&finished.output, shown) else {
+            return finished;
+        };
+        let must_be_whole = self.bounds.whole_answers || self.skill.needs_whole_answer();
+        if must_be_whole && finished.outcome == Outcome::Completed {
+            return finished.too_large(format!(
+                "skill `{name}` failed: only {shown} of the {} bytes of its answer could be shown to you; ask for less \
+                 of it",
+                cut.sent
+            ));
+        }
+        tracing::warn!(
+            target: "codex_skills::dispatch",
+            skill = name, sent = cut.sent, shown = cut.shown,
+            "the model is shown a part of an answer: answer less, raise codex's `tool_output_token_limit`, or make \
+             it a failure with `whole_answer`"
+        );
+        finished.cut = Some(cut);
+        finished
+    }
+
+    /// Warns about a call that a program in code mode may have stopped waiting for.
+    fn warn_if_slow(&self, took: Duration) {
+        if self.in_code_mode && took > CODE_MODE_WAITS {
+            tracing::warn!(
+                target: "codex_skills::dispatch",
+                skill = self.skill.qualified_name(), took_ms = took.as_millis(),
+                "a call took longer than a program waits in code mode: have the skill start the work and answer an \
+                 id, and another one tell how far it is"
+            );
+        }
     }
 }
 
@@ -385,8 +437,11 @@ fn conclude(
         (SkillOutput::failure(text), outcome, Some(error))
     };
     match ended {
-        Ended::Answered(Ok(output)) if output.is_success() => (output, Outcome::Completed, None),
+        Ended::Answered(Ok(output)) if output.is_success() => {
+            (output.without_blank_texts(), Outcome::Completed, None)
+        }
         Ended::Answered(Ok(output)) => {
+            let output = output.without_blank_texts();
             let text = output.to_text().into_owned();
             (output, Outcome::Failed, Some(text))
         }
@@ -400,7 +455,10 @@ fn conclude(
                 ),
                 FailureKind::Handler => failure(
                     Outcome::Failed,
-                    format!("skill `{name}` failed: {shown}"),
+                    match shown.trim() {
+                        "" => format!("skill `{name}` failed, and gave no reason"),
+                        _ => format!("skill `{name}` failed: {shown}"),
+                    },
                     Some(message),
                 ),
             }

@@ -252,13 +252,25 @@ pub struct Resumed {
     /// The fingerprint of the catalog that the session was created with, as it was in
     /// [`NewSession::fingerprint`], where the runtime knows.
     pub fingerprint: Option<Arc<str>>,
+    /// Whether a request was sent in the session before, where the runtime knows.
+    pub has_requests: Option<bool>,
 }
 
 impl Resumed {
     /// What is known about the session's tools.
     #[must_use]
     pub fn new(fingerprint: Option<Arc<str>>) -> Self {
-        Self { fingerprint }
+        Self {
+            fingerprint,
+            has_requests: None,
+        }
+    }
+
+    /// The same, knowing whether a request was sent in the session before.
+    #[must_use]
+    pub fn with_requests(mut self, has_requests: Option<bool>) -> Self {
+        self.has_requests = has_requests;
+        self
     }
 }
 

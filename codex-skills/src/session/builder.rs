@@ -24,6 +24,7 @@ use crate::runtime::{
     ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, RequestHandler, Runtime,
     RuntimeError, RuntimeErrorKind, SessionOptions, ToolFormat,
 };
+use crate::skill::output::bytes_of_tokens;
 
 /// Where the catalog of a new session comes from.
 enum Source<'a> {
@@ -143,6 +144,13 @@ macro_rules! dispatch_options {
             self
         }
 
+        /// Whether an answer of which codex would show its model a part is a failure that asks for less; see
+        /// [`Limits::whole_answers`].
+        pub fn whole_answers(mut self, whole: bool) -> Self {
+            self.config.limits.whole_answers = whole;
+            self
+        }
+
         /// Who answers what codex asks in the session and is no tool call, like approvals. Default: it is
         /// refused, and left to others in a session that was opened without its catalog. Write
         /// `RequestHandler::new(|request| async move { CodexReply::Grant })`.
@@ -151,9 +159,16 @@ macro_rules! dispatch_options {
             self
         }
 
-        /// Whether requests begin with the catalog's instruction text (default: they do).
+        /// Whether each request begins with what the tools do not say
+        /// ([`Catalog::supplement`](crate::Catalog::supplement)), or none. Default: only the first one of the
+        /// session does, and codex keeps it in the conversation.
+        ///
+        /// The first is the first that is accepted; while the fate of one is unknown, the next begins with the
+        /// text as well. In a session that another program created, that program's request was the first where the
+        /// runtime knows of one (codex app-server and the embedded runtime do); otherwise it is the first of
+        /// this client.
         pub fn inject_skills(mut self, inject: bool) -> Self {
-            self.config.send.inject_skills = inject;
+            self.config.send.inject_skills = Some(inject);
             self
         }
 
@@ -377,10 +392,14 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     let Config {
         shared,
         options,
-        limits,
+        mut limits,
         send,
         requests,
     } = config;
+    let tokens = options.config.get("tool_output_token_limit");
+    if let (None, Some(tokens)) = (limits.shown_bytes, tokens.and_then(Value::as_u64)) {
+        limits.shown_bytes = Some(bytes_of_tokens(tokens));
+    }
     let request = NewSession {
         dynamic_tools: declared(&catalog, &*shared.runtime)?,
         fingerprint: Some(catalog.shared_fingerprint().clone()),
@@ -469,6 +488,9 @@ pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
     let forked = client.runtime.fork_session(core.id.clone()).await?;
     let fork = SessionCore::subscribe(client.clone(), forked.session_id, catalog, limits, send);
     fork.answer_requests(core.requests());
+    if core.introduction.is_made() {
+        fork.introduction.note();
+    }
     let fingerprint = core.known_fingerprint();
     if let Some(fingerprint) = fingerprint.clone() {
         client.set_fingerprint(&fork.id, fingerprint);
@@ -536,6 +558,9 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
     );
     core.answer_requests(config.requests);
     let resumed = config.shared.runtime.resume(session_id.clone()).await?;
+    if resumed.has_requests == Some(true) {
+        core.introduction.note();
+    }
     let created = created.or(resumed.fingerprint);
     if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
         && catalog.fingerprint() != created

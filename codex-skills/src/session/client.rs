@@ -17,6 +17,7 @@ use super::cleanup::{CloseSession, LAST_ANSWERS};
 use super::core::SessionCore;
 use super::deletions::{DELETION, Deletions};
 use super::duty::Ownership;
+use super::introduction::Introduction;
 use super::past::Past;
 use super::presence::{Background, Exit, LONGEST_EXIT_GRACE, Presence};
 use super::report::CleanupReport;
@@ -406,6 +407,11 @@ impl ClientShared {
     /// The fingerprint of the tools that a session was created with, where this client created it.
     pub(crate) fn fingerprint(&self, session_id: &str) -> Option<Arc<str>> {
         self.past().fingerprint(session_id)
+    }
+
+    /// Whether the model of an open session was told of its skills.
+    pub(crate) fn introduction(&self, session_id: &str) -> Introduction {
+        self.past().introduction(session_id)
     }
 
     /// Forgets the past of a session that is deleted.

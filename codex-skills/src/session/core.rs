@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::client::ClientShared;
 use super::inbox::{Action, Inbox, Turn};
+use super::introduction::Introduction;
 use super::signals::Queue;
 use super::spans::Spans;
 use crate::catalog::Catalog;
@@ -23,14 +24,15 @@ use crate::skill::ToolCall;
 /// What `send` does unless it is told otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SendDefaults {
-    pub(crate) inject_skills: bool,
+    /// Which requests begin with what the tools do not say: each or none, or only the first.
+    pub(crate) inject_skills: Option<bool>,
     pub(crate) repeat_tools: bool,
 }
 
 impl Default for SendDefaults {
     fn default() -> Self {
         Self {
-            inject_skills: true,
+            inject_skills: None,
             repeat_tools: true,
         }
     }
@@ -41,6 +43,7 @@ pub(crate) struct SessionCore {
     pub(crate) id: Arc<str>,
     pub(crate) client: Arc<ClientShared>,
     pub(crate) send_defaults: SendDefaults,
+    pub(crate) introduction: Introduction,
     /// Where background work of the session runs.
     pub(crate) tokio: Handle,
     dispatcher: Arc<Dispatcher>,
@@ -77,6 +80,7 @@ impl SessionCore {
         let has_catalog = catalog.is_some();
         let catalog = catalog.unwrap_or_else(Catalog::empty);
         let ledger = client.ledger(&id, limits.settled_calls);
+        let introduction = client.introduction(&id);
         let dispatcher = || {
             Dispatcher::new(
                 catalog.clone(),
@@ -92,6 +96,7 @@ impl SessionCore {
         let core = Arc::new_cyclic(|core: &Weak<Self>| Self {
             id: id.clone(),
             send_defaults,
+            introduction,
             tokio: Handle::current(),
             dispatcher,
             late,

@@ -14,6 +14,7 @@ mod duty;
 mod embedded;
 mod handle;
 mod inbox;
+mod introduction;
 mod lifecycle;
 #[cfg(feature = "manager")]
 mod manager;

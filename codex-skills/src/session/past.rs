@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::introduction::Introduction;
 use crate::dispatch::SharedLedger;
 
 /// How many sessions without handles are remembered.
@@ -22,6 +23,7 @@ struct PastSession {
     ledger: SharedLedger,
     /// Of the tools that it was created with.
     fingerprint: Option<Arc<str>>,
+    introduction: Introduction,
     /// Whether it is among those without handles.
     has_left: bool,
 }
@@ -35,6 +37,7 @@ impl Past {
             .or_insert_with(|| PastSession {
                 ledger: SharedLedger::new(settled_calls),
                 fingerprint: None,
+                introduction: Introduction::default(),
                 has_left: false,
             });
         if std::mem::take(&mut session.has_left) {
@@ -52,6 +55,12 @@ impl Past {
 
     pub(super) fn fingerprint(&self, session_id: &str) -> Option<Arc<str>> {
         self.known.get(session_id)?.fingerprint.clone()
+    }
+
+    /// Whether the model of a session was told of its skills; shared, where the session is known.
+    pub(super) fn introduction(&self, session_id: &str) -> Introduction {
+        let known = self.known.get(session_id);
+        known.map_or_else(Introduction::default, |known| known.introduction.clone())
     }
 
     /// The last handle on a session is gone.

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::builder::declared;
 use super::core::SessionCore;
+use super::introduction::Introducing;
 use crate::dispatch::DispatchRecord;
 use crate::error::Error;
-use crate::runtime::{Accepted, Runtime, SendRequest, Tokens, TurnStatus};
+use crate::runtime::{Accepted, Runtime, RuntimeError, SendRequest, Tokens, TurnStatus};
 
 /// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
 /// calls, before the caller is told all the same.
@@ -25,19 +26,36 @@ const ENDING: Duration = Duration::from_secs(5);
 struct Request<'a> {
     core: &'a Arc<SessionCore>,
     text: String,
-    inject_skills: bool,
+    inject_skills: Option<bool>,
     repeat_tools: bool,
+}
+
+/// A request as it is sent.
+struct Prepared {
+    request: SendRequest,
+    /// Where it is the first, which begins with what the tools do not say.
+    introducing: Option<Introducing>,
+}
+
+impl Prepared {
+    async fn send(self, runtime: &dyn Runtime, id: Arc<str>) -> Result<Accepted, RuntimeError> {
+        let accepted = runtime.send(id, self.request).await?;
+        if let Some(introducing) = self.introducing {
+            introducing.done();
+        }
+        Ok(accepted)
+    }
 }
 
 impl Request<'_> {
     async fn send(&self) -> Result<Accepted, Error> {
-        let request = self.prepare()?;
-        let runtime = self.core.runtime();
-        Ok(runtime.send(self.core.id.clone(), request).await?)
+        let prepared = self.prepare()?;
+        let runtime = &**self.core.runtime();
+        Ok(prepared.send(runtime, self.core.id.clone()).await?)
     }
 
     /// What is sent.
-    fn prepare(&self) -> Result<SendRequest, Error> {
+    fn prepare(&self) -> Result<Prepared, Error> {
         if self.text.trim().is_empty() {
             return Err(Error::option(
                 "text",
@@ -46,23 +64,35 @@ impl Request<'_> {
         }
         self.core.check_open()?;
         let catalog = self.core.catalog();
-        let mut request = SendRequest::new(if self.inject_skills {
-            catalog.inject_request(&self.text)
+        let dynamic_tools = if self.repeat_tools {
+            declared(catalog, &**self.core.runtime())?
         } else {
-            self.text.clone()
-        });
-        if self.repeat_tools {
-            request.dynamic_tools = declared(catalog, &**self.core.runtime())?;
-        }
-        Ok(request)
+            None
+        };
+        let introducing = match self.inject_skills {
+            None => self.core.introduction.take_on(),
+            Some(_) => None,
+        };
+        let mut request = SendRequest::new(
+            if self.inject_skills == Some(true) || introducing.is_some() {
+                catalog.supplemented(&self.text)
+            } else {
+                self.text.clone()
+            },
+        );
+        request.dynamic_tools = dynamic_tools;
+        Ok(Prepared {
+            request,
+            introducing,
+        })
     }
 
     /// Sends on a task of its own. When the request is not accepted in time, the turn that it may come to yet
     /// is interrupted, and `None` returned.
     async fn send_until(&self, deadline: Instant) -> Result<Option<Accepted>, Error> {
-        let (core, request) = (self.core, self.prepare()?);
+        let (core, prepared) = (self.core, self.prepare()?);
         let (runtime, id) = (core.runtime().clone(), core.id.clone());
-        let mut sending = tokio::spawn(async move { runtime.send(id, request).await });
+        let mut sending = tokio::spawn(async move { prepared.send(&*runtime, id).await });
         match tokio::time::timeout_at(deadline, &mut sending).await {
             Ok(Ok(accepted)) => return Ok(Some(accepted?)),
             Ok(Err(error)) => {
@@ -105,9 +135,11 @@ async fn interrupt(runtime: &dyn Runtime, session_id: &Arc<str>, turn_id: &Arc<s
 
 macro_rules! request_options {
     () => {
-        /// Whether the catalog's instruction text is put before the request (the session's default: it is).
+        /// Whether the request begins with what the tools do not say
+        /// ([`Catalog::supplement`](crate::Catalog::supplement)). Default: that of the session, where the first
+        /// request begins with it.
         pub fn inject_skills(mut self, inject: bool) -> Self {
-            self.request.inject_skills = inject;
+            self.request.inject_skills = Some(inject);
             self
         }
 

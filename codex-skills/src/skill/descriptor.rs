@@ -152,6 +152,7 @@ pub struct SkillDescriptor {
     pub(crate) timeout: Option<Duration>,
     pub(crate) exclusive: bool,
     pub(crate) read_only: bool,
+    pub(crate) whole_answer: bool,
     pub(crate) location: Location,
     pub(crate) state: &'static [StateKey],
     pub(crate) handler: Handler,
@@ -253,6 +254,12 @@ impl SkillDescriptor {
         self.read_only
     }
 
+    /// Whether an answer of which the model would be shown a part is a failure.
+    #[must_use]
+    pub const fn needs_whole_answer(&self) -> bool {
+        self.whole_answer
+    }
+
     /// Where the skill was written.
     #[must_use]
     pub const fn location(&self) -> Location {
@@ -301,6 +308,7 @@ impl SkillDescriptor {
             timeout: None,
             exclusive: false,
             read_only: false,
+            whole_answer: false,
             location,
             state: &[],
             handler,
@@ -311,6 +319,28 @@ impl SkillDescriptor {
     pub const fn with_description(mut self, description: &'static str) -> Self {
         self.description = description;
         self.documented = true;
+        self
+    }
+
+    /// The description that a constant has.
+    #[must_use]
+    pub const fn with_documentation(mut self, description: Option<&'static str>) -> Self {
+        if let Some(description) = description {
+            self.description = description;
+            self.documented = true;
+        }
+        self
+    }
+
+    #[must_use]
+    pub const fn with_output_documentation(mut self, description: Option<&'static str>) -> Self {
+        self.output_description = description;
+        self
+    }
+
+    #[must_use]
+    pub const fn with_namespace_documentation(mut self, description: Option<&'static str>) -> Self {
+        self.namespace_description = description;
         self
     }
 
@@ -378,6 +408,12 @@ impl SkillDescriptor {
     #[must_use]
     pub const fn read_only(mut self) -> Self {
         self.read_only = true;
+        self
+    }
+
+    #[must_use]
+    pub const fn whole_answer(mut self) -> Self {
+        self.whole_answer = true;
         self
     }
 

@@ -60,6 +60,7 @@ pub(crate) struct Meta {
     pub(crate) timeout: Option<Duration>,
     pub(crate) exclusive: bool,
     pub(crate) read_only: bool,
+    pub(crate) whole_answer: bool,
     pub(crate) location: Location,
 }
 
@@ -167,6 +168,7 @@ impl<P: SkillParent> SkillBuilder<P> {
                 timeout: None,
                 exclusive: false,
                 read_only: false,
+                whole_answer: false,
                 location: Location {
                     file: caller.file(),
                     line: caller.line(),
@@ -236,6 +238,15 @@ impl<P: SkillParent> SkillBuilder<P> {
     /// Hints that the skill changes nothing.
     pub fn read_only(mut self) -> Self {
         self.meta.read_only = true;
+        self
+    }
+
+    /// Makes an answer of which codex would show its model a part (see [`Limits::shown_bytes`]) a failure that asks
+    /// for less: for those that are of no use unless they are whole.
+    ///
+    /// [`Limits::shown_bytes`]: crate::Limits::shown_bytes
+    pub fn whole_answer(mut self) -> Self {
+        self.meta.whole_answer = true;
         self
     }
 

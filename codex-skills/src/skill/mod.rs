@@ -2,9 +2,11 @@
 //! How skills are gathered is [`crate::catalog`]'s business; how calls reach them, `dispatch`'s.
 
 pub(crate) mod arguments;
+pub(crate) mod built_in;
 pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod descriptor;
+pub mod documentation;
 pub(crate) mod dynamic;
 pub(crate) mod output;
 pub(crate) mod returned;

@@ -2,10 +2,26 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+
+/// How long a program in code mode waits for a call before the model goes on (contract §2.5).
+pub(crate) const CODE_MODE_WAITS: Duration = Duration::from_secs(30);
+
+/// How many bytes of an answer's texts codex shows its model in direct mode, unless its configuration or its model
+/// says otherwise (contract §2.2).
+pub(crate) const SHOWN_BYTES: usize = 12_000;
+
+/// How many bytes codex shows with a `tool_output_token_limit`: as measured, 4.8 for each token.
+pub(crate) fn bytes_of_tokens(tokens: u64) -> usize {
+    usize::try_from(tokens.saturating_mul(48) / 10).unwrap_or(usize::MAX)
+}
+
+/// What the model reads in the place of a text that is empty, or has blanks only.
+const BLANK: &str = "(empty text)";
 
 /// One item of an answer, as codex takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,11 +163,12 @@ impl SkillOutput {
     /// Adds an image given as a data URL.
     ///
     /// # Errors
-    /// When it is not a `data:image/…;base64,…` URL: codex refuses remote images and leaves out those
-    /// that it cannot decode.
+    /// When it is not a `data:image/…;base64,…` URL of a PNG, JPEG, GIF or WebP image, judged by its media type and
+    /// by its first bytes: codex refuses remote images, and leaves out silently what it cannot decode.
     pub fn with_image(mut self, data_url: impl Into<String>) -> Result<Self, OutputError> {
         let image_url = data_url.into();
-        check_data_url(&image_url, "image")?;
+        let (mime, bytes) = read_data_url(&image_url, "image")?;
+        check_image(mime, &bytes)?;
         self.items.push(ContentItem::Image { image_url });
         Ok(self)
     }
@@ -159,9 +176,11 @@ impl SkillOutput {
     /// Adds an image from its bytes. `mime` is its media type, for example `image/png`.
     ///
     /// # Errors
-    /// When the media type is not one of images.
+    /// When the media type is not that of PNG, JPEG, GIF or WebP, which are what codex shows, or the bytes are not
+    /// such an image.
     pub fn with_image_bytes(mut self, mime: &str, bytes: &[u8]) -> Result<Self, OutputError> {
         let image_url = data_url("image", mime, bytes)?;
+        check_image(mime, bytes)?;
         self.items.push(ContentItem::Image { image_url });
         Ok(self)
     }
@@ -172,7 +191,8 @@ impl SkillOutput {
     /// When it is not a `data:audio/…;base64,…` URL: codex takes nothing else.
     pub fn with_audio(mut self, data_url: impl Into<String>) -> Result<Self, OutputError> {
         let audio_url = data_url.into();
-        check_data_url(&audio_url, "audio")?;
+        let (_, bytes) = read_data_url(&audio_url, "audio")?;
+        check_not_empty("audio", &bytes)?;
         self.items.push(ContentItem::Audio { audio_url });
         Ok(self)
     }
@@ -180,9 +200,10 @@ impl SkillOutput {
     /// Adds audio from its bytes. `mime` is its media type, for example `audio/wav`.
     ///
     /// # Errors
-    /// When the media type is not one of audio.
+    /// When the media type is not one of audio, or there are no bytes.
     pub fn with_audio_bytes(mut self, mime: &str, bytes: &[u8]) -> Result<Self, OutputError> {
         let audio_url = data_url("audio", mime, bytes)?;
+        check_not_empty("audio", bytes)?;
         self.items.push(ContentItem::Audio { audio_url });
         Ok(self)
     }
@@ -204,6 +225,22 @@ impl SkillOutput {
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.success
+    }
+
+    /// The same with a word for each blank text: codex drops them, and some providers refuse the whole request.
+    pub(crate) fn without_blank_texts(mut self) -> Self {
+        let items = match &mut self.items {
+            Items::One(item) => std::slice::from_mut(item),
+            Items::Several(items) => items.as_mut_slice(),
+        };
+        for item in items {
+            if let ContentItem::Text { text } = item
+                && text.trim().is_empty()
+            {
+                BLANK.clone_into(text);
+            }
+        }
+        self
     }
 
     pub(crate) fn as_wire(&self) -> WireOutput<'_> {
@@ -283,6 +320,28 @@ pub enum OutputError {
         /// The refused media type.
         mime: String,
     },
+    /// Codex shows no images of the media type.
+    #[error(
+        "codex shows no images of the type `{mime}`, but leaves them out: make it PNG, JPEG, GIF or WebP"
+    )]
+    NotShown {
+        /// The refused media type.
+        mime: String,
+    },
+    /// The first bytes are not those of an image of the media type.
+    #[error("the data is not an image of the type `{mime}`: {found}")]
+    NotOfItsType {
+        /// The media type that was said.
+        mime: String,
+        /// What the bytes are.
+        found: &'static str,
+    },
+    /// There is no data.
+    #[error("the data of the {kind} is empty")]
+    Empty {
+        /// `image` or `audio`.
+        kind: &'static str,
+    },
 }
 
 fn data_url(kind: &'static str, mime: &str, bytes: &[u8]) -> Result<String, OutputError> {
@@ -297,25 +356,85 @@ fn data_url(kind: &'static str, mime: &str, bytes: &[u8]) -> Result<String, Outp
         })
 }
 
-fn check_data_url(url: &str, kind: &'static str) -> Result<(), OutputError> {
-    let data = url
+/// The media type and the bytes of a data URL.
+fn read_data_url<'a>(url: &'a str, kind: &'static str) -> Result<(&'a str, Vec<u8>), OutputError> {
+    let (mime, data) = url
         .strip_prefix("data:")
-        .and_then(|rest| rest.strip_prefix(kind))
-        .filter(|rest| rest.starts_with('/'))
+        .filter(|rest| {
+            let rest = rest.strip_prefix(kind);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        })
         .and_then(|rest| rest.split_once(','))
-        .filter(|(media, _)| media.ends_with(";base64"))
-        .map(|(_, data)| data)
+        .and_then(|(media, data)| Some((media.strip_suffix(";base64")?, data)))
         .ok_or_else(|| OutputError::NotADataUrl {
             kind,
             start: url.chars().take(40).collect(),
         })?;
-    BASE64
-        .decode(data)
-        .map(drop)
-        .map_err(|error| OutputError::NotBase64 {
+    match BASE64.decode(data) {
+        Ok(bytes) => Ok((mime, bytes)),
+        Err(error) => Err(OutputError::NotBase64 {
             kind,
             reason: error.to_string(),
-        })
+        }),
+    }
+}
+
+fn check_not_empty(kind: &'static str, bytes: &[u8]) -> Result<(), OutputError> {
+    if bytes.is_empty() {
+        return Err(OutputError::Empty { kind });
+    }
+    Ok(())
+}
+
+/// An image that codex shows: its media types, the first of them the usual one, and its name.
+struct ImageKind {
+    mimes: &'static [&'static str],
+    name: &'static str,
+    begins: fn(&[u8]) -> bool,
+}
+
+const IMAGE_KINDS: [ImageKind; 4] = [
+    ImageKind {
+        mimes: &["image/png"],
+        name: "it is a PNG image",
+        begins: |bytes| bytes.starts_with(b"\x89PNG"),
+    },
+    ImageKind {
+        mimes: &["image/jpeg", "image/jpg"],
+        name: "it is a JPEG image",
+        begins: |bytes| bytes.starts_with(b"\xff\xd8\xff"),
+    },
+    ImageKind {
+        mimes: &["image/gif"],
+        name: "it is a GIF image",
+        begins: |bytes| bytes.starts_with(b"GIF8"),
+    },
+    ImageKind {
+        mimes: &["image/webp"],
+        name: "it is a WebP image",
+        begins: |bytes| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"),
+    },
+];
+
+/// Refuses what codex would leave out.
+fn check_image(mime: &str, bytes: &[u8]) -> Result<(), OutputError> {
+    let (essence, _) = mime.split_once(';').unwrap_or((mime, ""));
+    let essence = essence.trim().to_ascii_lowercase();
+    let kind = IMAGE_KINDS
+        .iter()
+        .find(|kind| kind.mimes.contains(&essence.as_str()))
+        .ok_or_else(|| OutputError::NotShown {
+            mime: mime.chars().take(80).collect(),
+        })?;
+    check_not_empty("image", bytes)?;
+    if (kind.begins)(bytes) {
+        return Ok(());
+    }
+    let found = IMAGE_KINDS.iter().find(|kind| (kind.begins)(bytes));
+    Err(OutputError::NotOfItsType {
+        mime: mime.chars().take(80).collect(),
+        found: found.map_or("it begins like no image that codex shows", |kind| kind.name),
+    })
 }
 
 /// Why a call has no proper answer. The dispatcher turns it into a failed [`SkillOutput`].

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::descriptor::Answer;
 use super::output::{SkillFailure, SkillOutput};
-use super::schema::text::to_text;
+use super::schema::text::{Written, to_text};
 
 /// Marks the way in which a type fulfils [`Argument`](super::Argument), [`Reply`] or [`Explain`].
 #[derive(Debug)]
@@ -29,7 +29,9 @@ pub trait Nobody {}
 
 /// Values that a skill can answer with: everything that serializes, and [`SkillOutput`].
 ///
-/// Strings are sent as they are, `()` and `None` as `null`, other values as compact JSON.
+/// Strings are sent as they are, `()` and `None` as `null`, other values as compact JSON. A number that JSON does
+/// not have (NaN, infinity), and the key of a map that is no text, number, boolean or word, make the call a failure
+/// that names the place; so does the error of a `Result` inside of an `Option` or of another `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of a skill",
     label = "neither `serde::Serialize` nor `SkillOutput`",
@@ -40,15 +42,17 @@ pub trait Reply<Via>: Sized {
     /// Turns the value into an answer.
     ///
     /// # Errors
-    /// When the value does not serialize.
+    /// When the value does not serialize, or is an error.
     fn into_answer(self) -> Result<SkillOutput, SkillFailure>;
 }
 
 impl<T: Serialize> Reply<Standard> for T {
     fn into_answer(self) -> Answer {
-        to_text(&self).map(SkillOutput::text).map_err(|error| {
-            SkillFailure::handler(format!("its answer does not serialize: {error}"))
-        })
+        match to_text(&self) {
+            Ok(Written::Text(text)) => Ok(SkillOutput::text(text)),
+            Ok(Written::Failure(text)) => Err(SkillFailure::handler(text)),
+            Err(error) => Err(SkillFailure::handler(error.to_string())),
+        }
     }
 }
 

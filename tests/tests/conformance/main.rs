@@ -8,6 +8,7 @@
 )]
 
 mod budget;
+mod built_in;
 mod catalogs;
 mod code_mode;
 mod namespaces;

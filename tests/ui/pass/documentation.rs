@@ -46,14 +46,16 @@ fn close() {}
 
 #[doc = "Open"]
 #[doc = " a ticket."]
-#[doc = concat!("not ", "seen")]
+#[doc = concat!("Or ", "two.")]
 #[skill]
 fn open() {}
 
 #[skill]
 fn silent() {}
 
-/// # Examples
+/// # Open a drawer
+///
+/// ## Examples
 #[skill]
 fn headings_only() {}
 
@@ -68,14 +70,10 @@ fn main() {
     assert_eq!(descriptions, [Some("the id, with a dash"), Some("Its own words."), None]);
 
     assert_eq!(close::SKILLS[0].description(), "Close a ticket.\n\nBy its id.");
-    assert_eq!(open::SKILLS[0].description(), "Open\na ticket.");
-    for (skill, fallback) in [
-        (silent::SKILLS[0], "Remote skill silent"),
-        (headings_only::SKILLS[0], "Remote skill headings_only"),
-    ] {
-        assert_eq!(skill.description(), fallback);
-        assert!(!skill.is_documented());
-    }
+    assert_eq!(open::SKILLS[0].description(), "Open\na ticket.\nOr two.");
+    assert_eq!(silent::SKILLS[0].description(), "Remote skill silent");
+    assert!(!silent::SKILLS[0].is_documented());
+    assert_eq!(headings_only::SKILLS[0].description(), "Open a drawer");
     close();
     open();
     silent();

@@ -182,7 +182,9 @@ impl AppServer {
                 if payload["thread"]["status"]["type"] == "active" {
                     self.find_active(&connection, &thread_id).await;
                 }
-                Ok(Resumed::new(fingerprint))
+                // The first request is what codex shows of a thread in lists.
+                let preview = payload["thread"]["preview"].as_str().unwrap_or_default();
+                Ok(Resumed::new(fingerprint).with_requests((!preview.is_empty()).then_some(true)))
             }
             // A thread in codex's memory that this connection has still.
             Err(error)

@@ -195,7 +195,8 @@ impl Runtime for Embedded {
             for call in session.pending_calls() {
                 session.deliver(Event::ToolCall(call));
             }
-            Ok(Resumed::new(session.fingerprint()))
+            Ok(Resumed::new(session.fingerprint())
+                .with_requests(Some(!session.history().is_empty())))
         })
     }
 

@@ -20,13 +20,12 @@ use crate::runtime::{
     SessionOptions, TurnStatus,
 };
 use crate::skill::call::qualified;
+use crate::skill::output::{SHOWN_BYTES, bytes_of_tokens};
 use crate::skill::schema::shown::Shown;
 use crate::skill::{ContentItem, RequestId, SkillOutput, ToolCall};
 
 /// How many rounds a turn may have before it is ended as failed.
 const ROUNDS: usize = 256;
-/// What codex shows the model of one output, in bytes (contract §2.2).
-const SHOWN_BYTES: usize = 12_000;
 
 pub(super) struct EmbeddedSession {
     id: Arc<str>,
@@ -557,9 +556,16 @@ impl EmbeddedSession {
             },
         );
         self.deliver(Event::ToolCall(call));
+        let tokens = self.options.config.get("tool_output_token_limit");
+        let limit = tokens
+            .and_then(Value::as_u64)
+            .map_or(SHOWN_BYTES, bytes_of_tokens);
         Some(async move {
             match answered.await {
-                Ok(answer) => output(&call_id, &shown_name, &shown(&answer), Some(answer)),
+                Ok(answer) => {
+                    let text = shown(&answer, limit);
+                    output(&call_id, &shown_name, &text, Some(answer))
+                }
                 Err(_) => output(&call_id, &shown_name, CANCELLED, None),
             }
         })
@@ -599,39 +605,90 @@ fn output(call_id: &Arc<str>, tool: &str, text: &str, output: Option<Arc<SkillOu
     }
 }
 
-/// What the model is shown of an answer (contract §2.2): texts, cut in the middle when they are long, and
+/// What the model is shown of an answer (contract §2.2): texts, cut where they go beyond the limit together, and
 /// a word for everything else. Not whether it succeeded.
-fn shown(answer: &SkillOutput) -> String {
-    let items: Vec<&str> = answer
-        .items()
-        .iter()
-        .map(|item| match item {
-            ContentItem::Text { text } => text.as_str(),
-            ContentItem::Image { image_url } if image_url.starts_with("http") => {
-                "remote image URLs are not supported; use an inline data URL instead"
+fn shown(answer: &SkillOutput, limit: usize) -> String {
+    let items = answer.items();
+    let (mut left, mut omitted) = (limit, 0);
+    let mut shown: Vec<String> = Vec::with_capacity(items.len());
+    for item in items {
+        match item {
+            // Among others, codex drops it.
+            ContentItem::Text { text } if text.is_empty() && items.len() > 1 => {}
+            ContentItem::Text { .. } if left == 0 && items.len() > 1 => omitted += 1,
+            ContentItem::Text { text } => {
+                shown.push(cut(text, left));
+                left = left.saturating_sub(text.len());
             }
-            ContentItem::Image { .. } => "[image]",
-            ContentItem::Audio { .. } => {
-                "audio content omitted because you do not support audio input"
-            }
-        })
-        .collect();
-    if items.is_empty() {
+            ContentItem::Image { image_url } if image_url.starts_with("http") => shown.push(
+                "remote image URLs are not supported; use an inline data URL instead".to_owned(),
+            ),
+            ContentItem::Image { .. } => shown.push("[image]".to_owned()),
+            ContentItem::Audio { .. } => shown
+                .push("audio content omitted because you do not support audio input".to_owned()),
+        }
+    }
+    if omitted > 0 {
+        shown.push(format!("[omitted {omitted} text items ...]"));
+    }
+    if shown.is_empty() {
         return "[]".to_owned();
     }
-    cut(items.join("\n"))
+    shown.join("\n")
 }
 
-fn cut(text: String) -> String {
-    if text.len() <= SHOWN_BYTES {
-        return text;
+fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
     }
-    let head = text.floor_char_boundary(SHOWN_BYTES / 2);
-    let tail = text.ceil_char_boundary(text.len() - SHOWN_BYTES / 2);
+    let head = text.floor_char_boundary(limit / 2);
+    let tail = text.ceil_char_boundary(text.len() - limit / 2);
     format!(
         "{}…{} tokens truncated…{}",
         &text[..head],
-        (tail - head) / 4,
+        (tail - head).div_ceil(4),
         &text[tail..]
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As codex 0.171.0 was seen to do it.
+    #[test]
+    fn long_answers_are_cut_as_codex_does() {
+        let answer = |lengths: &[usize]| {
+            let texts = lengths.iter().map(|length| "a".repeat(*length));
+            texts.fold(SkillOutput::new(), SkillOutput::with_text)
+        };
+        let a = |length| "a".repeat(length);
+        for (lengths, text) in [
+            (&[12_000][..], a(12_000)),
+            (
+                &[12_001],
+                format!("{}…1 tokens truncated…{}", a(6_000), a(6_000)),
+            ),
+            (
+                &[20_000],
+                format!("{}…2000 tokens truncated…{}", a(6_000), a(6_000)),
+            ),
+            (&[6_000, 6_000], format!("{}\n{}", a(6_000), a(6_000))),
+            (
+                &[5_000, 5_000, 5_000],
+                format!("{0}\n{0}\n{1}…750 tokens truncated…{1}", a(5_000), a(1_000)),
+            ),
+            (
+                &[12_000, 1, 1],
+                format!("{}\n[omitted 2 text items ...]", a(12_000)),
+            ),
+            (&[0, 1], a(1)),
+            (&[0], String::new()),
+            (&[], "[]".to_owned()),
+        ] {
+            assert_eq!(shown(&answer(lengths), SHOWN_BYTES), text, "{lengths:?}");
+        }
+        let few = format!("{}…2130 tokens truncated…{}", a(240), a(240));
+        assert_eq!(shown(&answer(&[9_000]), bytes_of_tokens(100)), few);
+    }
 }

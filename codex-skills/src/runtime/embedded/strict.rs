@@ -5,47 +5,12 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use crate::skill::built_in::{RESERVED_NAMESPACES, Takes, built_in};
 use crate::skill::schema::refused;
 
 const NAME_LIMIT: usize = 128;
 const NAMESPACE_LIMIT: usize = 64;
 const NAMESPACE_DESCRIPTION_LIMIT: usize = 1_024;
-
-/// Namespaces of the Responses API.
-const RESERVED_NAMESPACES: [&str; 14] = [
-    "api_tool",
-    "browser",
-    "computer",
-    "container",
-    "file_search",
-    "functions",
-    "image_gen",
-    "multi_tool_use",
-    "python",
-    "python_user_visible",
-    "submodel_delegator",
-    "terminal",
-    "tool_search",
-    "web",
-];
-
-/// Built-in tools that win over a dynamic tool of the same name (contract §1.3, §1.6), by namespace.
-const SHADOWING: [(Option<&str>, &str); 14] = [
-    (None, "create_goal"),
-    (None, "exec"),
-    (None, "exec_command"),
-    (None, "get_goal"),
-    (None, "request_user_input"),
-    (None, "update_goal"),
-    (None, "view_image"),
-    (None, "wait"),
-    (None, "write_stdin"),
-    (Some("multi_agent_v1"), "close_agent"),
-    (Some("multi_agent_v1"), "resume_agent"),
-    (Some("multi_agent_v1"), "send_input"),
-    (Some("multi_agent_v1"), "spawn_agent"),
-    (Some("multi_agent_v1"), "wait_agent"),
-];
 
 /// A dynamic tool that passed.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +22,11 @@ pub(crate) struct StrictTool {
     pub(crate) defer_loading: bool,
 }
 
-/// Whether codex neither lists nor dispatches the tool, without a word.
+/// Whether codex neither lists nor dispatches the tool, without a word, with any of its models.
 pub(crate) fn is_shadowed(namespace: Option<&str>, name: &str) -> bool {
     // An empty namespace counts as none.
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
-    SHADOWING.contains(&(namespace, name))
+    built_in(namespace, name).is_some_and(|tool| tool.takes != Takes::Sometimes)
 }
 
 /// Checks `dynamicTools`; `null` is no tools.

@@ -401,28 +401,45 @@ fn a_thousand_tools_and_long_descriptions_pass() {
 #[test]
 fn built_in_tools_shadow_where_codex_dispatches_them() {
     for name in [
+        "apply_patch",
         "exec_command",
         "write_stdin",
         "view_image",
         "request_user_input",
+        "request_user_input_async",
+        "send_message_to_user_async",
         "get_goal",
         "create_goal",
         "update_goal",
         "exec",
         "wait",
+        "list_mcp_resources",
+        "list_mcp_resource_templates",
+        "read_mcp_resource",
     ] {
         assert!(is_shadowed(None, name), "{name}");
         assert!(is_shadowed(Some(""), name), "{name}");
         assert!(!is_shadowed(Some("n"), name), "{name}");
     }
-    assert!(is_shadowed(Some("multi_agent_v1"), "spawn_agent"));
-    for name in [
-        "spawn_agent",
-        "apply_patch",
-        "web_search",
-        "lookup_ticket",
-        "Exec",
+    for (namespace, name) in [
+        (Some("multi_agent_v1"), "spawn_agent"),
+        (Some("clock"), "sleep"),
+        (Some("clock"), "curr_time"),
+        (None, "clock__curr_time"),
+        (Some("collaboration"), "send_message"),
     ] {
-        assert!(!is_shadowed(None, name), "{name}");
+        assert!(is_shadowed(namespace, name), "{name}");
+    }
+    for (namespace, name) in [
+        (None, "spawn_agent"),
+        (None, "web_search"),
+        (None, "lookup_ticket"),
+        (None, "Exec"),
+        (None, "sleep"),
+        (None, "clock__sleep"),
+        (Some("clock"), "other"),
+        (Some("collaboration"), "mine"),
+    ] {
+        assert!(!is_shadowed(namespace, name), "{name}");
     }
 }

@@ -2,6 +2,7 @@
 //! Which schema a skill has is decided here; rendering it into a declaration is the catalog's job.
 
 mod compose;
+mod finite;
 pub(crate) mod fits;
 mod flat;
 mod generate;

@@ -241,6 +241,7 @@ fn needs_rewriting(schema: &Object) -> bool {
             | words::KEYS => true,
             "default" => value.is_null(),
             "items" => value.is_array(),
+            "description" => value.as_str().is_some_and(|text| text.trim().is_empty()),
             _ => false,
         })
 }
@@ -257,7 +258,7 @@ fn says_only_words(schema: &Object) -> bool {
 /// Removes what tells the model nothing: the names of types, and `null` for what may be absent.
 fn drop_noise(schema: &mut Object) {
     schema.remove("$schema");
-    schema.remove("title");
+    title_into_description(schema);
     if schema.get("default") == Some(&Value::Null) {
         schema.remove("default");
     }
@@ -285,6 +286,29 @@ fn dedupe_required(schema: &mut Object) {
         if names.is_empty() {
             schema.remove("required");
         }
+    }
+}
+
+/// schemars makes a title of a documentation's first line where that begins with `#`, as `#3171 the uri that a` does,
+/// and codex drops titles: so its words go before the description. A single word is the name of a type.
+fn title_into_description(schema: &mut Object) {
+    let title = schema.remove("title");
+    let title = title.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let is_said = title.trim().contains(char::is_whitespace);
+    let description = schema.get("description").and_then(Value::as_str);
+    let description = description.map(str::trim).unwrap_or_default();
+    if is_said {
+        // A sign right before a number is no heading's.
+        let sign = if title.starts_with(|first: char| first.is_ascii_digit()) {
+            "#"
+        } else {
+            ""
+        };
+        let text = format!("{sign}{title}\n{description}");
+        let text = text.trim_end().to_owned();
+        schema.insert("description".to_owned(), text.into());
+    } else if description.is_empty() && schema.contains_key("description") {
+        schema.remove("description");
     }
 }
 

@@ -1,0 +1,80 @@
+//! The return type of a skill: what would be told the model as something else than it is.
+
+use quote::ToTokens as _;
+use syn::{GenericArgument, PathArguments, Type};
+
+use super::keys;
+use super::parameter::{find_impl, unwrapped, written};
+use crate::diagnostics::Diagnostics;
+
+/// Reports what the answer cannot be.
+pub(crate) fn check(ty: &Type, diagnostics: &mut Diagnostics) {
+    if let Some(word) = find_impl(ty.to_token_stream()) {
+        diagnostics.at(
+            word,
+            "`impl Trait` cannot be the answer of a skill\nhelp: the output schema needs one type; name it",
+        );
+    }
+    let value = inside(ty, "Result").unwrap_or(ty);
+    if let Some(hidden) = hidden_result(value, value_is_of_result(ty)) {
+        diagnostics.at(
+            hidden.ty,
+            format!(
+                "an error in here would not be a failure of the skill: only the outermost `Result` is\nhelp: return {}",
+                hidden.remedy
+            ),
+        );
+    }
+    if let Some(key) = keys::not_a_name(value) {
+        diagnostics.at(
+            key,
+            format!(
+                "`{}` cannot be the key of a map in an answer: the names in a JSON object are texts\nhelp: return a `Vec` of pairs, or a key that is a text, a number, a boolean or one of several words",
+                written(key)
+            ),
+        );
+    }
+}
+
+struct Hidden<'a> {
+    ty: &'a Type,
+    remedy: &'static str,
+}
+
+fn value_is_of_result(ty: &Type) -> bool {
+    inside(ty, "Result").is_some()
+}
+
+/// A `Result` that stands for the value, in another one or in an `Option`.
+fn hidden_result(value: &Type, in_result: bool) -> Option<Hidden<'_>> {
+    let value = unwrapped(value);
+    if in_result && inside(value, "Result").is_some() {
+        return Some(Hidden {
+            ty: value,
+            remedy: "one `Result`, for example with `?` on the inner one",
+        });
+    }
+    let mut within = inside(value, "Option")?;
+    while let Some(deeper) = inside(within, "Option") {
+        within = deeper;
+    }
+    inside(within, "Result").is_some().then_some(Hidden {
+        ty: within,
+        remedy: "`Result<Option<T>, E>`, for example by `.transpose()`",
+    })
+}
+
+/// `T`, if the type is `NAME<T>` or `NAME<T, ..>` under any path.
+fn inside<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(path) = unwrapped(ty) else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(inner)) if last.ident == name => Some(inner),
+        _ => None,
+    }
+}
