@@ -40,7 +40,7 @@ impl ::codex_skills::SkillSet for page {
                 use __codex_skills::Infallible as _;
                 let __CodexSkillsArguments { size: __value0 } = __codex_skills::decode_struct::<
                     __CodexSkillsArguments,
-                >(__invocation.arguments(), ::core::option::Option::Some("size"))?;
+                >(&__invocation)?;
                 let __answer = __codex_skills::Returned(page(__value0)).answer();
                 __answer
             }

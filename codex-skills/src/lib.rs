@@ -185,8 +185,9 @@ pub mod __private {
     pub use crate::session::{
         AsClient, catch_panic, fallible, finish_lifecycle, returning, then_register,
     };
-    pub use crate::skill::arguments::{PathError, Slot, Slots, decode_struct};
+    pub use crate::skill::arguments::{Slot, Slots};
     pub use crate::skill::context::Invocation;
+    pub use crate::skill::decoding::{PathError, decode_struct};
     pub use crate::skill::descriptor::{
         Answer, Handler, HandlerFuture, InputSchema, ParameterDescriptor, SkillList, StateKey,
         WrittenSchema,

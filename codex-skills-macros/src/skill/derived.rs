@@ -10,7 +10,7 @@ use syn::ext::IdentExt as _;
 use super::docs::Words;
 use super::expand::{Skill, ours, private};
 use super::parameter::{Argument, Preset, Source};
-use super::slot::{self, preset_name, value_name};
+use super::slot::{preset_name, value_name};
 
 /// Whether the skill needs such a struct.
 pub(crate) fn applies(skill: &Skill) -> bool {
@@ -141,17 +141,12 @@ fn field(at: usize, ident: &Ident, argument: &Argument) -> TokenStream {
 pub(crate) fn decoding(skill: &Skill) -> TokenStream {
     let (p, name) = (private(), name());
     let arguments: Vec<(&Ident, &Argument)> = fields(skill).collect();
-    let only = match arguments.as_slice() {
-        [(_, only)] => Some(only.name.as_str()),
-        _ => None,
-    };
-    let only = slot::optional(only);
     let bindings = arguments.iter().enumerate().map(|(at, (ident, _))| {
         let value = value_name(at);
         quote!(#ident: #value)
     });
     quote_spanned! {ours()=>
-        let #name { #(#bindings,)* } = #p::decode_struct::<#name>(__invocation.arguments(), #only)?;
+        let #name { #(#bindings,)* } = #p::decode_struct::<#name>(&__invocation)?;
     }
 }
 

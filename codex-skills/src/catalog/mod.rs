@@ -15,6 +15,6 @@ pub use sealed::{Catalog, CatalogSkill};
 
 pub(crate) use draft::{DraftFuture, RegisterError};
 pub(crate) use phase::sealed as sealed_phase;
-pub(crate) use sealed::Run;
 #[cfg(feature = "embedded")]
 pub(crate) use sealed::without_instructions;
+pub(crate) use sealed::{Run, RunBlocking};

@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 use super::draft::Descriptions;
 use super::render::{fingerprint, flat_tools, instructions, render, supplement};
 use super::seal::most_similar;
+use crate::skill::Location;
 use crate::skill::call::qualified;
 use crate::skill::context::{Invocation, StateMap};
 use crate::skill::descriptor::{Answer, HandlerFuture};
 use crate::skill::schema::{InputShape, OutputShape};
-use crate::skill::{Location, SkillFailure};
 
 /// How every instruction text begins.
 pub(super) const INSTRUCTIONS: &str = "Skills of this session, each a tool that you can call. Use them where they help, and no \
@@ -406,9 +406,9 @@ impl CatalogSkill {
         &self.run
     }
 
-    /// Checks the arguments against what the schema demands beyond the types.
-    pub(crate) fn validate(&self, arguments: &RawValue) -> Result<(), SkillFailure> {
-        self.input.check(arguments).map_err(SkillFailure::arguments)
+    /// What checks the arguments.
+    pub(crate) fn input(&self) -> &Arc<InputShape> {
+        &self.input
     }
 }
 

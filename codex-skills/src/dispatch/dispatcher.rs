@@ -76,6 +76,8 @@ impl Dispatcher {
                 synchronous: common.synchronous.clone(),
                 shown: Shown::new(&limits),
                 whole_answers: limits.whole_answers,
+                argument_bytes: limits.argument_bytes,
+                rounded: false,
             },
             ledger,
             common,

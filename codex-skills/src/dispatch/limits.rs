@@ -24,6 +24,9 @@ pub struct Limits {
     /// How many calls of a session may be unanswered, running ones included; further calls are
     /// answered with a failure at once. Default: 1024.
     pub open_calls: usize,
+    /// The largest arguments of a call in bytes, as JSON; larger ones are answered with a failure before anything of
+    /// them is decoded. Default: 1 MiB.
+    pub argument_bytes: usize,
     /// The largest answer in bytes, as JSON; the runtime's own limit holds as well. Default: 8 MiB.
     pub output_bytes: usize,
     /// How many bytes of an answer's texts codex shows its model; it leaves out the middle of what is longer, which
@@ -51,6 +54,7 @@ impl Default for Limits {
             call_timeout: Duration::from_secs(60),
             concurrent_calls: 16 * cores,
             open_calls: 1024,
+            argument_bytes: 1024 * 1024,
             output_bytes: 8 * 1024 * 1024,
             shown_bytes: None,
             whole_answers: false,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::value::to_raw_value;
+use serde_json::ser::{Formatter, Serializer};
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use super::limits::Limits;
@@ -72,7 +73,7 @@ impl Catalog {
                 name: name.to_owned(),
                 known: self.list().into_iter().map(str::to_owned).collect(),
             })?;
-        let arguments = to_raw_value(&arguments).map_err(|error| CallError::Arguments {
+        let (arguments, rounded) = written(&arguments).map_err(|error| CallError::Arguments {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
@@ -86,6 +87,8 @@ impl Catalog {
             synchronous: Arc::default(),
             shown: Shown::new(&limits),
             whole_answers: limits.whole_answers,
+            argument_bytes: limits.argument_bytes,
+            rounded,
         };
         Ok(run::run(
             self,
@@ -97,5 +100,31 @@ impl Catalog {
         )
         .await
         .output)
+    }
+}
+
+/// The arguments as JSON, and whether a whole number among them came as a float beyond 2^53: then its digits are not
+/// those that its author wrote, and no integer is made of it.
+fn written(arguments: &impl Serialize) -> Result<(Box<RawValue>, bool), serde_json::Error> {
+    let mut json = Vec::new();
+    let mut rounded = false;
+    let watch = Watch(&mut rounded);
+    arguments.serialize(&mut Serializer::with_formatter(&mut json, watch))?;
+    let json = String::from_utf8(json).map_err(serde::ser::Error::custom)?;
+    Ok((RawValue::from_string(json)?, rounded))
+}
+
+/// Writes compact JSON, and notes large whole floats.
+struct Watch<'a>(&'a mut bool);
+
+impl Formatter for Watch<'_> {
+    fn write_f64<W: std::io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        value: f64,
+    ) -> std::io::Result<()> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        *self.0 |= value.abs() >= EXACT;
+        serde_json::ser::CompactFormatter.write_f64(writer, value)
     }
 }

@@ -17,10 +17,11 @@ use tracing::Instrument as _;
 use super::record::Outcome;
 use super::shown::{Cut, Shown, is_in_code_mode};
 use super::threads;
-use crate::catalog::{Catalog, CatalogSkill, Run};
-use crate::skill::context::{Interested, Invocation};
+use crate::catalog::{Catalog, CatalogSkill, Run, RunBlocking};
+use crate::skill::context::{Interested, Invocation, StateMap};
 use crate::skill::descriptor::{Answer, HandlerFuture};
 use crate::skill::output::{CODE_MODE_WAITS, FailureKind};
+use crate::skill::schema::check::Checked;
 use crate::skill::{SkillContext, SkillFailure, SkillOutput, ToolCall};
 
 /// The longest error text that the model is shown, in bytes.
@@ -80,7 +81,14 @@ pub(crate) struct Bounds {
     pub(crate) shown: Shown,
     /// Whether an answer must be shown whole.
     pub(crate) whole_answers: bool,
+    /// The largest arguments in bytes of JSON.
+    pub(crate) argument_bytes: usize,
+    /// Whether large numbers of the arguments may have lost digits before they were written.
+    pub(crate) rounded: bool,
 }
+
+/// Arguments of more bytes than these are checked and decoded on threads for blocking code.
+const LONG_ARGUMENTS: usize = 16 * 1024;
 
 /// Runs the handler of a call. Always answers; never panics on what the handler does.
 pub(crate) async fn run(
@@ -159,6 +167,8 @@ pub(super) enum Begun {
     Started(Started),
     /// For its turn, or for a place.
     Waits(Option<Turn>, Invocation),
+    /// For the check of its long arguments.
+    Unchecked(Option<Turn>, Arc<ToolCall>, Arc<StateMap>),
 }
 
 impl<'a> Job<'a> {
@@ -193,28 +203,76 @@ impl<'a> Job<'a> {
         turn: Option<Turn>,
     ) -> Begun {
         self.in_code_mode = is_in_code_mode(&call);
-        let checked = catch_unwind(AssertUnwindSafe(|| self.skill.validate(&call.arguments)));
-        match checked {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) => {
-                return Begun::Started(Started::Over(Ended::Answered(Err(failure))));
-            }
-            Err(panic) => return Begun::Started(Started::Over(Err(panic).into())),
+        let length = call.arguments.get().len();
+        if length > self.bounds.argument_bytes {
+            let limit = self.bounds.argument_bytes;
+            return refused(format!(
+                "they take {length} bytes, over the limit of {limit} bytes (`argument_bytes`); write less"
+            ));
         }
-        let invocation = Invocation {
-            context: SkillContext {
-                call,
-                interested: self.interested.clone(),
-                deadline: self.deadline(),
-            },
-            state: catalog.state().clone(),
+        let state = catalog.state().clone();
+        if length > LONG_ARGUMENTS {
+            return Begun::Unchecked(turn, call, state);
+        }
+        let input = self.skill.input();
+        let rounded = self.bounds.rounded;
+        let check = AssertUnwindSafe(|| input.check(&call.arguments, rounded));
+        match catch_unwind(check) {
+            Ok(Ok(checked)) => self.admit(self.invocation(call, state, checked), turn),
+            Ok(Err(wrong)) => refused(wrong),
+            Err(panic) => Begun::Started(Started::Over(Err(panic).into())),
+        }
+    }
+
+    fn invocation(
+        &self,
+        call: Arc<ToolCall>,
+        state: Arc<StateMap>,
+        checked: Checked,
+    ) -> Invocation {
+        let context = SkillContext {
+            call,
+            interested: self.interested.clone(),
+            deadline: self.deadline(),
         };
+        Invocation {
+            context,
+            state,
+            checked,
+        }
+    }
+
+    /// Starts the handler where it need not wait.
+    fn admit(&mut self, invocation: Invocation, turn: Option<Turn>) -> Begun {
         if turn.is_none()
             && let Some(place) = Place::at_once(self.bounds)
         {
             return Begun::Started(self.start(invocation, place, self.arrived));
         }
         Begun::Waits(turn, invocation)
+    }
+
+    /// Checks long arguments where nothing waits for a thread.
+    async fn check(
+        &mut self,
+        turn: Option<Turn>,
+        call: Arc<ToolCall>,
+        state: Arc<StateMap>,
+    ) -> Begun {
+        let (input, unchecked) = (self.skill.input().clone(), call.clone());
+        let rounded = self.bounds.rounded;
+        let checking = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
+            catch_unwind(AssertUnwindSafe(|| {
+                input.check(&unchecked.arguments, rounded)
+            }))
+        }));
+        match self.in_time(checking).await {
+            Ok(Ok(Ok(Ok(checked)))) => self.admit(self.invocation(call, state, checked), turn),
+            Ok(Ok(Ok(Err(wrong)))) => refused(wrong),
+            Ok(Ok(Err(panic))) => Begun::Started(Started::Over(Err(panic).into())),
+            Ok(Err(error)) => Begun::Started(Started::Over(Ended::Panicked(error.to_string()))),
+            Err(ended) => Begun::Started(Started::Over(ended)),
+        }
     }
 
     fn start(&mut self, invocation: Invocation, place: Place, now: Instant) -> Started {
@@ -235,8 +293,15 @@ impl<'a> Job<'a> {
 
     /// Waits for the handler, as long as somebody waits for its answer. Cancel safe: the handler is aborted.
     pub(super) async fn end(&mut self, begun: Begun) -> Ended {
+        let begun = match begun {
+            // Seldom, so with a future of its own.
+            Begun::Unchecked(turn, call, state) => Box::pin(self.check(turn, call, state)).await,
+            begun => begun,
+        };
         let started = match begun {
             Begun::Started(started) => started,
+            // There is none after the check.
+            Begun::Unchecked(..) => Started::Over(Ended::TimedOut),
             // Seldom, so with a future of its own.
             Begun::Waits(turn, invocation) => {
                 let place = Box::pin(self.in_time(Place::in_turn(self.bounds, turn))).await;
@@ -371,28 +436,75 @@ impl Drop for Synchronous {
     }
 }
 
+/// A call whose arguments are not taken.
+fn refused(wrong: String) -> Begun {
+    let failure = SkillFailure::arguments(wrong);
+    Begun::Started(Started::Over(Ended::Answered(Err(failure))))
+}
+
 fn start(run: &Run, invocation: Invocation, place: Place, running: &Arc<AtomicUsize>) -> Started {
+    let is_long = invocation.arguments().get().len() > LONG_ARGUMENTS;
     match run {
+        Run::AsyncStatic(handler) if is_long => {
+            let handler = *handler;
+            apart(decoded_elsewhere(move || handler(invocation)), place)
+        }
+        Run::Async(handler) if is_long => {
+            let handler = handler.clone();
+            apart(decoded_elsewhere(move || handler(invocation)), place)
+        }
+        Run::Inline(handler) if is_long => {
+            let handler = RunBlocking::Static(*handler);
+            on_thread(handler, invocation, place, running)
+        }
         Run::AsyncStatic(handler) => apart(handler(invocation), place),
         Run::Async(handler) => apart(handler(invocation), place),
         Run::Inline(handler) => Started::Over(Ended::Answered(handler(invocation))),
-        Run::Blocking(handler) => {
-            let (handler, running) = (handler.clone(), running.clone());
-            let span = tracing::Span::current();
-            let work = move || {
-                let (_within, _counted) = (span.entered(), Synchronous::begin(running));
-                let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
-                drop(place);
-                answer
-            };
-            if is_time_paused() {
-                // Tokio's own threads keep a paused clock from being advanced to the deadline.
-                let running = tokio::task::spawn_blocking(work);
-                return Started::Running(AbortOnDropHandle::new(running));
-            }
-            Started::OnThread(threads::run(work))
-        }
+        Run::Blocking(handler) => on_thread(handler.clone(), invocation, place, running),
     }
+}
+
+/// Runs a synchronous handler on a thread of its own.
+fn on_thread(
+    handler: RunBlocking,
+    invocation: Invocation,
+    place: Place,
+    running: &Arc<AtomicUsize>,
+) -> Started {
+    let (running, span) = (running.clone(), tracing::Span::current());
+    let work = move || {
+        let (_within, _counted) = (span.entered(), Synchronous::begin(running));
+        let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
+        drop(place);
+        answer
+    };
+    if is_time_paused() {
+        // Tokio's own threads keep a paused clock from being advanced to the deadline.
+        let running = tokio::task::spawn_blocking(work);
+        return Started::Running(AbortOnDropHandle::new(running));
+    }
+    Started::OnThread(threads::run(work))
+}
+
+/// Runs the first step of an asynchronous handler, in which it decodes its arguments, on the pool for blocking code.
+fn decoded_elsewhere(handler: impl FnOnce() -> HandlerFuture + Send + 'static) -> HandlerFuture {
+    Box::pin(async move {
+        let span = tracing::Span::current();
+        let first = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
+            let _within = span.entered();
+            let mut running = handler();
+            let first = running.as_mut().now_or_never();
+            (first, running)
+        }));
+        match first.await {
+            Ok((Some(answer), _)) => answer,
+            Ok((None, running)) => running.await,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => Err(SkillFailure::handler(error.to_string())),
+            },
+        }
+    })
 }
 
 /// Whether tokio's clock stands still, as it does in tests that pause it.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::context::Invocation;
+use super::decoding::{PathError, decode, reason};
 use super::descriptor::{InputSchema, ParameterDescriptor, SkillDescriptor};
 use super::output::SkillFailure;
 use super::returned::{Closed, Nobody, Standard};
@@ -53,64 +54,9 @@ impl<T: DeserializeOwned + JsonSchema> Argument<Standard> for T {
     }
 }
 
-/// Decodes a value. Models write `5.0` where a whole number is wanted, which JSON schema takes for one: what
-/// cannot be decoded as it came is tried with such numbers as whole ones.
-fn decode<T: DeserializeOwned>(json: &str) -> Result<T, PathError> {
-    let read = |json: &str| {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(PathError::new)
-    };
-    read(json).or_else(|error| match with_whole_numbers(json) {
-        Some(json) => read(&json),
-        None => Err(error),
-    })
-}
-
-/// The JSON text with each number like `5.0` written as `5`; `None` where there is none.
-fn with_whole_numbers(json: &str) -> Option<String> {
-    let mut written = String::with_capacity(json.len());
-    let mut rest = json;
-    let mut changed = false;
-    while let Some(at) = rest.find(|c: char| c == '"' || c.is_ascii_digit()) {
-        let (before, from) = rest.split_at(at);
-        written.push_str(before);
-        let (token, after) = if from.starts_with('"') {
-            from.split_at(string_len(from))
-        } else {
-            let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
-            from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()))
-        };
-        let whole = match token.split_once('.') {
-            Some((whole, zeros)) if !token.starts_with('"') => {
-                (!zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0')).then_some(whole)
-            }
-            _ => None,
-        };
-        changed |= whole.is_some();
-        written.push_str(whole.unwrap_or(token));
-        rest = after;
-    }
-    written.push_str(rest);
-    changed.then_some(written)
-}
-
-/// The length of the JSON string that a text begins with.
-fn string_len(text: &str) -> usize {
-    let mut escaped = false;
-    let end = text.bytes().skip(1).position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    end.map_or(text.len(), |end| end + 2)
-}
-
 impl<T: Nobody> Argument<Closed> for T {
     fn decode(_: &str) -> Result<Self, PathError> {
-        Err(PathError {
-            path: String::new(),
-            reason: String::new(),
-        })
+        Err(PathError::default())
     }
 
     fn absent() -> Option<Self> {
@@ -120,75 +66,6 @@ impl<T: Nobody> Argument<Closed> for T {
     fn schema(_: &mut SchemaGenerator) -> Schema {
         Schema::default()
     }
-}
-
-/// A decoding error and the path inside the value at which it happened.
-#[derive(Debug)]
-pub struct PathError {
-    path: String,
-    reason: String,
-}
-
-impl PathError {
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "used as a function of `map_err`"
-    )]
-    fn new(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
-        let path = error.path().to_string();
-        Self {
-            path: if path == "." { String::new() } else { path },
-            reason: reason(error.inner()),
-        }
-    }
-
-    /// The failure for the model, with the path continued from `name`.
-    pub(crate) fn under(self, name: &str) -> SkillFailure {
-        let Self { path, reason } = self;
-        let path = shortened(&path, PATH);
-        let path = match path.as_str() {
-            "" => name.to_owned(),
-            path if path.starts_with('[') || name.is_empty() => format!("{name}{path}"),
-            path => format!("{name}.{path}"),
-        };
-        if path.is_empty() {
-            SkillFailure::arguments(reason)
-        } else {
-            SkillFailure::arguments(format!("`{path}`: {reason}"))
-        }
-    }
-}
-
-/// The longest path and the longest reason, which repeat what the model wrote.
-const PATH: usize = 200;
-const REASON: usize = 1_500;
-
-/// What serde says, without the position in a text that the model never wrote in lines.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let position = format!(" at line {} column {}", error.line(), error.column());
-    match text.strip_suffix(&position).unwrap_or(&text) {
-        // What is said of an enumeration that is given neither a text nor an object.
-        "expected value" => "expected one of the values that its schema lists".to_owned(),
-        "number out of range" => "the number is out of range, expected a smaller one".to_owned(),
-        "recursion limit exceeded" => {
-            "nested too deep, expected at most 127 levels in all".to_owned()
-        }
-        "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
-            "half of a surrogate pair, expected whole characters".to_owned()
-        }
-        text => shortened(text, REASON),
-    }
-}
-
-/// The start and the end of a long text: serde says first what there is, and last what it expected.
-fn shortened(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
-    }
-    let start = text.floor_char_boundary(most / 4);
-    let end = text.ceil_char_boundary(text.len() - most / 2);
-    format!("{} … {}", &text[..start], &text[end..])
 }
 
 /// One parameter: its metadata and how its value is decoded.
@@ -261,7 +138,7 @@ pub trait Slots: Sized {
         invocation: &Invocation,
         skill: &SkillDescriptor,
     ) -> Result<Self::Values, SkillFailure> {
-        self.take(Matched::new(invocation.arguments(), skill)?.values())
+        invocation.read(|arguments| self.take(Matched::new(arguments, skill)?.values()))
     }
 }
 
@@ -422,17 +299,23 @@ fn names(table: &[ParameterDescriptor]) -> Vec<&str> {
 /// What to say of a member that no parameter takes.
 pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(64).collect();
-    let nearest = known
-        .iter()
-        .map(|known| (strsim::jaro_winkler(known, &shown), known))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((_, nearest)) => {
+    match nearest_name(&shown, known) {
+        Some(nearest) => {
             format!("unknown argument `{shown}`, did you mean `{nearest}`?")
         }
         None => format!("unknown argument `{shown}`, expected {}", listed(known)),
     }
+}
+
+/// The known name that was likely meant.
+pub(crate) fn nearest_name<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name: String = name.chars().take(64).collect();
+    known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(known, &name), known))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| *known)
 }
 
 /// The names that there are.
@@ -444,32 +327,6 @@ pub(crate) fn listed(known: &[&str]) -> String {
             .map(|name| format!("`{name}`"))
             .collect::<Vec<_>>()
             .join(", "),
-    }
-}
-
-/// Decodes the arguments into a whole struct: the derived one of a skill whose parameters carry
-/// `#[serde]` or `#[schemars]` attributes, or the argument type of a closure.
-///
-/// # Errors
-/// When they are not a value of that struct.
-pub fn decode_struct<T: DeserializeOwned>(
-    raw: &RawValue,
-    only_member: Option<&str>,
-) -> Result<T, SkillFailure> {
-    let text = as_object(raw, only_member)?;
-    decode(&text).map_err(|error| error.under(""))
-}
-
-fn as_object<'a>(
-    raw: &'a RawValue,
-    only_member: Option<&str>,
-) -> Result<std::borrow::Cow<'a, str>, SkillFailure> {
-    let text = raw.get();
-    match (text.as_bytes().first(), only_member) {
-        (Some(b'{'), _) => Ok(text.into()),
-        (Some(b'n'), _) => Ok("{}".into()),
-        (_, Some(name)) => Ok(format!("{{{}:{text}}}", Value::from(name)).into()),
-        (_, None) => Err(SkillFailure::arguments("expected a JSON object")),
     }
 }
 
@@ -490,28 +347,5 @@ impl<'de> Deserializer<'de> for Absent {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_whole_numbers;
-
-    #[test]
-    fn only_numbers_with_a_fraction_of_zero_become_whole() {
-        for (json, whole) in [
-            ("5.0", Some("5")),
-            ("-12.000", Some("-12")),
-            (
-                r#"{"1.0": [2.0,3.5], "a\"4.0": -0.0}"#,
-                Some(r#"{"1.0": [2,3.5], "a\"4.0": -0}"#),
-            ),
-            (r#"["\\",7.0,"é8.0"]"#, Some(r#"["\\",7,"é8.0"]"#)),
-            ("[1, 2.5, 3.01, 10.10]", None),
-            ("[1.0e5, 1e5, 1.0E-2]", None),
-            (r#"{"a": "5.0", "b": null}"#, None),
-        ] {
-            assert_eq!(with_whole_numbers(json).as_deref(), whole, "{json}");
-        }
     }
 }

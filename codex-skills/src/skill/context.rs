@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::call::ToolCall;
 use super::descriptor::StateKey;
 use super::output::SkillFailure;
+use super::schema::check::Checked;
 
 /// The call that a handler serves. Take it as a `#[context] cx: &SkillContext` parameter.
 ///
@@ -182,13 +183,17 @@ impl CallContext for SkillContext {
 pub struct Invocation {
     pub(crate) context: SkillContext,
     pub(crate) state: Arc<StateMap>,
+    /// What the check of the arguments found.
+    pub(crate) checked: Checked,
 }
 
 impl Invocation {
-    /// The raw arguments.
+    /// The raw arguments: the object that they stand for, where they came as something else.
     #[must_use]
     pub fn arguments(&self) -> &RawValue {
-        &self.context.call.arguments
+        self.checked
+            .object()
+            .unwrap_or(&self.context.call.arguments)
     }
 
     /// The call.

@@ -10,8 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::arguments::decode_struct;
 use super::context::{Invocation, SkillContext};
+use super::decoding::decode_struct;
 use super::descriptor::{Answer, HandlerFuture, Location};
 use super::output::SkillFailure;
 use super::returned::{Explain, Reply};
@@ -274,7 +274,7 @@ impl<P: SkillParent> SkillBuilder<P> {
         R::Error: Explain<W>,
     {
         let run = move |invocation: Invocation| -> HandlerFuture {
-            match decode_struct(invocation.arguments(), None) {
+            match decode_struct(&invocation) {
                 Ok(arguments) => {
                     let running = handler(arguments, invocation.context);
                     Box::pin(async move { answer(running.await) })
@@ -293,9 +293,7 @@ impl<P: SkillParent> SkillBuilder<P> {
         T: Reply<V>,
         E: Explain<W>,
     {
-        let run = move |invocation: Invocation| {
-            answer(handler(decode_struct(invocation.arguments(), None)?))
-        };
+        let run = move |invocation: Invocation| answer(handler(decode_struct(&invocation)?));
         self.complete::<A>(DynamicHandler::Blocking(Arc::new(run)))
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod arguments;
 pub(crate) mod built_in;
 pub(crate) mod call;
 pub(crate) mod context;
+pub(crate) mod decoding;
 pub(crate) mod descriptor;
 pub mod documentation;
 pub(crate) mod dynamic;

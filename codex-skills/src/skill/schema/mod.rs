@@ -1,6 +1,7 @@
 //! Schemas as codex keeps them (contract §1.4), checks of what they demand, and values as text.
 //! Which schema a skill has is decided here; rendering it into a declaration is the catalog's job.
 
+pub(crate) mod check;
 mod compose;
 mod finite;
 pub(crate) mod fits;
@@ -31,9 +32,9 @@ use serde_json::{Map, Value};
 
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
+use check::{Checked, Checker, Source};
 use generate::{Made, Types};
 use shown::Shown;
-use validate::Validator;
 
 type Object = Map<String, Value>;
 
@@ -70,15 +71,15 @@ pub(crate) struct InputShape {
     pub(crate) says_more: bool,
     /// Whether it is valid by what it is made of.
     surely_valid: bool,
-    /// Whether decoding alone decides which members the root has and needs.
-    root_is_decoded: bool,
+    /// Where the schema that arguments are checked against comes from.
+    source: Source,
     /// What its author may want to know, a line each.
     pub(crate) warnings: Vec<String>,
     /// The root's properties that nobody described. Their schemas may have a description all the same: what codex
     /// drops is said there.
     pub(crate) undocumented: Vec<String>,
     /// What checks arguments, from the first call on. Most skills of a session are never called.
-    validator: OnceLock<Validator>,
+    checker: OnceLock<Checker>,
 }
 
 impl InputShape {
@@ -113,10 +114,10 @@ impl InputShape {
             checked,
             says_more: false,
             surely_valid: false,
-            root_is_decoded: false,
+            source: Source::Written(&[]),
             warnings: Vec::new(),
             undocumented: Vec::new(),
-            validator: OnceLock::new(),
+            checker: OnceLock::new(),
         }
     }
 
@@ -175,19 +176,22 @@ impl InputShape {
 
     fn generated(
         shaped: generate::Generated,
-        root_is_decoded: bool,
+        source: Source,
         names: impl FnOnce() -> HashMap<String, share::Named>,
     ) -> Self {
         let mut shape = Self::new(shaped.schema, names);
         shape.says_more = shaped.says_more;
         shape.surely_valid = shaped.surely_valid;
         shape.undocumented = shaped.undocumented;
-        shape.root_is_decoded = root_is_decoded;
+        shape.source = source;
         shape.warnings.splice(0..0, shaped.unsaid);
         shape
     }
 
-    fn written(written: written::Written) -> Self {
+    fn written(
+        written: written::Written,
+        parameters: &'static [super::descriptor::ParameterDescriptor],
+    ) -> Self {
         let surely_valid = validate::is_surely_valid(&written.value);
         // What a user wrote stays as it is.
         let made = Made::Value {
@@ -195,6 +199,7 @@ impl InputShape {
             checked: None,
         };
         let mut shape = Self::as_written(made);
+        shape.source = Source::Written(parameters);
         shape.says_more = true;
         shape.surely_valid = surely_valid;
         shape.undocumented = written.undocumented;
@@ -208,33 +213,20 @@ impl InputShape {
     /// When the schema is not valid.
     pub(crate) fn confirm(&self) -> Result<(), String> {
         if self.says_more && !self.surely_valid {
-            self.validator()?;
+            validate::confirm(self.value())?;
         }
         Ok(())
     }
 
-    /// Checks arguments against what the schema demands beyond the types.
+    /// Checks arguments against what the schema demands. `rounded` says that their large numbers may have lost digits
+    /// before they were written.
     ///
     /// # Errors
     /// With what the model is told.
-    pub(crate) fn check(&self, arguments: &RawValue) -> Result<(), String> {
-        if self.says_more {
-            self.validator()?.check(arguments)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Compiles the schema the first time, which may take longer than a call.
-    fn validator(&self) -> Result<&Validator, String> {
-        if let Some(validator) = self.validator.get() {
-            return Ok(validator);
-        }
-        let mut validator = Validator::new(self.value())?;
-        if self.root_is_decoded {
-            validator = validator.leaving_the_root_to_decoding();
-        }
-        Ok(self.validator.get_or_init(|| validator))
+    pub(crate) fn check(&self, arguments: &RawValue, rounded: bool) -> Result<Checked, String> {
+        // The first time the schema is compiled, which may take longer than a call.
+        let checker = || Checker::new(&self.source, self.declared());
+        self.checker.get_or_init(checker).check(arguments, rounded)
     }
 }
 
@@ -304,7 +296,7 @@ impl Known {
                 is_open: false,
             };
             let written = written::input(schema.clone(), &[], &taken, self.schema_words)?;
-            return Ok(Arc::new(InputShape::written(written)));
+            return Ok(Arc::new(InputShape::written(written, &[])));
         }
         let schema = skill.arguments;
         self.shared((schema as usize, true), |_| of_closure(schema))
@@ -355,15 +347,16 @@ fn make(
     match descriptor.input {
         InputSchema::Parameters(parameters) => Ok(InputShape::generated(
             generate::of_parameters(parameters, known)?,
-            false,
+            Source::Parameters(parameters),
             || generate::names_of_parameters(parameters),
         )),
-        // The derived struct may know members by other names than the schema: `#[serde(alias)]`.
         InputSchema::Derived(schema) => {
             let shaped = generate::of_arguments(schema)?;
-            Ok(InputShape::generated(shaped, true, || {
-                generate::names_of_arguments(schema)
-            }))
+            Ok(InputShape::generated(
+                shaped,
+                Source::Derived(schema),
+                || generate::names_of_arguments(schema),
+            ))
         }
         InputSchema::Explicit(schema, parameters) => {
             let schema = schema().map_err(|error| not_json("input_schema", &error))?;
@@ -373,7 +366,7 @@ fn make(
                 is_open: true,
             };
             let written = written::input(schema, parameters, &taken, in_words)?;
-            Ok(InputShape::written(written))
+            Ok(InputShape::written(written, parameters))
         }
     }
 }
@@ -386,9 +379,11 @@ fn of_closure(schema: fn(&mut SchemaGenerator) -> Schema) -> Result<InputShape, 
         shaped.says_more |= schema.get("additionalProperties") == Some(&Value::Bool(false))
             || schema.get("anyOf").is_some();
     }
-    Ok(InputShape::generated(shaped, false, || {
-        generate::names_of_arguments(schema)
-    }))
+    Ok(InputShape::generated(
+        shaped,
+        Source::Closure(schema),
+        || generate::names_of_arguments(schema),
+    ))
 }
 
 /// Something as compact JSON. For what always serializes, like strings and JSON values.

@@ -16,6 +16,16 @@ use crate::skill::arguments::{Argument, Slot};
 use crate::skill::descriptor::{Handler, Location, ParameterDescriptor, WrittenSchema};
 use crate::skill::output::SkillOutput;
 
+/// Checks arguments against a written schema.
+struct Validator(Checker);
+
+impl Validator {
+    fn new(schema: &Value) -> Result<Self, String> {
+        validate::confirm(schema)?;
+        Ok(Self(Checker::new(&Source::Written(&[]), schema)))
+    }
+}
+
 fn parameter<T: Argument<V> + 'static, V>(
     name: &'static str,
     description: Option<&'static str>,
@@ -149,7 +159,7 @@ fn what_is_known_of_a_type_changes_no_schema() {
     for (fresh, again) in tables().into_iter().zip(tables()) {
         let whole = generate::all_at_once(&fresh).expect("a schema");
         let names = generate::names_of_parameters(&fresh);
-        let whole = InputShape::generated(whole, false, || names);
+        let whole = InputShape::generated(whole, Source::Parameters(&[]), || names);
         let fresh = of_parameters(fresh);
         assert_eq!(whole.text.get(), fresh.text.get());
         assert_eq!(whole.says_more, fresh.says_more);
@@ -357,7 +367,7 @@ fn saying_what_codex_drops_documents_nothing() {
 #[test]
 fn a_validator_is_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
-    shared::<Validator>();
+    shared::<Checker>();
 }
 
 #[test]

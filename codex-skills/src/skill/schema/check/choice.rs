@@ -1,0 +1,322 @@
+//! Choosing among the branches of `anyOf` and `oneOf`, and which members and items schemas speak of.
+
+use super::document::{At, Document, Kind};
+use super::explain;
+use super::plan::{Branch, Check, Choice, Others, Outline, Tag, Types};
+use super::same;
+use super::walk::{Fit, Walk};
+
+/// How a value fits one of several schemas.
+pub(super) fn choose<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Fit {
+    let document = walk.ground.document;
+    if let Some(Tag::Name) = choice.tag
+        && walk.ground.plan.of_type
+        && let Some(fit) = named(walk, choice, at)
+    {
+        return fit;
+    }
+    for exact in [true, false] {
+        let mut likely = choice
+            .branches
+            .iter()
+            .filter(|branch| is_likely(document, at, &branch.outline, exact));
+        match (likely.next(), likely.next()) {
+            (None, _) => {}
+            (Some(only), None) => return walk.check(only.check, at),
+            (Some(_), Some(_)) if is_untagged(document, choice, at) => {
+                return none(walk, choice, at);
+            }
+            (Some(first), Some(second)) => {
+                let all = [first, second].into_iter().chain(likely);
+                return judged(walk, choice, at, all.collect());
+            }
+        }
+    }
+    none(walk, choice, at)
+}
+
+/// An enumeration whose forms are texts and objects with one member: the text or the name decides. `None` where it
+/// does not.
+fn named<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Option<Fit> {
+    let document = walk.ground.document;
+    let kind = document.kind(at);
+    let mut by_name = choice.branches.iter().filter(|branch| match kind {
+        Kind::Object => {
+            let name = branch.outline.required.first();
+            name.is_some_and(|name| document.member(at, name).is_some())
+        }
+        Kind::Plain | Kind::Escaped => match &branch.outline.values {
+            Some(values) => values.iter().any(|value| same::is(document, at, value)),
+            None => branch.outline.types.has(Types::STRING),
+        },
+        _ => false,
+    });
+    match (by_name.next(), by_name.next()) {
+        (Some(only), None) => Some(walk.check(only.check, at)),
+        (Some(_), Some(_)) => None,
+        (None, _) => match kind {
+            Kind::Object | Kind::Plain | Kind::Escaped => Some(none(walk, choice, at)),
+            _ => None,
+        },
+    }
+}
+
+/// Whether a value lacks the tag by which its branch would be known.
+fn is_untagged(document: &Document<'_>, choice: &Choice, at: At) -> bool {
+    match &choice.tag {
+        Some(Tag::Member { name, .. }) if document.kind(at) == Kind::Object => {
+            document.member(at, name).is_none()
+        }
+        _ => false,
+    }
+}
+
+/// Judges each branch, and takes the first that fits best.
+fn judged<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At, likely: Vec<&'a Branch>) -> Fit {
+    let mut best: Option<(Fit, &Branch)> = None;
+    let mut fitting = 0;
+    for branch in &likely {
+        let fit = walk.judge(branch.check, at);
+        fitting += usize::from(fit != Fit::Broken);
+        if best.is_none_or(|(least, _)| fit < least) {
+            best = Some((fit, branch));
+        }
+        if fit == Fit::Exact && !choice.exactly_one {
+            break;
+        }
+    }
+    if choice.exactly_one && fitting > 1 {
+        return walk
+            .breaks(|| format!("it fits {fitting} of the accepted forms, expected exactly one"));
+    }
+    match best {
+        Some((Fit::Broken, _)) | None => none_fits(walk, choice, at, &likely),
+        Some((fit, _)) if !walk.is_reporting() => fit,
+        Some((Fit::Doubtful, branch)) => {
+            hint(walk, choice, at, &likely);
+            walk.check(branch.check, at)
+        }
+        Some((_, branch)) => walk.check(branch.check, at),
+    }
+}
+
+/// Keeps the words of the nearest branch, for the case that the type reads none.
+///
+/// Once a call, so that the work does not double at each level.
+fn hint(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) {
+    if std::mem::replace(&mut walk.hinted, true) {
+        return;
+    }
+    // What is reported here is to be reported again along the branch that is taken.
+    let known = std::mem::take(&mut walk.known);
+    let findings = &walk.findings;
+    let (edits, doubts) = (findings.edits.len(), findings.doubts.len());
+    let (violations, more) = (findings.violations.len(), findings.more);
+    none_fits(walk, choice, at, likely);
+    walk.known = known;
+    let findings = &mut walk.findings;
+    findings.more = more;
+    findings.edits.truncate(edits);
+    let said = findings
+        .violations
+        .split_off(violations.min(findings.violations.len()));
+    let doubted = findings.doubts.split_off(doubts.min(findings.doubts.len()));
+    if findings.hints.is_empty() {
+        findings.hints = said;
+        findings
+            .hints
+            .extend(doubted.into_iter().map(|doubt| doubt.said));
+    }
+}
+
+/// No branch looks like the value. The text that names a variant may be another name of one, which the type knows.
+fn none(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
+    let document = walk.ground.document;
+    let said = |walk: &Walk<'_>| explain::no_form(document, at, &walk.path(), choice);
+    let tag = match (&choice.tag, document.kind(at)) {
+        (Some(Tag::Member { name, .. }), Kind::Object) => document.member(at, name),
+        (Some(Tag::Name), Kind::Object) => {
+            let mut members = document.members(at);
+            members
+                .next()
+                .map(|(key, _)| key)
+                .filter(|_| members.next().is_none())
+        }
+        (Some(Tag::Name), _) => Some(at),
+        _ => None,
+    };
+    // A variant without a value, written with one, is no other name of it.
+    let is_known = |tag: &At| {
+        let values = choice
+            .branches
+            .iter()
+            .filter_map(|branch| branch.outline.values.as_ref());
+        values
+            .flatten()
+            .any(|value| same::is(document, *tag, value))
+    };
+    let tag = tag.filter(|tag| !is_known(tag));
+    let is_text = |at: &At| matches!(document.kind(*at), Kind::Plain | Kind::Escaped);
+    match (tag.filter(is_text), choice.branches.first()) {
+        (Some(tag), Some(branch)) if walk.ground.plan.of_type => {
+            walk.doubts_so(branch.check, tag, said)
+        }
+        _ => walk.breaks_so(said),
+    }
+}
+
+/// Several branches look like the value, and none fits: words from the one that comes nearest.
+fn none_fits(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) -> Fit {
+    if !walk.is_reporting() {
+        return Fit::Broken;
+    }
+    let document = walk.ground.document;
+    let nearest = likely
+        .iter()
+        .max_by_key(|branch| nearness(document, at, &branch.outline));
+    let Some(nearest) = nearest else {
+        return none(walk, choice, at);
+    };
+    let before = walk.findings.violations.len();
+    walk.check(nearest.check, at);
+    let (path, found) = (walk.path(), explain::found(document, at));
+    if let Some(first) = walk.findings.violations.get_mut(before) {
+        first.in_nearest_form(&path, &found);
+    }
+    Fit::Broken
+}
+
+/// How near an object comes to a form: the members that it shares with it, less those that it lacks or has besides.
+fn nearness(document: &Document<'_>, at: At, outline: &Outline) -> i64 {
+    if document.kind(at) != Kind::Object {
+        return 0;
+    }
+    let has = |name: &String| document.member(at, name).is_some();
+    let shared = outline.known.iter().filter(|name| has(name)).count();
+    let lacking = outline.required.iter().filter(|name| !has(name)).count();
+    let all = document.members(at).take(1_000).count();
+    3 * shared as i64 - lacking as i64 - all.saturating_sub(shared) as i64
+}
+
+/// Whether a value looks like a form.
+fn is_likely(document: &Document<'_>, at: At, outline: &Outline, exact: bool) -> bool {
+    let types = outline.types;
+    match document.kind(at) {
+        Kind::Null => types.has(Types::NULL),
+        Kind::Bool => types.has(Types::BOOL),
+        Kind::Number => types.has(Types::INTEGER),
+        // A decimal text may stand for a whole number, where no text is wanted.
+        Kind::Plain | Kind::Escaped => {
+            types.has(Types::STRING) || (!exact && types.has(Types::INTEGER))
+        }
+        Kind::Array | Kind::DeepArray => types.has(Types::ARRAY),
+        Kind::Object => types.has(Types::OBJECT) && has_constants(document, at, outline),
+        Kind::DeepObject => types.has(Types::OBJECT),
+    }
+}
+
+fn has_constants(document: &Document<'_>, at: At, outline: &Outline) -> bool {
+    outline.constants.iter().all(|(name, values)| {
+        document
+            .member(at, name)
+            .is_none_or(|value| values.iter().any(|known| same::is(document, value, known)))
+    })
+}
+
+/// The members of an object that a schema, or one that it is made of, speaks of; sorted.
+pub(super) fn covered_members<'a>(
+    walk: &mut Walk<'a>,
+    check: &'a Check,
+    at: At,
+    covered: &mut Vec<At>,
+) {
+    cover_members(walk, check, at, covered, 0);
+    covered.sort_unstable();
+    covered.dedup();
+}
+
+fn cover_members<'a>(
+    walk: &mut Walk<'a>,
+    check: &'a Check,
+    at: At,
+    covered: &mut Vec<At>,
+    depth: usize,
+) {
+    let (document, plan) = (walk.ground.document, walk.ground.plan);
+    if let Some(rules) = &check.object {
+        let is_open = rules.others != Others::Closed && (depth > 0 || rules.others != Others::Open);
+        for (key, _) in document.members(at) {
+            let named = rules
+                .properties
+                .iter()
+                .any(|property| document.is(key, &property.name));
+            let matched = || {
+                let name = document.string(key);
+                name.is_some_and(|name| {
+                    rules
+                        .patterns
+                        .iter()
+                        .any(|(pattern, _)| pattern.matches(&name))
+                })
+            };
+            let checked = is_open && matches!(rules.others, Others::Checked(_));
+            let unevaluated = depth > 0 && rules.unevaluated.is_some();
+            if named || checked || unevaluated || matched() {
+                covered.push(key);
+            }
+        }
+    }
+    for part in holding(walk, check, at, depth) {
+        cover_members(walk, plan.check(part), at, covered, depth + 1);
+    }
+}
+
+/// How many of the first items a schema, or one that it is made of, speaks of.
+pub(super) fn covered_items<'a>(walk: &mut Walk<'a>, check: &'a Check, at: At) -> usize {
+    cover_items(walk, check, at, 0)
+}
+
+fn cover_items<'a>(walk: &mut Walk<'a>, check: &'a Check, at: At, depth: usize) -> usize {
+    let plan = walk.ground.plan;
+    let own = match &check.array {
+        Some(rules) if rules.rest.is_some() || (depth > 0 && rules.unevaluated.is_some()) => {
+            usize::MAX
+        }
+        Some(rules) => rules.first.len(),
+        None => 0,
+    };
+    let mut most = own;
+    for part in holding(walk, check, at, depth) {
+        most = most.max(cover_items(walk, plan.check(part), at, depth + 1));
+    }
+    most
+}
+
+/// The schemas that a schema is made of, as far as they hold.
+fn holding<'a>(
+    walk: &mut Walk<'a>,
+    check: &'a Check,
+    at: At,
+    depth: usize,
+) -> Vec<super::plan::Id> {
+    let Some(parts) = check.parts.as_ref().filter(|_| depth < 16) else {
+        return Vec::new();
+    };
+    let mut all: Vec<_> = parts.reference.iter().chain(&parts.all).copied().collect();
+    for choice in &parts.choices {
+        for branch in &choice.branches {
+            if walk.judge(branch.check, at) != Fit::Broken {
+                all.push(branch.check);
+            }
+        }
+    }
+    if let Some(condition) = &parts.condition {
+        if walk.judge(condition.test, at) != Fit::Broken {
+            all.push(condition.test);
+            all.extend(condition.then);
+        } else {
+            all.extend(condition.otherwise);
+        }
+    }
+    all
+}

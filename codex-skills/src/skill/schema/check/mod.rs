@@ -1,0 +1,168 @@
+//! Arguments against their schema: a walk of our own whose work grows with the arguments, however they nest and
+//! however many forms there are.
+//!
+//! The schema of a type is taken as `schemars` makes it, with objects closed as the model is shown them; a written one
+//! is taken as it is. What the schema forbids and the type may know better (another name of a member or a variant, a
+//! format that it reads itself) is a doubt, which decoding settles by asking the type.
+
+mod choice;
+mod compile;
+mod document;
+mod explain;
+mod leaf;
+mod members;
+mod number;
+mod plan;
+mod respell;
+mod same;
+mod source;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+pub(crate) use respell::Checked;
+pub(crate) use source::Source;
+
+use document::Document;
+use walk::{Fit, Ground, Walk};
+
+/// What checks the arguments of a skill.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    plan: plan::Plan,
+    /// The names of the arguments in their order.
+    names: Vec<String>,
+    /// Whether a value that is no object may be the only argument.
+    takes_bare: bool,
+    /// What sealing made of the descriptions.
+    descriptions: Vec<(String, String)>,
+}
+
+impl Checker {
+    /// The checker of arguments that are shown with this schema.
+    pub(crate) fn new(source: &Source, shown: &Value) -> Self {
+        let properties = shown.get("properties").and_then(Value::as_object);
+        let mut plan = match source.schema() {
+            Some(schema) => compile::plan(&schema, true),
+            None => compile::plan(shown, false),
+        };
+        let is_closed = shown.get("additionalProperties") == Some(&Value::Bool(false));
+        if plan.of_type && is_closed {
+            plan.close_root();
+        }
+        // The names of parameters are all that there are.
+        plan.aliases_at_root &= source.names().is_none();
+        let names = source.names().unwrap_or_else(|| {
+            let names = properties.into_iter().flat_map(Map::keys);
+            names.cloned().collect()
+        });
+        Self {
+            plan,
+            takes_bare: source.takes_bare() && names.len() == 1,
+            names,
+            descriptions: properties.map(described).unwrap_or_default(),
+        }
+    }
+
+    /// Checks arguments. `rounded` says that their large numbers may have lost digits before they were written.
+    ///
+    /// # Errors
+    /// With what the model reads.
+    pub(crate) fn check(&self, arguments: &RawValue, rounded: bool) -> Result<Checked, String> {
+        let object = self.object(arguments)?;
+        let text = object.as_deref().unwrap_or(arguments).get();
+        let Some(document) = Document::read(text) else {
+            return Err("the arguments are not JSON, or too large".to_owned());
+        };
+        let mut walk = Walk::new(Ground {
+            plan: &self.plan,
+            document: &document,
+            rounded,
+        });
+        let fit = walk.run();
+        let findings = walk.findings;
+        if fit == Fit::Broken {
+            let mut all = findings.violations;
+            all.extend(findings.doubts.into_iter().map(|doubt| doubt.said));
+            return Err(self.message(&all, findings.more));
+        }
+        if fit == Fit::Exact {
+            drop(document);
+            return Ok(Checked::as_it_is(object));
+        }
+        let (edits, doubts) = (findings.edits, findings.doubts);
+        let hint = (!findings.hints.is_empty()).then(|| self.message(&findings.hints, false));
+        let doubts = doubts.into_iter().map(|doubt| {
+            let said = self.message(&[doubt.said], false);
+            (doubt.about, said)
+        });
+        let doubts = doubts.collect();
+        let values = document.into_values();
+        Ok(Checked::new(object, values, edits, doubts, hint))
+    }
+
+    fn message(&self, all: &[explain::Said], more: bool) -> String {
+        let described = |name: &str| {
+            let mut all = self.descriptions.iter();
+            all.find(|(known, _)| known == name)
+                .map(|(_, text)| text.clone())
+        };
+        explain::message(all, more, &described, &self.names)
+    }
+
+    /// The arguments as an object, where they came as something else: nothing, the text of an object, or the only
+    /// argument by itself.
+    fn object(&self, arguments: &RawValue) -> Result<Option<Box<RawValue>>, String> {
+        let text = arguments.get();
+        match text.as_bytes().first() {
+            Some(b'{') => Ok(None),
+            Some(b'n') => Ok(RawValue::from_string("{}".to_owned()).ok()),
+            Some(b'"') => {
+                let inner = serde_json::from_str::<String>(text).ok();
+                let inner = inner.and_then(|inner| RawValue::from_string(inner).ok());
+                match inner.filter(|inner| inner.get().starts_with('{')) {
+                    Some(object) => Ok(Some(object)),
+                    None => Err(format!(
+                        "a string came in place of the arguments, {}",
+                        self.wanted()
+                    )),
+                }
+            }
+            _ => match self.names.as_slice() {
+                [only] if self.takes_bare => {
+                    let name = Value::from(only.as_str());
+                    Ok(RawValue::from_string(format!("{{{name}:{text}}}")).ok())
+                }
+                _ => Err(self.wanted()),
+            },
+        }
+    }
+
+    fn wanted(&self) -> String {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let listed = crate::skill::arguments::listed(&names);
+        format!(
+            "expected a JSON object with {}",
+            explain::short(&listed, 1_000)
+        )
+    }
+}
+
+/// The name of the last member that begins before a place of a JSON text.
+pub(crate) fn key_before(json: &str, place: usize) -> Option<String> {
+    let document = Document::read(json)?;
+    document
+        .key_before(place)
+        .map(|key| explain::name(&document, key))
+}
+
+fn described(properties: &Map<String, Value>) -> Vec<(String, String)> {
+    let described = properties.iter().filter_map(|(name, schema)| {
+        let text = schema.get("description").and_then(Value::as_str)?;
+        Some((name.clone(), explain::short(text, 300)))
+    });
+    described.collect()
+}

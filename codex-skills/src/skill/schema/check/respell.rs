@@ -1,0 +1,204 @@
+//! Arguments that passed their check, with what is to be tried if the type does not take them as they came, and what
+//! only the type can tell.
+
+use serde_json::value::RawValue;
+
+use super::document::{At, Document, Kind, Value};
+use super::walk::{About, Edit};
+
+/// A text that no type reads which reads texts at all.
+const GARBAGE: &str = "\"\\u0001 neither this \\u0002\"";
+
+/// What the check of arguments found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checked {
+    /// The object that they stand for, where they are none.
+    object: Option<Box<RawValue>>,
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Clone, Debug)]
+struct Rest {
+    values: Vec<Value>,
+    /// By place.
+    edits: Vec<(At, Edit)>,
+    doubts: Vec<(About, String)>,
+    /// What to say in their place if the type reads no form of several.
+    hint: Option<String>,
+}
+
+impl Checked {
+    pub(super) fn as_it_is(object: Option<Box<RawValue>>) -> Self {
+        Self { object, rest: None }
+    }
+
+    pub(super) fn new(
+        object: Option<Box<RawValue>>,
+        values: Vec<Value>,
+        mut edits: Vec<(At, Edit)>,
+        doubts: Vec<(About, String)>,
+        hint: Option<String>,
+    ) -> Self {
+        edits.sort_by_key(|(at, _)| *at);
+        edits.dedup_by_key(|(at, _)| *at);
+        let rest = Rest {
+            values,
+            edits,
+            doubts,
+            hint,
+        };
+        Self {
+            object,
+            rest: Some(Box::new(rest)),
+        }
+    }
+
+    /// The object that the arguments stand for, where they are none.
+    pub(crate) fn object(&self) -> Option<&RawValue> {
+        self.object.as_deref()
+    }
+
+    /// The same arguments as types read them: whole numbers in digits, and no `null` for what may be left out.
+    pub(crate) fn respelt(&self, arguments: &RawValue) -> Option<Box<RawValue>> {
+        let rest = self.rest.as_ref().filter(|rest| !rest.edits.is_empty())?;
+        rest.written(arguments.get(), None)
+    }
+
+    /// Asks the type about what it may know better than its schema. `reads` tells whether it reads such arguments.
+    ///
+    /// # Errors
+    /// With what the model reads if the type does not know better.
+    pub(crate) fn settle(
+        &self,
+        arguments: &RawValue,
+        reads: &dyn Fn(&RawValue) -> bool,
+    ) -> Result<(), String> {
+        let Some(rest) = &self.rest else {
+            return Ok(());
+        };
+        let mut wrong = Vec::new();
+        for (about, said) in &rest.doubts {
+            let question = match about {
+                About::Missing => continue,
+                About::Member { key } => (*key, Edit::Twice),
+                About::Text(at) => (*at, Edit::Replaced(GARBAGE.to_owned())),
+            };
+            let ignores = rest
+                .written(arguments.get(), Some(question))
+                .is_some_and(|question| reads(&question));
+            if ignores {
+                wrong.push(said.as_str());
+            }
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("; ").replace(".; ", "; "))
+        }
+    }
+
+    /// What is to be said if the type does not read the arguments for want of a member or a variant.
+    pub(crate) fn doubts(&self) -> Option<String> {
+        let rest = self.rest.as_ref().filter(|rest| !rest.doubts.is_empty())?;
+        if rest.hint.is_some() {
+            return rest.hint.clone();
+        }
+        let all: Vec<&str> = rest.doubts.iter().map(|(_, said)| said.as_str()).collect();
+        Some(all.join("; ").replace(".; ", "; "))
+    }
+}
+
+impl Rest {
+    /// The arguments with what is to be written otherwise.
+    fn written(&self, text: &str, question: Option<(At, Edit)>) -> Option<Box<RawValue>> {
+        let document = Document::again(text, self.values.clone());
+        let mut edits: Vec<(At, &Edit)> = self.edits.iter().map(|(at, edit)| (*at, edit)).collect();
+        if let Some((at, edit)) = &question {
+            edits.retain(|(own, _)| own != at);
+            let place = edits.partition_point(|(own, _)| own < at);
+            edits.insert(place, (*at, edit));
+        }
+        let mut writer = Writer {
+            document: &document,
+            edits: &edits,
+            text: String::with_capacity(text.len()),
+        };
+        writer.value(0);
+        RawValue::from_string(writer.text).ok()
+    }
+}
+
+struct Writer<'a> {
+    document: &'a Document<'a>,
+    /// What is left of them, by place.
+    edits: &'a [(At, &'a Edit)],
+    text: String,
+}
+
+impl<'a> Writer<'a> {
+    /// The edit of this value, which is then done.
+    fn edit(&mut self, at: At) -> Option<&'a Edit> {
+        let (first, rest) = self.edits.split_first()?;
+        (first.0 == at).then(|| {
+            self.edits = rest;
+            first.1
+        })
+    }
+
+    fn value(&mut self, at: At) {
+        let document = self.document;
+        if let Some(Edit::Replaced(text)) = self.edit(at) {
+            self.text.push_str(text);
+            return;
+        }
+        let end = document.after(at);
+        let is_touched = self.edits.first().is_some_and(|(first, _)| *first < end);
+        match document.kind(at) {
+            Kind::Array if is_touched => {
+                self.text.push('[');
+                for (index, item) in document.items(at).enumerate() {
+                    if index > 0 {
+                        self.text.push(',');
+                    }
+                    self.value(item);
+                }
+                self.text.push(']');
+            }
+            Kind::Object if is_touched => self.object(at),
+            _ => self.text.push_str(document.text(at)),
+        }
+    }
+
+    fn object(&mut self, at: At) {
+        let document = self.document;
+        self.text.push('{');
+        let mut first = true;
+        for (key, value) in document.members(at) {
+            let edit = self.edit(key);
+            let times = match edit {
+                Some(Edit::Removed) => {
+                    let end = document.after(value);
+                    let done = self.edits.partition_point(|(at, _)| *at < end);
+                    self.edits = self.edits.get(done..).unwrap_or_default();
+                    0
+                }
+                Some(Edit::Twice) => 2,
+                Some(Edit::Replaced(_)) | None => 1,
+            };
+            let edits = self.edits;
+            for _ in 0..times {
+                self.edits = edits;
+                if !std::mem::take(&mut first) {
+                    self.text.push(',');
+                }
+                match edit {
+                    Some(Edit::Replaced(name)) => self.text.push_str(name),
+                    _ => self.text.push_str(document.text(key)),
+                }
+                self.text.push(':');
+                self.value(value);
+            }
+        }
+        self.text.push('}');
+    }
+}
