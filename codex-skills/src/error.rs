@@ -57,6 +57,21 @@ pub enum Error {
         /// What had happened until then.
         turn: Box<TurnIncomplete>,
     },
+    /// The turn waited for a decision that was left to others, and nobody made it. It was interrupted.
+    #[error(
+        "turn {} waited for a decision that nobody made within {after:?} ({method}) and was interrupted: decide on \
+         codex-manager's web page, or have the program decide with `.on_request(..)`, or have codex not ask with \
+         `.approval_policy(ApprovalPolicy::Never)`; {}",
+        .turn.turn_id, .turn.summary()
+    )]
+    Undecided {
+        /// How long it waited; [`Limits::decision_timeout`](crate::Limits::decision_timeout).
+        after: std::time::Duration,
+        /// What codex asked, like `item/commandExecution/requestApproval`.
+        method: String,
+        /// What had happened until then.
+        turn: Box<TurnIncomplete>,
+    },
     /// The turn ended, but not in one of the statuses that were asked for.
     #[error("turn {} ended as {}, expected {}{}; {}", .turn.turn_id, .turn.status, listed(.expected), because(.turn.error.as_deref()), .turn.summary())]
     TurnEnded {
@@ -141,7 +156,7 @@ impl Error {
     /// Whether a turn took too long.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::TurnTimeout { .. })
+        matches!(self, Self::TurnTimeout { .. } | Self::Undecided { .. })
     }
 
     /// Whether the same may succeed when it is tried again: the runtime could not be reached or broke down, or codex ended
@@ -178,6 +193,7 @@ impl Error {
     pub fn turn(&self) -> Option<&TurnIncomplete> {
         match self {
             Self::TurnTimeout { turn, .. }
+            | Self::Undecided { turn, .. }
             | Self::TurnEnded { turn, .. }
             | Self::NoReply { turn }
             | Self::TurnLost { turn } => Some(turn),

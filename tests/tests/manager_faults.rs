@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use codex_skills::{Skill, TurnStatus};
+use codex_skills::{Error, Skill, TurnStatus};
 use codex_skills_tests::manager::{Fault, Manager};
 use futures_util::StreamExt as _;
 
@@ -91,7 +91,8 @@ type Happened = Mutex<HashMap<Fault, u32>>;
 
 async fn turns(scenario: &Scenario, manager: &Manager) -> Result<(), String> {
     // Where nothing comes back, somebody waits for it. Else time is no fault, however busy the machine is.
-    let hangs = scenario.faults.contains(&Fault::HalfOpenRequests);
+    let silent = [Fault::HalfOpenRequests, Fault::TakenInSilence];
+    let hangs = scenario.faults.iter().any(|fault| silent.contains(fault));
     let client = builder(manager)
         .timeout(Duration::from_secs(if hangs { 5 } else { 20 }))
         .connect_timeout(Duration::from_secs(1))
@@ -109,8 +110,11 @@ async fn turns(scenario: &Scenario, manager: &Manager) -> Result<(), String> {
     let mut statuses = Vec::new();
     for turn in 0..2 {
         let turn = run.send_and_handle(request(turn, scenario.parallel)).await;
-        let turn = turn.map_err(|error| format!("no end of the turn: {error}"))?;
-        statuses.push(turn.status);
+        statuses.push(match turn {
+            Ok(turn) => turn.status,
+            Err(Error::TurnLost { .. }) => TurnStatus::Lost,
+            Err(error) => return Err(format!("no end of the turn: {error}")),
+        });
     }
     let id = run.session_id().to_owned();
     let report = run.close().await.map_err(|error| error.to_string())?;
@@ -140,9 +144,10 @@ async fn turns(scenario: &Scenario, manager: &Manager) -> Result<(), String> {
             wrong.push(format!("{} got {:?}", call.call_id, call.output));
         }
     }
+    // A turn whose process went away while its request was accepted may read as interrupted.
     let interrupted = statuses
         .iter()
-        .filter(|status| **status == TurnStatus::Interrupted)
+        .filter(|status| matches!(status, TurnStatus::Interrupted | TurnStatus::Lost))
         .count();
     let completed = statuses
         .iter()

@@ -304,6 +304,33 @@ impl Dispatcher {
         self.cancel(|key, _| *key == expired);
     }
 
+    /// The runtime wants no answer of a call any more: its handler is cancelled, and an answer that was given up as not
+    /// delivered is settled.
+    pub(crate) fn expire_call(&self, call: &Arc<ToolCall>, settle: &dyn Settle) {
+        self.cancel_call(call);
+        let mut ledger = self.ledger.lock();
+        let key = key_in(&ledger, call);
+        let Some(stored) = ledger.settled_call(&key) else {
+            return;
+        };
+        let was = stored.submission.status;
+        if was != SubmissionStatus::Exhausted || !stored.call.same_address(call) {
+            return;
+        }
+        let record = Arc::new(DispatchRecord {
+            submission: SubmissionRecord {
+                status: SubmissionStatus::Settled,
+                code: Some("expired".into()),
+                ..stored.submission.clone()
+            },
+            ..DispatchRecord::clone(stored)
+        });
+        ledger.settle(&key, record.clone());
+        self.common.counters.reopen(was);
+        self.common.counters.settle(&record, true);
+        settle.settled(&record, false);
+    }
+
     fn cancel(&self, mut wanted: impl FnMut(&CallKey, &Running) -> bool) {
         let running: Vec<Arc<Running>> = self
             .ledger

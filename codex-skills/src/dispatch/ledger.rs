@@ -110,6 +110,11 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
         self.has_turnless
     }
 
+    /// The answer of a call, where it was answered.
+    pub(crate) fn settled_call(&self, key: &CallKey) -> Option<&S> {
+        self.settled.get(key)
+    }
+
     /// The calls that were answered.
     pub(crate) fn settled(&self) -> impl Iterator<Item = (&CallKey, &S)> {
         self.settled.iter()

@@ -43,6 +43,9 @@ pub struct Limits {
     pub settled_calls: usize,
     /// How many ended turns of a session are remembered with their replies and records. Default: 64.
     pub remembered_turns: usize,
+    /// How long [`send_and_handle`](crate::Session::send_and_handle) waits for others to decide what codex asks, where
+    /// that is left to them. Default: 5 minutes.
+    pub decision_timeout: Duration,
     /// How often and how fast an answer that did not arrive is sent again.
     pub submission: RetryPolicy,
 }
@@ -60,6 +63,7 @@ impl Default for Limits {
             whole_answers: false,
             settled_calls: 4096,
             remembered_turns: 64,
+            decision_timeout: Duration::from_secs(300),
             submission: RetryPolicy::default(),
         }
     }

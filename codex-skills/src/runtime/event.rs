@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::requests::CodexRequest;
 use crate::skill::ToolCall;
 
 /// How a turn stands.
@@ -120,6 +121,23 @@ pub enum Event {
         /// The numbers.
         usage: TokenUsage,
     },
+    /// Codex asks something that is no tool call, and it is left to others to decide, like the people at codex-manager's
+    /// web pages. Its turn waits until they do.
+    RequestWaiting {
+        /// The turn of the session.
+        turn_id: Option<Arc<str>>,
+        /// The runtime's id of the question.
+        id: Arc<str>,
+        /// What codex asks.
+        request: Box<CodexRequest>,
+    },
+    /// What was left to others is decided, or codex wants to know it no longer.
+    RequestSettled {
+        /// The turn of the session.
+        turn_id: Option<Arc<str>>,
+        /// The runtime's id of the question.
+        id: Arc<str>,
+    },
     /// Something that the runtime says on the side: that it tries again to reach the model, that a setting is
     /// obsolete.
     Warning {
@@ -157,6 +175,9 @@ impl Event {
             | Self::ToolCompleted { turn_id, .. }
             | Self::TokenUsage { turn_id, .. }
             | Self::TurnCompleted { turn_id, .. } => Some(turn_id),
+            Self::RequestWaiting { turn_id, .. } | Self::RequestSettled { turn_id, .. } => {
+                turn_id.as_deref()
+            }
             Self::Warning { .. } | Self::SessionClosed { .. } => None,
         }
     }

@@ -157,6 +157,12 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         true
     }
 
+    /// Whether people attend its sessions elsewhere, as on web pages, and can decide there what codex asks. Then what is
+    /// asked in a session that no guard owns is left to them, unless a program says otherwise.
+    fn is_attended(&self) -> bool {
+        false
+    }
+
     /// Has what is asked in a session, and is no tool call, answered by `handler`. Local: asks nobody. Runtimes
     /// that ask nothing do nothing.
     fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {

@@ -43,7 +43,7 @@ impl CodexRequest {
                 CodexRequestKind::FileChange
             }
             "item/permissions/requestApproval" => CodexRequestKind::Permissions,
-            "item/tool/requestUserInput" => CodexRequestKind::UserInput,
+            "item/tool/requestUserInput" | "tool/requestUserInput" => CodexRequestKind::UserInput,
             "mcpServer/elicitation/request" => CodexRequestKind::Elicitation,
             _ => CodexRequestKind::Other,
         }
@@ -74,7 +74,7 @@ impl CodexRequest {
                 Some(json!({"decision": {"denied": {"rejection": "refused by the client"}}}))
             }
             "item/permissions/requestApproval" => Some(json!({"permissions": {}, "scope": "turn"})),
-            "item/tool/requestUserInput" => Some(json!({"answers": {}})),
+            "item/tool/requestUserInput" | "tool/requestUserInput" => Some(json!({"answers": {}})),
             "mcpServer/elicitation/request" => {
                 Some(json!({"action": "decline", "content": null, "_meta": null}))
             }
@@ -130,7 +130,9 @@ pub type ReplyFuture = Pin<Box<dyn Future<Output = CodexReply> + Send>>;
 
 /// Who answers the requests of a session. Cheap to clone.
 #[derive(Clone)]
-pub struct RequestHandler(Arc<dyn Fn(CodexRequest) -> ReplyFuture + Send + Sync>);
+pub struct RequestHandler(Option<Handle>);
+
+type Handle = Arc<dyn Fn(CodexRequest) -> ReplyFuture + Send + Sync>;
 
 impl RequestHandler {
     /// A function of your own. It runs on a task of its own; one that panics refuses. Codex waits for it as long as
@@ -140,7 +142,25 @@ impl RequestHandler {
         F: Fn(CodexRequest) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = CodexReply> + Send + 'static,
     {
-        Self(Arc::new(move |request| Box::pin(handle(request))))
+        Self(Some(Arc::new(move |request| Box::pin(handle(request)))))
+    }
+
+    /// Leaves everything to others: to the people at codex-manager's web pages, or to another client of a codex
+    /// app-server that was not started here. A codex of our own, which nobody else attends, is refused.
+    ///
+    /// Codex waits until they decide. The session's [signals](crate::Session::signals) have an
+    /// [`Event::RequestWaiting`](crate::Event::RequestWaiting) for each on codex-manager, and
+    /// [`send_and_handle`](crate::Session::send_and_handle) waits no longer than
+    /// [`Limits::decision_timeout`](crate::Limits::decision_timeout).
+    #[must_use]
+    pub fn leave() -> Self {
+        Self(None)
+    }
+
+    /// Whether it leaves everything to others.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Refuses everything.
@@ -152,7 +172,10 @@ impl RequestHandler {
     /// Asks for the reply to a request.
     #[must_use]
     pub fn ask(&self, request: CodexRequest) -> ReplyFuture {
-        (self.0)(request)
+        match &self.0 {
+            Some(handle) => handle(request),
+            None => Box::pin(std::future::ready(CodexReply::Refuse)),
+        }
     }
 }
 

@@ -56,6 +56,8 @@ struct Config {
     limits: Limits,
     send: SendDefaults,
     requests: Option<RequestHandler>,
+    /// Whether a guard owns the session.
+    is_guarded: bool,
 }
 
 impl Config {
@@ -66,6 +68,7 @@ impl Config {
             limits,
             send: SendDefaults::default(),
             requests: None,
+            is_guarded: false,
         }
     }
 }
@@ -151,9 +154,12 @@ macro_rules! dispatch_options {
             self
         }
 
-        /// Who answers what codex asks in the session and is no tool call, like approvals. Default: it is
-        /// refused, and left to others in a session that was opened without its catalog. Write
+        /// Who answers what codex asks in the session and is no tool call, like approvals. Write
         /// `RequestHandler::new(|request| async move { CodexReply::Grant })`.
+        ///
+        /// Default: it is [refused](RequestHandler::refuse) at once, and [left to others](RequestHandler::leave) in a
+        /// session that was opened without its catalog, and in one of codex-manager that no guard owns: people may
+        /// decide on its web pages.
         pub fn on_request(mut self, handler: RequestHandler) -> Self {
             self.config.requests = Some(handler);
             self
@@ -270,7 +276,8 @@ impl<'a> OpenLifecycle<'a> {
         Self::of(Source::Catalog(catalog), Config::new(shared, limits))
     }
 
-    fn of(source: Source<'a>, config: Config) -> Self {
+    fn of(source: Source<'a>, mut config: Config) -> Self {
+        config.is_guarded = true;
         Self {
             source,
             config,
@@ -395,6 +402,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         mut limits,
         send,
         requests,
+        is_guarded,
     } = config;
     let tokens = options.config.get("tool_output_token_limit");
     if let (None, Some(tokens)) = (limits.shown_bytes, tokens.and_then(Value::as_u64)) {
@@ -413,7 +421,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         limits,
         send,
     );
-    core.answer_requests(requests);
+    core.answer_requests(requests, is_guarded);
     core.set_created_with(Some(core.catalog().shared_fingerprint().clone()));
     shared.set_fingerprint(&core.id, core.catalog().shared_fingerprint().clone());
     Ok(Opened {
@@ -487,7 +495,7 @@ pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
     }
     let forked = client.runtime.fork_session(core.id.clone()).await?;
     let fork = SessionCore::subscribe(client.clone(), forked.session_id, catalog, limits, send);
-    fork.answer_requests(core.requests());
+    fork.answer_requests(core.requests(), false);
     if core.introduction.is_made() {
         fork.introduction.note();
     }
@@ -530,7 +538,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
                 }
                 _ => {
                     if config.requests.is_some() {
-                        core.answer_requests(config.requests);
+                        core.answer_requests(config.requests, false);
                     }
                     return Ok(Session::of(core));
                 }
@@ -556,7 +564,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         config.limits,
         config.send,
     );
-    core.answer_requests(config.requests);
+    core.answer_requests(config.requests, false);
     let resumed = config.shared.runtime.resume(session_id.clone()).await?;
     if resumed.has_requests == Some(true) {
         core.introduction.note();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::client::ClientShared;
-use super::inbox::{Action, Inbox, Turn};
+use super::inbox::{Action, Inbox, Left, Turn};
 use super::introduction::Introduction;
 use super::signals::Queue;
 use super::spans::Spans;
@@ -129,10 +130,15 @@ impl SessionCore {
         self.dispatcher.catalog()
     }
 
-    /// Has what codex asks besides calls answered by `handler`; without one it is refused, if the session's calls
-    /// are answered here.
-    pub(crate) fn answer_requests(&self, handler: Option<RequestHandler>) {
-        let handler = handler.or_else(|| self.has_catalog.then(RequestHandler::refuse));
+    /// Has what codex asks besides calls answered by `handler`. Without one it is left to the people who attend the
+    /// session, where there are some and no guard owns it, and else refused, if the session's calls are answered here.
+    pub(crate) fn answer_requests(&self, handler: Option<RequestHandler>, is_guarded: bool) {
+        let is_attended = self.runtime().is_attended() && !is_guarded;
+        let unasked = || match is_attended {
+            true => Some(RequestHandler::leave()),
+            false => self.has_catalog.then(RequestHandler::refuse),
+        };
+        let handler = handler.or_else(unasked);
         if let Some(handler) = handler {
             *self.requests.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler.clone());
             self.runtime().set_request_handler(&self.id, handler);
@@ -350,22 +356,44 @@ impl SessionCore {
         }
     }
 
-    /// Waits until a turn is over, or the session closed. Cancel safe.
-    pub(crate) async fn turn_ended(&self, turn_id: &str) -> Result<(), Error> {
-        self.until(|inbox| {
-            let turn = inbox.get(turn_id);
-            if turn.is_some_and(Turn::has_ended) {
-                return Some(Ok(()));
+    /// Waits until a turn is over, or the session closed; or until something that codex asks in it was left to others for
+    /// so long without a decision, which is returned. Cancel safe.
+    pub(crate) async fn turn_ended(
+        &self,
+        turn_id: &str,
+        patience: Duration,
+    ) -> Result<Option<Left>, Error> {
+        let mut waits: Option<Left> = None;
+        loop {
+            let news = self.until(|inbox| {
+                let turn = inbox.get(turn_id);
+                if turn.is_some_and(Turn::has_ended) {
+                    return Some(Ok(None));
+                }
+                if let Some(tool) = turn.and_then(|turn| turn.left.as_ref()) {
+                    let waits =
+                        format!("was opened without its catalog, and a call of `{tool}` waits");
+                    return Some(Err(self.without_catalog(&waits)));
+                }
+                if let Some(reason) = inbox.closed() {
+                    return Some(Err(self.closed_error(reason.to_owned())));
+                }
+                let left = turn.and_then(|turn| turn.undecided.first());
+                (left != waits.as_ref()).then(|| Ok(Some(left.cloned())))
+            });
+            let until = waits.as_ref().map(|left| left.since.checked_add(patience));
+            let news = match until.flatten() {
+                None => news.await,
+                Some(until) => match tokio::time::timeout_at(until, news).await {
+                    Ok(news) => news,
+                    Err(_) => return Ok(waits),
+                },
+            };
+            match news? {
+                None => return Ok(None),
+                Some(left) => waits = left,
             }
-            if let Some(tool) = turn.and_then(|turn| turn.left.as_ref()) {
-                let waits = format!("was opened without its catalog, and a call of `{tool}` waits");
-                return Some(Err(self.without_catalog(&waits)));
-            }
-            inbox
-                .closed()
-                .map(|reason| Err(self.closed_error(reason.to_owned())))
-        })
-        .await
+        }
     }
 
     /// Waits until the session is closed. Cancel safe.
@@ -488,7 +516,7 @@ impl EventSink for SessionCore {
             }
             Action::Refuse(call) => drop(self.dispatch(call, Announced::Surplus)),
             Action::CancelTurn(turn_id) => self.dispatcher.cancel_turn(&turn_id),
-            Action::CancelCall(call) => self.dispatcher.cancel_call(&call),
+            Action::CancelCall(call) => self.dispatcher.expire_call(&call, self),
             Action::CancelAll => {
                 self.dispatcher.cancel_all();
             }

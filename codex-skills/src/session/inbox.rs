@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::dispatch::{DispatchRecord, SubmissionStatus, is_newer};
 use crate::runtime::{Event, TokenUsage, Tokens, TurnStatus};
@@ -41,6 +42,8 @@ pub(crate) struct Turn {
     pub(crate) usage: Option<Tokens>,
     /// The tool of a call that is answered neither here nor elsewhere.
     pub(crate) left: Option<Arc<str>>,
+    /// What codex asks and is left to others, by id, since when, oldest first.
+    pub(crate) undecided: Vec<Left>,
     /// The how manieth end it was.
     ended: Option<u64>,
 }
@@ -62,9 +65,18 @@ impl Default for Turn {
             detail: Value::Null,
             usage: None,
             left: None,
+            undecided: Vec::new(),
             ended: None,
         }
     }
+}
+
+/// Something that codex asks and that is left to others.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Left {
+    pub(crate) id: Arc<str>,
+    pub(crate) method: String,
+    pub(crate) since: Instant,
 }
 
 fn has_arrived(record: &DispatchRecord) -> bool {
@@ -148,7 +160,31 @@ impl Inbox {
                 self.on_usage(turn_id, usage);
                 Action::None
             }
-            Event::TextDelta { .. }
+            Event::RequestWaiting {
+                turn_id: Some(turn_id),
+                id,
+                request,
+            } => {
+                let left = &mut self.turn(turn_id).undecided;
+                if left.iter().all(|known| known.id != *id) {
+                    left.push(Left {
+                        id: id.clone(),
+                        method: request.method.clone(),
+                        since: Instant::now(),
+                    });
+                }
+                Action::None
+            }
+            Event::RequestSettled {
+                turn_id: Some(turn_id),
+                id,
+            } => {
+                self.turn(turn_id).undecided.retain(|left| left.id != *id);
+                Action::None
+            }
+            Event::RequestWaiting { .. }
+            | Event::RequestSettled { .. }
+            | Event::TextDelta { .. }
             | Event::ToolStarted { .. }
             | Event::ToolCompleted { .. }
             | Event::Warning { .. } => Action::None,
@@ -249,7 +285,9 @@ impl Inbox {
 
     /// Notes a settled call, or that its answer arrived after all. `is_new`: nothing was noted of it before.
     pub(crate) fn on_record(&mut self, record: &Arc<DispatchRecord>, is_new: bool) {
-        if let Some(turn_id) = &record.call.turn_id {
+        // A sub-agent's call belongs to the turn of the session that it works for.
+        let call = &record.call;
+        if let Some(turn_id) = call.session_turn_id.as_ref().or(call.turn_id.as_ref()) {
             let records = &mut self.turn(turn_id).records;
             if !is_new {
                 let key = CallKey::new(&record.call);

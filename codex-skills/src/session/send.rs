@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::builder::declared;
 use super::core::SessionCore;
 use super::introduction::Introducing;
-use crate::dispatch::DispatchRecord;
+use crate::dispatch::{DispatchRecord, Outcome, SubmissionStatus};
 use crate::error::Error;
 use crate::runtime::{Accepted, Runtime, RuntimeError, SendRequest, Tokens, TurnStatus};
 
@@ -311,7 +311,7 @@ pub struct TurnResult<R = Option<String>> {
     pub status: TurnStatus,
     /// The last thing that the assistant said in the turn, without surrounding blanks.
     pub assistant_reply: R,
-    /// The calls that were answered, in the order in which they arrived.
+    /// The calls of the turn and of its sub-agents, in the order in which they arrived, with what became of each.
     pub dispatches: Vec<Arc<DispatchRecord>>,
     /// What the runtime answered to the request.
     pub accepted: Value,
@@ -337,18 +337,36 @@ pub struct TurnIncomplete {
     pub error: Option<String>,
     /// The last thing that the assistant said in the turn.
     pub assistant_reply: Option<String>,
-    /// The calls that were answered.
+    /// The calls that were settled, with what became of each.
     pub dispatches: Vec<Arc<DispatchRecord>>,
 }
 
 impl TurnIncomplete {
     pub(crate) fn summary(&self) -> String {
-        match self.dispatches.len() {
+        let answered = self.dispatches.iter().filter(|record| is_answered(record));
+        let answered = answered.count();
+        let mut summary = match answered {
             0 => "no calls were answered".to_owned(),
             1 => "1 call was answered".to_owned(),
             n => format!("{n} calls were answered"),
+        };
+        match self.dispatches.len() - answered {
+            0 => {}
+            1 => summary.push_str(", 1 was not"),
+            n => summary.push_str(&format!(", {n} were not")),
         }
+        summary
     }
+}
+
+/// Whether the model got what the handler had to say.
+fn is_answered(record: &DispatchRecord) -> bool {
+    let status = record.submission().status();
+    record.outcome() != Outcome::Cancelled
+        && matches!(
+            status,
+            SubmissionStatus::Accepted | SubmissionStatus::Repeated
+        )
 }
 
 impl<'a> IntoFuture for SendAndHandle<'a, ReplyOptional> {
@@ -408,16 +426,26 @@ impl<R> SendAndHandle<'_, R> {
             },
         };
         let turn_id = &accepted.turn_id;
-        match deadline {
-            None => core.turn_ended(turn_id).await,
-            Some(deadline) => {
-                match tokio::time::timeout_at(deadline, core.turn_ended(turn_id)).await {
-                    Ok(ended) => ended,
-                    Err(_) => return Err(self.expire(turn_id).await),
+        let patience = core.dispatcher().limits().decision_timeout;
+        let ended = core.turn_ended(turn_id, patience);
+        let ended = match deadline {
+            None => ended.await,
+            Some(deadline) => match tokio::time::timeout_at(deadline, ended).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    self.end(turn_id).await;
+                    return Err(self.timed_out(turn_id));
                 }
-            }
+            },
+        };
+        if let Some(left) = ended.map_err(|error| with_turn(error, core, turn_id))? {
+            self.end(turn_id).await;
+            return Err(Error::Undecided {
+                after: patience,
+                method: left.method,
+                turn: incomplete(core, turn_id),
+            });
         }
-        .map_err(|error| with_turn(error, core, turn_id))?;
         core.dispatcher().settled(Some(turn_id)).await;
         let turn = core.turn(turn_id);
         if turn.status == TurnStatus::Lost && self.terminal.is_none() {
@@ -447,7 +475,7 @@ impl<R> SendAndHandle<'_, R> {
     }
 
     /// Interrupts the turn that took too long.
-    async fn expire(&self, turn_id: &Arc<str>) -> Error {
+    async fn end(&self, turn_id: &Arc<str>) {
         let core = self.request.core;
         interrupt(&**core.runtime(), &core.id, turn_id).await;
         core.dispatcher().cancel_turn(turn_id);
@@ -455,7 +483,6 @@ impl<R> SendAndHandle<'_, R> {
         if tokio::time::timeout(ENDING, settled).await.is_err() {
             tracing::warn!(target: "codex_skills::session", session = &*core.id, "answers of a turn that took too long are still on their way");
         }
-        self.timed_out(turn_id)
     }
 
     fn timed_out(&self, turn_id: &str) -> Error {

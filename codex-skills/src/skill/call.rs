@@ -20,6 +20,8 @@ pub struct ToolCall {
     pub thread_id: Option<Arc<str>>,
     /// The turn, unless the wire leaves it out.
     pub turn_id: Option<Arc<str>>,
+    /// The turn of the session during which a sub-agent called, where that is known.
+    pub session_turn_id: Option<Arc<str>>,
     /// The model's id of the call: with session and turn, its identity.
     pub call_id: Option<Arc<str>>,
     /// Where the answer goes. It addresses a reply and identifies nothing: ids begin at 0 again with
@@ -46,6 +48,7 @@ impl ToolCall {
             session_id,
             thread_id: None,
             turn_id: None,
+            session_turn_id: None,
             call_id: None,
             request_id: None,
             generation: 0,

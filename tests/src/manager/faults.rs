@@ -33,6 +33,8 @@ pub enum Fault {
     Malformed,
     /// The answer of a call is taken, and the connection is reset.
     LostResponse,
+    /// The answer of a call is taken, and nothing comes back.
+    TakenInSilence,
     /// Requests are accepted, and nothing comes back.
     HalfOpenRequests,
     /// The stream is accepted and falls silent.
@@ -51,7 +53,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::DropFrames,
         Self::DuplicateFrames,
         Self::DelayFrames,
@@ -65,6 +67,7 @@ impl Fault {
         Self::InFlight,
         Self::Malformed,
         Self::LostResponse,
+        Self::TakenInSilence,
         Self::HalfOpenRequests,
         Self::HalfOpenStream,
         Self::RefuseStream,
@@ -92,7 +95,8 @@ impl Fault {
             | Self::TooLarge
             | Self::InFlight
             | Self::Malformed
-            | Self::LostResponse => (0.5, 4),
+            | Self::LostResponse
+            | Self::TakenInSilence => (0.5, 4),
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) async fn hinder(
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
         if let Some(wire) = &wire {
+            state.lock().streams.push(wire.clone());
             if state.hit(Fault::CutFrames) {
                 let bytes = state.lock().faults.draw(300..36_000);
                 wire.cut_after(i64::try_from(bytes).unwrap_or(300));
@@ -126,6 +127,9 @@ async fn answer(state: &State, wire: Option<&Wire>, request: Request, next: Next
     }
     if state.hit(Fault::Malformed) {
         return (StatusCode::OK, "{\"status\":\"o").into_response();
+    }
+    if state.hit(Fault::TakenInSilence) {
+        return std::future::pending().await;
     }
     if state.hit(Fault::LostResponse) {
         return cut(wire).await;

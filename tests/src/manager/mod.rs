@@ -9,6 +9,7 @@
 mod checks;
 mod faults;
 mod hindrance;
+mod questions;
 mod routes;
 mod script;
 mod session;
@@ -166,6 +167,13 @@ impl Manager {
     /// Nothing comes through the connections that are open, and nobody is told.
     pub fn silence_connections(&self) {
         self.state.wires.silence_all();
+    }
+
+    /// Nothing comes through the streams that are open, and nobody is told; requests pass.
+    pub fn silence_streams(&self) {
+        for stream in self.state.lock().streams.drain(..) {
+            stream.silence();
+        }
     }
 
     /// Whether new connections are reset at once.

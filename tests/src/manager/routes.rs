@@ -478,7 +478,7 @@ async fn decide_approval(Shared(state): App, Path(id): Path<String>, request: Re
         (Some("accept"), "session") => json!({"decision": "acceptForSession"}),
         (decision, _) => json!({"decision": decision}),
     };
-    let decide = |request| state.decide(Question::Approval, request, &said, decision);
+    let decide = |request| state.decide(Question::Approval, request, (&body, &said), decision);
     decided("approvalId", &id, id.parse().ok().and_then(decide))
 }
 
@@ -495,6 +495,6 @@ async fn decide_input(Shared(state): App, Path(id): Path<String>, request: Reque
     let answers = body.get("answers").filter(|_| accepted).cloned();
     let answers = json!({"answers": answers.unwrap_or_else(|| json!({}))});
     let decision = body.get("response").cloned().unwrap_or(answers);
-    let decide = |request| state.decide(Question::UserInput, request, &said, decision);
+    let decide = |request| state.decide(Question::UserInput, request, (&body, &said), decision);
     decided("requestId", &id, id.parse().ok().and_then(decide))
 }

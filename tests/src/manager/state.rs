@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::faults::{Fault, Faults};
 use super::session::{Asked, Pending, Question, Session, Turn};
 use super::{shapes, turn};
-use crate::wire::Wires;
+use crate::wire::{Wire, Wires};
 
 /// What happened to one call.
 #[derive(Clone, Debug)]
@@ -74,6 +74,10 @@ pub(super) struct Inner {
     /// Methods of codex of which the stream says nothing.
     pub(super) quiet: HashSet<&'static str>,
     pub(super) retry_after: Option<u64>,
+    /// The connections of the streams.
+    pub(super) streams: Vec<Arc<Wire>>,
+    /// The decisions that were taken, as they came, with the ids of their questions.
+    pub(super) decisions: Vec<(String, Value)>,
     /// Whether the manager's supervisor looks at the first turn of each session.
     pub(super) supervised: bool,
     /// Whether a child begins its turn before its parent's item says that there is one.
@@ -138,12 +142,12 @@ impl State {
         Some(thread_id)
     }
 
-    /// Takes a decision: what is said of it, and what codex gets. The thread that asked, or `None`.
+    /// Takes a decision: what came, what is said of it, and what codex gets. The thread that asked, or `None`.
     pub(super) fn decide(
         &self,
         question: Question,
         request: u64,
-        said: &Value,
+        (came, said): (&Value, &Value),
         decision: Value,
     ) -> Option<String> {
         let mut inner = self.lock();
@@ -152,6 +156,7 @@ impl State {
         }
         let asked = inner.asked.remove(&request)?;
         inner.resolve(&asked, request, said);
+        inner.decisions.push((request.to_string(), came.clone()));
         let _ = asked.decision.send(decision);
         drop(inner);
         self.changed.notify_waiters();

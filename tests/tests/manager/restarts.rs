@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use codex_skills::{Error, Limits, RetryPolicy, TurnStatus};
+use codex_skills::{Error, Limits, Outcome, RetryPolicy, TurnStatus};
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::manager::Fault;
 use codex_skills_tests::skills::Counter;
 
-use crate::support::{builder, catalog, echo, held, limits, start};
+use crate::support::{builder, catalog, echo, held, limits, lost, start};
 
 /// Weakness 2 of the reference.
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn the_answer_of_an_old_call_never_answers_a_new_one_of_the_same_id() -> R
         manager.restart();
     };
     let (old, ()) = tokio::join!(run.send_and_handle("CALL slow {}").into_future(), restart);
-    assert_eq!(old?.status, TurnStatus::Interrupted);
+    lost(old);
     gate.open();
     let new = run
         .send_and_handle(r#"CALL echo {"text":"new"}"#)
@@ -70,8 +70,7 @@ async fn the_answer_of_an_old_call_never_answers_a_new_one_of_the_same_id() -> R
 }
 
 #[tokio::test]
-async fn the_turn_of_an_old_process_ends_as_interrupted_and_its_handlers_are_cancelled()
--> Result<(), Error> {
+async fn the_turn_of_an_old_process_is_lost_and_its_handlers_are_cancelled() -> Result<(), Error> {
     let (manager, client) = start().await;
     let (runs, gate) = (Counter::default(), Gate::new());
     let run = client
@@ -86,9 +85,15 @@ async fn the_turn_of_an_old_process_ends_as_interrupted_and_its_handlers_are_can
             .into_future(),
         restart
     );
-    let turn = turn?;
-    assert_eq!(turn.status, TurnStatus::Interrupted);
-    assert_eq!(runs.get(), 1);
+    let turn = lost(turn);
+    assert_eq!(turn.status, TurnStatus::Lost);
+    assert_eq!(
+        turn.error.as_deref(),
+        Some("codex was started anew while it ran")
+    );
+    // With the calls so far.
+    let outcomes: Vec<Outcome> = turn.dispatches.iter().map(|call| call.outcome()).collect();
+    assert_eq!((runs.get(), outcomes), (1, vec![Outcome::Cancelled]));
     Ok(())
 }
 
@@ -110,7 +115,7 @@ async fn a_restart_while_the_stream_is_refused_is_noticed() -> Result<(), Error>
             .into_future(),
         restart
     );
-    assert_eq!(old?.status, TurnStatus::Interrupted);
+    lost(old);
     let new = run
         .send_and_handle(r#"CALL echo {"text":"b"}"#)
         .require_reply()
@@ -234,7 +239,7 @@ async fn an_answer_that_is_tried_again_across_a_restart_answers_no_call_of_the_n
             .into_future(),
         restart
     );
-    assert_eq!(turn?.status, TurnStatus::Interrupted);
+    lost(turn);
     assert_eq!(runs.get(), 1);
     assert_eq!(manager.calls()[1].received, 0);
     Ok(())

@@ -86,6 +86,26 @@ fn the_current_profile_is_taken_unless_one_is_named() {
 }
 
 #[test]
+fn what_is_null_or_blank_in_a_profile_was_not_set() {
+    for text in [
+        r#"{"currentProfile": null, "profiles": null}"#,
+        r#"{"profiles": {"local": null}}"#,
+        r#"{"profiles": {"local": {"baseUrl": null, "apiPrefix": null, "timeoutMs": null, "headers": null, "auth": null}}}"#,
+        r#"{"profiles": {"local": {"headers": {"x-own": null}, "auth": {"bearer": null, "rbacToken": " ", "role": ""}}}}"#,
+    ] {
+        let file = File::new("null", text);
+        let client = file.builder().build().expect("settings");
+        assert_eq!(client.runtime().base_url(), "http://127.0.0.1:3001/api");
+        let debug = format!("{client:?}");
+        assert!(
+            debug.contains("timeout: 30s") && debug.contains("rbac_token: None"),
+            "{debug}"
+        );
+        assert!(debug.contains("headers: []"), "{debug}");
+    }
+}
+
+#[test]
 fn code_wins_over_the_profile() {
     let file = File::new("code", PROFILES);
     let client = file

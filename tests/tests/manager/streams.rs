@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use codex_skills::{Client, CodexManager, Error, Skill, TurnStatus};
+use codex_skills::{Client, CodexManager, Error, Skill};
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::manager::Manager;
 use codex_skills_tests::skills::Counter;
 use serde_json::json;
 
-use crate::support::{Said, builder, catalog, echo, held, limits, only};
+use crate::support::{Said, builder, catalog, echo, held, limits, lost, only};
 
 const ONE: &str = r#"CALL echo {"text":"a"}"#;
 
@@ -171,7 +171,7 @@ async fn a_restart_answers_no_call_of_the_new_process_with_an_old_answer() -> Re
             .into_future(),
         restart
     );
-    assert_eq!(first?.status, TurnStatus::Interrupted);
+    lost(first);
     assert_eq!(
         second?.assistant_reply.as_deref(),
         Some("Tool outputs: echo new")

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use codex_skills::manager::CodexManagerBuilder;
 use codex_skills::{
-    Catalog, Client, CodexManager, DispatchRecord, Draft, Limits, RetryPolicy, Skill,
-    SubmissionStatus,
+    Catalog, Client, CodexManager, DispatchRecord, Draft, Error, Limits, RetryPolicy, Skill,
+    SubmissionStatus, TurnIncomplete,
 };
 use codex_skills_tests::manager::{CallLog, Manager};
 #[allow(unused_imports, reason = "not every test crate needs everything")]
@@ -65,4 +65,12 @@ pub(crate) fn statuses(records: &[Arc<DispatchRecord>]) -> Vec<SubmissionStatus>
         .iter()
         .map(|record| record.submission().status())
         .collect()
+}
+
+/// What is known of a turn that was lost.
+pub(crate) fn lost<T: std::fmt::Debug>(turn: Result<T, Error>) -> TurnIncomplete {
+    match turn {
+        Err(Error::TurnLost { turn }) => *turn,
+        other => panic!("it was not lost: {other:?}"),
+    }
 }

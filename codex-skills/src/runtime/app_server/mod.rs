@@ -213,7 +213,9 @@ impl Runtime for AppServer {
     }
 
     fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {
-        self.shared.registry().set_requests(session_id, handler);
+        if !handler.leaves() {
+            self.shared.registry().set_requests(session_id, handler);
+        }
     }
 
     fn resume(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Resumed> {

@@ -327,6 +327,9 @@ impl Registry {
             }
             return Err(call);
         };
+        if call.thread_id.is_some() {
+            call.session_turn_id.clone_from(&thread.active);
+        }
         let call = Arc::new(call);
         thread.was_cut &= !thread.calls.is_empty();
         if thread.was_cut {

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::CodexManager;
-use super::http::Http;
-use super::link::{LinkConfig, LinkState};
+use super::address;
+use super::asked::Asked;
+use super::http::{Http, Way};
+use super::link::{LinkConfig, LinkState, PULSE};
 use super::profile::{self, ProfileError, Settings};
 use super::shared::Shared;
 use crate::runtime::fingerprints::Fingerprints;
@@ -40,6 +42,8 @@ pub struct CodexManagerBuilder {
     message_bytes: Option<usize>,
     stream_per_session: bool,
     link: LinkConfig,
+    proxy: Option<Secret>,
+    system_proxy: bool,
     ignore_env: bool,
 }
 
@@ -90,7 +94,8 @@ impl CodexManagerBuilder {
         self
     }
 
-    /// A bearer token.
+    /// A bearer token. It is sent to the server's address only, and read by whoever is on the way where that is plain
+    /// HTTP off this machine: a warning says so.
     pub fn bearer(mut self, token: impl Into<String>) -> Self {
         self.bearer = Some(Secret(token.into()));
         self
@@ -164,6 +169,22 @@ impl CodexManagerBuilder {
     pub fn poll_intervals(mut self, down: Duration, silence: Duration) -> Self {
         self.link.poll = down.max(Duration::from_millis(1));
         self.link.recheck = silence.max(Duration::from_millis(1));
+        self.link.pulse = self.link.recheck.min(PULSE);
+        self
+    }
+
+    /// Sends requests and the stream through a proxy, like `http://proxy.example:3128`. None is used unless one is set
+    /// here or asked for with [`system_proxy`](Self::system_proxy), and a server on this machine is always
+    /// reached without.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(Secret(url.into()));
+        self
+    }
+
+    /// Whether requests and the stream go through the proxy that the environment (`HTTP_PROXY`, `HTTPS_PROXY`,
+    /// `ALL_PROXY`, `NO_PROXY`) or the system names. Default: they do not.
+    pub fn system_proxy(mut self, system_proxy: bool) -> Self {
+        self.system_proxy = system_proxy;
         self
     }
 
@@ -204,9 +225,13 @@ impl CodexManagerBuilder {
                 .into_iter()
                 .map(|(name, value)| (name, value.0)),
         );
-        warn_off_loopback(&settings);
+        address::warn_off_loopback(&settings);
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(5));
-        let http = Http::new(&settings, connect_timeout)?;
+        let way = Way {
+            proxy: secret(self.proxy),
+            system_proxy: self.system_proxy,
+        };
+        let http = Http::new(&settings, &way, connect_timeout)?;
         Ok(CodexManager {
             shared: Arc::new(Shared {
                 http,
@@ -217,9 +242,11 @@ impl CodexManagerBuilder {
                 answer_bytes: self.answer_bytes.unwrap_or(ANSWER_BYTES),
                 message_bytes: self.message_bytes.unwrap_or(MESSAGE_BYTES),
                 stream_per_session: self.stream_per_session,
-                links: Mutex::default(),
+                sockets: Mutex::default(),
+                why_down: Mutex::default(),
                 threads: Notify::new(),
                 registry: Mutex::default(),
+                asked: Asked::default(),
                 state: watch::Sender::new(LinkState::Connecting),
                 generation: AtomicU64::new(0),
                 unnamed: AtomicU64::new(0),
@@ -245,24 +272,4 @@ fn fingerprints_beside(profile: &Path, is_named: bool) -> Fingerprints {
         return Fingerprints::default();
     }
     Fingerprints::in_own_folder(folder)
-}
-
-/// Anybody on the way can answer calls, unless something in front of the server asks for a token.
-fn warn_off_loopback(settings: &Settings) {
-    let host = reqwest::Url::parse(&settings.base_url)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned))
-        .unwrap_or_default();
-    let host = host.trim_matches(['[', ']']);
-    let loopback = host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    if !loopback && settings.bearer.is_none() {
-        tracing::warn!(
-            target: "codex_skills::manager",
-            host,
-            "codex-manager asks nobody who they are: whoever reaches it can answer calls"
-        );
-    }
 }

@@ -7,7 +7,9 @@ use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::http::{self, NAME, Request};
+use super::address;
+use super::failure;
+use super::http::{NAME, Request};
 use super::link::LinkState;
 use super::registry::{ActiveTurn, Which};
 use super::shared::{Shared, UNNAMED, tell};
@@ -21,18 +23,32 @@ const CATCH_UP_REQUESTS: usize = 16;
 /// How long an `interrupted` that only a poll shows must last before it is believed: for up to 300 ms it
 /// is shown for turns that complete (contract §7).
 const DOUBT: Duration = Duration::from_millis(400);
+/// Why a turn is lost whose process was followed by another one.
+const RESTARTED: &str = "codex was started anew while it ran";
+
+/// Why sessions are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Because {
+    /// Something may have been missed: nobody is to blame for what is found.
+    Asked,
+    /// Nothing was heard of them for a while. What is found now, the stream has kept from us.
+    Silent,
+}
 
 impl Shared {
     /// Finds the session that serves a thread nobody has heard of, where there is one.
-    pub(super) async fn adopt(&self, thread_id: Arc<str>) {
+    pub(super) async fn adopt(self: &Arc<Self>, thread_id: Arc<str>) {
         let mut line = vec![thread_id.clone()];
         while line.len() <= ANCESTORS {
             let Some(youngest) = line.last() else { return };
-            let path = format!("/sessions/{youngest}");
+            let operation = "read the session";
+            let Ok(path) = address::path(operation, "/sessions", youngest, "") else {
+                return;
+            };
             let response = self
                 .http
                 .send_again(Request {
-                    operation: "read the session",
+                    operation,
                     method: Method::GET,
                     path: &path,
                     body: None,
@@ -56,82 +72,119 @@ impl Shared {
                     self.deliver(Frame::Children {
                         parent_id,
                         thread_ids: vec![child],
+                        are_spawned: true,
                     });
                 }
-                self.catch_up_calls(thread_id).await;
+                self.catch_up_questions(&thread_id).await;
+                self.catch_up_calls(thread_id, Because::Asked).await;
                 return;
             }
             line.push(parent);
         }
     }
 
+    /// Ends the turns of a codex that does not run any more.
+    pub(super) async fn check_codex(&self) {
+        if let Ok(process) = self.http.process().await
+            && let Some(death) = &process.death
+        {
+            self.end_all(&Which::Active, death);
+        }
+    }
+
+    fn end_all(&self, which: &Which, death: &str) {
+        let live = self.registry().live(which);
+        for (session_id, turns) in live {
+            for turn in turns {
+                self.end(&session_id, TurnEnd::lost(&turn.id, death));
+            }
+        }
+    }
+
     /// Asks for what the stream did not tell: the calls that wait, and how turns ended.
-    pub(super) async fn catch_up(&self, which: &Which) {
+    pub(super) async fn catch_up(self: &Arc<Self>, which: &Which, because: Because) {
         let live = self.registry().live(which);
         if live.is_empty() {
             return;
         }
-        let Ok(process) = self.process().await else {
+        let Ok(process) = self.http.process().await else {
             return;
         };
         // As long as the stream is up, the manager is the one that it was.
-        if self.state() != LinkState::Up {
+        let is_up = self.state() == LinkState::Up;
+        if !is_up {
             self.now_is(process.id);
         }
+        if let Some(death) = &process.death {
+            self.end_all(&Which::Active, death);
+            return;
+        }
+        let because = if is_up { because } else { Because::Asked };
         futures_util::stream::iter(live)
             .for_each_concurrent(CATCH_UP_REQUESTS, |(session_id, turns)| async move {
-                if process.is_dead {
-                    for turn in turns {
-                        let end = TurnEnd::lost(
-                            &turn.id,
-                            TurnStatus::Failed,
-                            "codex does not run any more",
-                        );
-                        self.end(&session_id, end);
-                    }
-                    return;
-                }
                 let children = self.registry().children(&session_id);
-                let mut waits = self.catch_up_calls(session_id.clone()).await;
+                let mut waits = self.catch_up_calls(session_id.clone(), because).await;
+                self.catch_up_questions(&session_id).await;
                 for child in children {
-                    waits |= self.catch_up_calls(child).await;
+                    self.catch_up_questions(&child).await;
+                    waits |= self.catch_up_calls(child, because).await;
                 }
                 for turn in turns {
                     // While a call of this process waits, the turn has not ended.
                     if !waits || turn.generation != self.generation() {
-                        self.catch_up_turn(&session_id, &turn).await;
+                        self.catch_up_turn(&session_id, &turn, because).await;
                     }
                 }
             })
             .await;
     }
 
-    fn end(&self, session_id: &Arc<str>, end: TurnEnd) {
+    /// Ends a turn of which the stream told no end; whether it had not.
+    fn end(&self, session_id: &Arc<str>, end: TurnEnd) -> bool {
         let delivery = {
             let mut registry = self.registry();
             // The stream may have told meanwhile.
             if !registry.is_active(session_id, &end.turn_id) {
-                return;
+                return false;
             }
-            registry.ended(session_id, end)
+            let turn_id = end.turn_id.clone();
+            (registry.ended(session_id, end), turn_id)
         };
+        let (delivery, turn_id) = delivery;
+        self.forget_questions(session_id, Some(&turn_id));
         tell(delivery);
+        true
+    }
+
+    /// Something was found that the stream should have brought.
+    fn found(&self, thread_id: &Arc<str>, because: Because) {
+        if because == Because::Silent
+            && let Some(pulse) = self.pulse_of(thread_id)
+        {
+            pulse.doubt();
+        }
     }
 
     /// Announces the calls of a thread that wait; whether there are some.
-    pub(super) async fn catch_up_calls(&self, thread_id: Arc<str>) -> bool {
+    pub(super) async fn catch_up_calls(&self, thread_id: Arc<str>, because: Because) -> bool {
         // The ids are those of the process that is there now, or of none any more.
         let generation = self.generation();
         match self.waiting(&thread_id).await {
             Ok(calls) => {
                 let waits = !calls.is_empty();
                 for call in calls {
-                    let frame = Frame::Call {
-                        thread_id: thread_id.clone(),
-                        call,
-                        is_listed: true,
+                    let delivery = {
+                        let mut registry = self.registry();
+                        if !registry.knows(&thread_id, &call.request_id, generation) {
+                            self.found(&thread_id, because);
+                        }
+                        let frame = Frame::Call {
+                            thread_id: thread_id.clone(),
+                            call,
+                            is_listed: true,
+                        };
+                        registry.take(frame, generation)
                     };
-                    let delivery = self.registry().take(frame, generation);
                     tell(delivery);
                 }
                 waits
@@ -147,8 +200,8 @@ impl Shared {
         &self,
         thread_id: &str,
     ) -> Result<Vec<wire::PendingCall>, RuntimeError> {
-        let path = format!("/sessions/{thread_id}/tool-calls");
         let operation = "list the calls that wait";
+        let path = address::path(operation, "/sessions", thread_id, "/tool-calls")?;
         let response = self
             .http
             .send(Request {
@@ -159,7 +212,7 @@ impl Shared {
             })
             .await?;
         if !response.status.is_success() && !matches!(response.status.as_u16(), 403 | 410) {
-            return Err(http::failure(operation, &Method::GET, &path, &response));
+            return Err(failure::of(operation, &Method::GET, &path, &response, None));
         }
         let (calls, unread) = wire::pending_calls(&response.body).map_err(|reason| {
             RuntimeError::new(NAME, operation, RuntimeErrorKind::Unavailable, reason)
@@ -172,19 +225,27 @@ impl Shared {
     }
 
     /// Asks how a turn ended that the stream may have ended unheard.
-    pub(super) async fn catch_up_turn(&self, session_id: &Arc<str>, turn: &ActiveTurn) {
+    pub(super) async fn catch_up_turn(
+        &self,
+        session_id: &Arc<str>,
+        turn: &ActiveTurn,
+        because: Because,
+    ) {
         // A process that was followed by another one ended with all its turns.
         let generation = self.generation();
         let is_gone = turn.generation != generation
             && turn.generation != 0
             && turn.generation.max(generation) < UNNAMED;
-        let path = format!("/sessions/{session_id}");
+        let operation = "read the session";
+        let Ok(path) = address::path(operation, "/sessions", session_id, "") else {
+            return;
+        };
         let mut doubts = 2;
         while self.registry().is_active(session_id, &turn.id) {
             let response = self
                 .http
                 .send(Request {
-                    operation: "read the session",
+                    operation,
                     method: Method::GET,
                     path: &path,
                     body: None,
@@ -198,34 +259,28 @@ impl Shared {
                 return;
             }
             let detail = response.json();
-            match wire::turn_of_detail(&detail, &turn.id) {
-                None
-                | Some(TurnEnd {
-                    status: TurnStatus::InProgress,
-                    ..
-                }) if is_gone => {
-                    let end =
-                        TurnEnd::lost(&turn.id, TurnStatus::Interrupted, "codex was started anew");
-                    self.end(session_id, end);
+            let end = wire::turn_of_detail(&detail, &turn.id);
+            let status = end
+                .as_ref()
+                .map_or(&TurnStatus::InProgress, |end| &end.status);
+            match (end.as_ref(), status) {
+                // codex shows `interrupted` for a turn that its process left behind.
+                (_, TurnStatus::InProgress | TurnStatus::Interrupted) if is_gone => {
+                    self.end(session_id, TurnEnd::lost(&turn.id, RESTARTED));
                     return;
                 }
-                None
-                | Some(TurnEnd {
-                    status: TurnStatus::InProgress,
-                    ..
-                }) => {
+                (_, TurnStatus::InProgress) | (None, _) => {
                     self.catch_up_children(session_id, &detail).await;
                     return;
                 }
-                Some(TurnEnd {
-                    status: TurnStatus::Interrupted,
-                    ..
-                }) if doubts > 0 && !is_gone => {
+                (_, TurnStatus::Interrupted) if doubts > 0 => {
                     doubts -= 1;
                     tokio::time::sleep(DOUBT).await;
                 }
-                Some(end) => {
-                    self.end(session_id, end);
+                (Some(end), _) => {
+                    if self.end(session_id, end.clone()) {
+                        self.found(session_id, because);
+                    }
                     return;
                 }
             }
@@ -234,13 +289,15 @@ impl Shared {
 
     /// Serves the children that a session had while nobody heard of them.
     async fn catch_up_children(&self, session_id: &Arc<str>, detail: &Value) {
+        let spawned = wire::spawned_in_detail(detail);
         for child in wire::children_of_detail(detail) {
             if !self.registry().serves(&child) {
                 self.deliver(Frame::Children {
                     parent_id: session_id.clone(),
+                    are_spawned: spawned.contains(&child),
                     thread_ids: vec![child.clone()],
                 });
-                self.catch_up_calls(child).await;
+                self.catch_up_calls(child, Because::Asked).await;
             }
         }
     }

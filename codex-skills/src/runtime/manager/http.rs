@@ -1,35 +1,64 @@
 //! Requests to codex-manager: one way to make them, and typed errors for what comes back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Method, Proxy, StatusCode, Url};
 use serde_json::Value;
 
-use super::profile::{ProfileError, Settings};
-use crate::runtime::{HttpFailure, RuntimeError, RuntimeErrorKind};
+use super::address;
+use super::failure::{self, Broken, How};
+use super::profile::{self, ProfileError, Settings};
+use crate::runtime::RuntimeError;
 
 pub(super) const NAME: &str = "codex-manager";
 
 /// The largest body of an answer that is read, in bytes: that of a session has all that happened in it.
 const BODY_BYTES: usize = 256 * 1024 * 1024;
 
+/// The largest body of a request that codex-manager takes unless it was set up otherwise, in bytes (contract, More that
+/// was measured).
+pub(super) const REQUEST_BYTES: usize = 1024 * 1024;
+
+/// How requests get to the server.
+#[derive(Clone, Default)]
+pub(super) struct Way {
+    /// The proxy to go through.
+    pub(super) proxy: Option<String>,
+    /// Whether to go through the proxy that the environment or the system names, without one of our own.
+    pub(super) system_proxy: bool,
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way")
+            .field("proxy", &self.proxy.as_deref().map(profile::shown))
+            .field("system_proxy", &self.system_proxy)
+            .finish()
+    }
+}
+
 /// An HTTP client with the settings applied.
 #[derive(Debug)]
 pub(super) struct Http {
     client: Mutex<Client>,
+    way: Way,
     connect: Duration,
     base: String,
     headers: HeaderMap,
     timeout: Duration,
 }
 
-/// What came back.
+/// An answer, whatever its status.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
+    /// Where a redirect points to.
+    pub(super) location: Option<String>,
     pub(super) body: String,
 }
 
@@ -58,13 +87,13 @@ pub(super) struct Request<'a> {
 }
 
 impl Http {
-    pub(super) fn new(settings: &Settings, connect: Duration) -> Result<Self, ProfileError> {
-        let invalid = |origin: &str, reason: String| ProfileError::Invalid {
-            origin: origin.to_owned(),
-            value: "…".to_owned(),
-            reason,
-        };
-        let client = client(connect).map_err(|error| invalid("HTTP client", error.to_string()))?;
+    pub(super) fn new(
+        settings: &Settings,
+        way: &Way,
+        connect: Duration,
+    ) -> Result<Self, ProfileError> {
+        let base = address::api(settings);
+        let client = client(&base, way, connect)?;
         let mut headers = HeaderMap::new();
         let bearer = settings
             .bearer
@@ -94,8 +123,9 @@ impl Http {
         }
         Ok(Self {
             client: Mutex::new(client),
+            way: way.clone(),
             connect,
-            base: format!("{}{}", settings.base_url, settings.api_prefix),
+            base,
             headers,
             timeout: settings.timeout,
         })
@@ -103,7 +133,7 @@ impl Http {
 
     /// Gives up the connections, whose tokio runtime goes down.
     pub(super) fn renew(&self) {
-        if let Ok(client) = client(self.connect) {
+        if let Ok(client) = client(&self.base, &self.way, self.connect) {
             *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
     }
@@ -127,16 +157,11 @@ impl Http {
 
     /// Sends a request and reads the whole answer, whatever its status.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Response, RuntimeError> {
-        let unavailable = |error: reqwest::Error| {
-            let is_unsent = error.is_connect();
-            RuntimeError::new(
-                NAME,
-                request.operation,
-                RuntimeErrorKind::Unavailable,
-                format!("{} {}: {}", request.method, request.path, chain(error)),
-            )
-            .unsent(is_unsent)
-        };
+        Ok(self.exchange(request).await?)
+    }
+
+    /// The same, with how it broke where it did.
+    pub(super) async fn exchange(&self, request: Request<'_>) -> Result<Response, Broken> {
         let mut builder = self
             .client()
             .request(request.method.clone(), self.url(request.path))
@@ -147,33 +172,68 @@ impl Http {
                 .header("content-type", "application/json")
                 .body(body.clone());
         }
-        let mut response = builder.send().await.map_err(unavailable)?;
-        let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        let response = match builder.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                let broken = self.broken(&request, error);
+                let bytes = request.body.as_ref().map_or(0, Vec::len);
+                // What is too large is refused while it is still being written, and the connection closed: whether the
+                // refusal is read is then a matter of luck.
+                if broken.how == How::Cut && bytes > REQUEST_BYTES {
+                    return Ok(Response::too_large(bytes));
+                }
+                return Err(broken);
+            }
+        };
+        self.read(&request, response).await
+    }
+
+    async fn read(
+        &self,
+        request: &Request<'_>,
+        mut response: reqwest::Response,
+    ) -> Result<Response, Broken> {
+        let header = |name| response.headers().get(name)?.to_str().ok();
+        let retry_after = header(RETRY_AFTER)
+            .and_then(|value| value.trim().parse().ok())
             .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
+        let location = header(LOCATION).map(str::to_owned);
+        let status = response.status();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
+        loop {
+            let chunk = response.chunk().await;
+            let Some(chunk) = chunk.map_err(|error| self.broken(request, error))? else {
+                break;
+            };
             if body.len() + chunk.len() > BODY_BYTES {
-                return Err(RuntimeError::new(
-                    NAME,
-                    request.operation,
-                    RuntimeErrorKind::Unavailable,
-                    format!(
-                        "{} {}: the answer is over {BODY_BYTES} bytes",
-                        request.method, request.path
-                    ),
-                ));
+                let problem = format!("the answer is over {BODY_BYTES} bytes");
+                return Err(Broken::new(request, How::Other, &problem));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(Response {
             status,
             retry_after,
+            location,
             body: String::from_utf8_lossy(&body).into_owned(),
         })
+    }
+
+    fn broken(&self, request: &Request<'_>, error: reqwest::Error) -> Broken {
+        if error.is_connect() {
+            let address = profile::shown(&self.base);
+            let problem = format!(
+                "nothing answers at {address} ({}): start codex-manager's API there, or set another address with a \
+                 profile, `CODEX_MANAGER_API_BASE` or `CodexManager::builder().base_url(..)`",
+                failure::chain(error)
+            );
+            return Broken::new(request, How::Connect, &problem);
+        }
+        if error.is_timeout() {
+            let problem = format!("no answer within {:?}", self.timeout);
+            return Broken::new(request, How::Timeout, &problem);
+        }
+        Broken::new(request, How::Cut, &failure::chain(error))
     }
 
     /// Sends a request that does no more when it is done twice, again if it may not have arrived.
@@ -202,20 +262,117 @@ impl Http {
         if response.status.is_success() {
             return Ok(response);
         }
-        Err(failure(operation, &method, &path, &response))
+        Err(self.refusal(operation, &method, &path, &response).await)
+    }
+
+    /// The error for an answer that is none of the 2xx, with what the server knows of its codex where that may be why.
+    pub(super) async fn refusal(
+        &self,
+        operation: &'static str,
+        method: &Method,
+        path: &str,
+        response: &Response,
+    ) -> RuntimeError {
+        let mut process = None;
+        if response.status.is_server_error() {
+            process = self.process().await.ok();
+        }
+        let dead = process.and_then(|process| process.death);
+        failure::of(operation, method, path, response, dead.as_deref())
+    }
+
+    /// The codex process behind the server, as it is now.
+    pub(super) async fn process(&self) -> Result<Process, RuntimeError> {
+        let (operation, path) = ("ask for its health", "/health");
+        let request = Request {
+            operation,
+            method: Method::GET,
+            path,
+            body: None,
+        };
+        let response = self.send(request).await?;
+        if response.status.is_redirection() || is_transient(response.status) {
+            let method = &Method::GET;
+            return Err(failure::of(operation, method, path, &response, None));
+        }
+        Ok(Process::of(&response.json()))
+    }
+}
+
+/// What is known of the codex process.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) id: Option<u64>,
+    /// How it ended, in words, where it does not run any more.
+    pub(super) death: Option<String>,
+}
+
+impl Process {
+    fn of(health: &Value) -> Self {
+        let is_dead = health.pointer("/codex/running") == Some(&Value::Bool(false));
+        Self {
+            id: health.pointer("/codex/pid").and_then(Value::as_u64),
+            death: is_dead.then(|| failure::death(&health["codex"]["lastExit"])),
+        }
+    }
+}
+
+impl Response {
+    /// The answer that was not read, since the server closed the connection before it had the whole request.
+    fn too_large(bytes: usize) -> Self {
+        let message = format!(
+            "the request of {bytes} bytes was not read to its end; the server's limit is {REQUEST_BYTES} bytes unless it \
+             was set up otherwise"
+        );
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            retry_after: None,
+            location: None,
+            body: serde_json::json!({"message": message}).to_string(),
+        }
+    }
+}
+
+/// Sends a client's requests the way that was asked for. Those to this machine go straight there.
+fn go(client: ClientBuilder, base: &str, way: &Way) -> Result<ClientBuilder, ProfileError> {
+    if Url::parse(base).is_ok_and(|url| address::is_loopback(&url)) {
+        return Ok(client.no_proxy());
+    }
+    match &way.proxy {
+        Some(proxy) => {
+            let proxy = Proxy::all(proxy).map_err(|error| ProfileError::Invalid {
+                origin: "CodexManagerBuilder::proxy".to_owned(),
+                value: profile::shown(proxy),
+                reason: failure::chain(error),
+            })?;
+            Ok(client.no_proxy().proxy(proxy))
+        }
+        None if way.system_proxy => Ok(client),
+        None => Ok(client.no_proxy()),
+    }
+}
+
+fn invalid(origin: &str, reason: String) -> ProfileError {
+    ProfileError::Invalid {
+        origin: origin.to_owned(),
+        value: "…".to_owned(),
+        reason,
     }
 }
 
 /// A client without connections.
-fn client(connect: Duration) -> reqwest::Result<Client> {
-    super::tls::client_builder()
+fn client(base: &str, way: &Way, connect: Duration) -> Result<Client, ProfileError> {
+    go(super::tls::client_builder(), base, way)?
         .connect_timeout(connect)
+        // The answer of another host says nothing of ours, and it would be told our tokens.
+        .redirect(Policy::none())
         // The server closes idle connections after 72 seconds: not the moment to send on one.
         .pool_idle_timeout(Duration::from_secs(30))
         .tcp_nodelay(true)
         // The stream's upgrade is HTTP/1.1, and so is the server.
         .http1_only()
         .build()
+        .map_err(|error| invalid("HTTP client", error.to_string()))
 }
 
 /// A path with a query of one parameter.
@@ -229,51 +386,4 @@ pub(super) fn with_query(path: &str, name: &str, value: &str) -> String {
 /// Whether trying again may help.
 pub(super) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 500..=599)
-}
-
-/// The error for an answer that is none of the 2xx.
-pub(super) fn failure(
-    operation: &'static str,
-    method: &Method,
-    path: &str,
-    response: &Response,
-) -> RuntimeError {
-    let status = response.status;
-    let body = response.json();
-    let said = body
-        .get("message")
-        .and_then(Value::as_str)
-        .or_else(|| body.get("status").and_then(Value::as_str))
-        .map_or_else(|| response.body.chars().take(200).collect(), str::to_owned);
-    let kind = match status.as_u16() {
-        404 | 410 => RuntimeErrorKind::NotFound,
-        _ if is_transient(status) => RuntimeErrorKind::Unavailable,
-        _ => RuntimeErrorKind::Refused,
-    };
-    RuntimeError::new(
-        NAME,
-        operation,
-        kind,
-        format!("{method} {path} answered {}: {said}", status.as_u16()),
-    )
-    .with_http(Arc::new(HttpFailure::new(
-        method.as_str(),
-        path,
-        status.as_u16(),
-        response.body.clone(),
-    )))
-}
-
-/// An error with its causes, which reqwest's own text hides, and without the address, which may have a
-/// password in it.
-pub(super) fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// Twice this and a little is the time within which a dead codex is known: a silence begins anywhere between two looks.
+pub(super) const PULSE: Duration = Duration::from_millis(750);
+
 /// How the connection is kept.
 #[derive(Clone, Debug)]
 pub(super) struct LinkConfig {
@@ -19,6 +22,9 @@ pub(super) struct LinkConfig {
     /// After so long without a frame of a session whose turn is active, it is asked about all the same: a
     /// frame may have been lost.
     pub(super) recheck: Duration,
+    /// After so long without a frame of a session whose turn is active, it is asked whether codex runs, and whether the
+    /// stream is there.
+    pub(super) pulse: Duration,
 }
 
 impl Default for LinkConfig {
@@ -30,6 +36,7 @@ impl Default for LinkConfig {
             max_backoff: Duration::from_secs(10),
             poll: Duration::from_secs(1),
             recheck: Duration::from_secs(10),
+            pulse: PULSE,
         }
     }
 }

@@ -11,9 +11,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::CodexManager;
+use super::catch_up::Because;
 use super::http::{NAME, Request};
 use super::registry::ActiveTurn;
+use super::{CodexManager, session_path};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Accepted, HttpFailure, RuntimeError, RuntimeErrorKind, TurnStatus};
 
@@ -66,12 +67,13 @@ impl CodexManager {
         lost: RuntimeError,
     ) -> Result<Accepted, RuntimeError> {
         let until = Instant::now() + self.shared.settings.timeout;
-        let path = format!("/sessions/{}", message.session_id);
+        let operation = "read the session";
+        let path = session_path(operation, &message.session_id, "")?;
         let mut looks = LOOKS.into_iter();
         let mut may = None;
         loop {
             let detail = self.shared.http.call(Request {
-                operation: "read the session",
+                operation,
                 method: Method::GET,
                 path: &path,
                 body: None,
@@ -113,12 +115,18 @@ impl CodexManager {
             .began(session_id, &turn_id, generation);
         tracing::info!(target: "codex_skills::manager", session = &**session_id, turn = &*turn_id, "a request whose answer was lost was taken");
         // What the stream told meanwhile is known; what it did not is asked for.
-        if !self.shared.catch_up_calls(session_id.clone()).await {
+        if !self
+            .shared
+            .catch_up_calls(session_id.clone(), Because::Asked)
+            .await
+        {
             let turn = ActiveTurn {
                 id: turn_id.clone(),
                 generation,
             };
-            self.shared.catch_up_turn(session_id, &turn).await;
+            self.shared
+                .catch_up_turn(session_id, &turn, Because::Asked)
+                .await;
         }
         Accepted::new(turn_id, payload)
     }

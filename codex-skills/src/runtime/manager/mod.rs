@@ -1,12 +1,19 @@
 //! Sessions of a codex-manager: HTTP for what is asked, one WebSocket for what happens.
 
+mod address;
 mod answer;
+mod asked;
 mod builder;
 mod catch_up;
+mod deletion;
+mod failure;
 mod http;
 mod link;
 mod lost_send;
+mod options;
+mod poll;
 mod profile;
+mod question;
 mod registry;
 mod shared;
 mod stream;
@@ -18,15 +25,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use reqwest::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use self::catch_up::Because;
 use self::http::{NAME, Request, Response};
 use self::link::LinkState;
 use self::shared::Shared;
 use super::{
-    Accepted, Created, Deletion, EventSink, NewSession, Resumed, Runtime, RuntimeError,
-    RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
+    Accepted, Created, Deletion, EventSink, NewSession, RequestHandler, Resumed, Runtime,
+    RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
 };
 use crate::skill::{SkillOutput, ToolCall};
 
@@ -115,14 +123,15 @@ impl CodexManager {
         let ready = state.wait_for(|state| *state != LinkState::Connecting);
         if !matches!(tokio::time::timeout(self.shared.connect_timeout, ready).await, Ok(Ok(state)) if *state == LinkState::Up)
         {
-            tracing::warn!(target: "codex_skills::manager", "the stream is not up, polling instead");
+            let why = self.shared.why_down();
+            tracing::warn!(target: "codex_skills::manager", why, "the stream is not up, polling instead");
         }
     }
 
     /// The process that requests go to now, unless that is uncertain.
     async fn known_generation(&self) -> Option<u64> {
         if self.shared.state() != LinkState::Up {
-            let process = self.shared.process().await.ok()?;
+            let process = self.shared.http.process().await.ok()?;
             self.shared.now_is(process.id);
         }
         Some(self.shared.generation())
@@ -147,47 +156,9 @@ impl CodexManager {
 
     async fn create(&self, request: NewSession) -> Result<Created, RuntimeError> {
         let operation = "create the session";
-        let options = request.options;
-        let missing = [
-            ("ephemeral", options.ephemeral == Some(true)),
-            ("config", !options.config.is_empty()),
-        ];
-        if let Some((option, _)) = missing.iter().find(|(_, is_set)| *is_set) {
-            return Err(RuntimeError::new(
-                NAME,
-                operation,
-                RuntimeErrorKind::Refused,
-                format!("its sessions have no option `{option}`: leave it out, or use `AppServer`"),
-            ));
-        }
-        let mut body = Map::new();
-        let texts = [
-            ("cwd", options.cwd),
-            ("model", options.model),
-            (
-                "approvalPolicy",
-                options.approval_policy.map(|policy| policy.to_string()),
-            ),
-            (
-                "networkAccess",
-                options.network_access.map(|access| access.to_string()),
-            ),
-            (
-                "filesystemSandbox",
-                options
-                    .filesystem_sandbox
-                    .map(|sandbox| sandbox.to_string()),
-            ),
-        ];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                body.insert(name.to_owned(), text.into());
-            }
-        }
-        if let Some(tools) = request.dynamic_tools {
-            body.insert("dynamicTools".to_owned(), parsed(tools.get(), operation)?);
-        }
-        let response = self.post(operation, "/sessions", &body.into()).await?;
+        let fingerprint = request.fingerprint.clone();
+        let body = options::body(request, operation)?;
+        let response = self.post(operation, "/sessions", &body).await?;
         let payload = response.json();
         let session_id = payload
             .pointer("/session/sessionId")
@@ -197,11 +168,8 @@ impl CodexManager {
             Some(id) => {
                 let id: Arc<str> = id.into();
                 self.shared.registry().created(&id);
-                if request.fingerprint.is_some() {
-                    self.shared
-                        .fingerprints
-                        .set(id.clone(), request.fingerprint)
-                        .await;
+                if fingerprint.is_some() {
+                    self.shared.fingerprints.set(id.clone(), fingerprint).await;
                 }
                 Ok(Created::new(id, payload))
             }
@@ -229,9 +197,9 @@ impl CodexManager {
         };
         let mut body = json!({"text": message.text});
         if let Some(tools) = request.dynamic_tools {
-            body["dynamicTools"] = parsed(tools.get(), operation)?;
+            body["dynamicTools"] = options::tools(&tools, operation)?;
         }
-        let path = format!("/sessions/{session_id}/messages");
+        let path = session_path(operation, &session_id, "/messages")?;
         let payload = match self.post(operation, &path, &body).await {
             Ok(response) => response.json(),
             Err(error) if lost_send::is_lost(&error) => {
@@ -261,15 +229,13 @@ impl CodexManager {
     }
 }
 
-fn parsed(json: &str, operation: &'static str) -> Result<Value, RuntimeError> {
-    serde_json::from_str(json).map_err(|error| {
-        RuntimeError::new(
-            NAME,
-            operation,
-            RuntimeErrorKind::Refused,
-            error.to_string(),
-        )
-    })
+/// The path of a session, or of something of it.
+fn session_path(
+    operation: &'static str,
+    session_id: &str,
+    after: &str,
+) -> Result<String, RuntimeError> {
+    address::path(operation, "/sessions", session_id, after)
 }
 
 impl Runtime for CodexManager {
@@ -293,13 +259,17 @@ impl Runtime for CodexManager {
 
     fn resume(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Resumed> {
         Box::pin(async move {
-            let path = format!("/sessions/{session_id}/resume");
-            let resumed = self.post("resume the session", &path, &json!({})).await?;
+            let operation = "resume the session";
+            let path = session_path(operation, &session_id, "/resume")?;
+            let resumed = self.post(operation, &path, &json!({})).await?;
             let turns = wire::turn_ids(&resumed.body);
             self.shared.registry().knows_turns(&session_id, turns);
             self.stream_ready().await;
             self.known_generation().await;
-            self.shared.catch_up_calls(session_id.clone()).await;
+            self.shared.catch_up_questions(&session_id).await;
+            self.shared
+                .catch_up_calls(session_id.clone(), Because::Asked)
+                .await;
             let fingerprint = self.shared.fingerprints.get(session_id).await;
             Ok(Resumed::new(fingerprint))
         })
@@ -311,12 +281,13 @@ impl Runtime for CodexManager {
 
     fn interrupt(&self, session_id: Arc<str>, turn_id: Option<Arc<str>>) -> RuntimeFuture<'_, ()> {
         Box::pin(async move {
-            let path = format!("/sessions/{session_id}/interrupt");
+            let operation = "interrupt the turn";
+            let path = session_path(operation, &session_id, "/interrupt")?;
             let body = match turn_id {
                 Some(turn_id) => json!({"turnId": &*turn_id}),
                 None => json!({}),
             };
-            self.post("interrupt the turn", &path, &body).await?;
+            self.post(operation, &path, &body).await?;
             Ok(())
         })
     }
@@ -347,12 +318,13 @@ impl Runtime for CodexManager {
 
     fn detail(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Value> {
         Box::pin(async move {
-            let path = format!("/sessions/{session_id}");
+            let operation = "read the session";
+            let path = session_path(operation, &session_id, "")?;
             let response = self
                 .shared
                 .http
                 .call(Request {
-                    operation: "read the session",
+                    operation,
                     method: Method::GET,
                     path: &path,
                     body: None,
@@ -363,29 +335,18 @@ impl Runtime for CodexManager {
     }
 
     fn delete_session(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Deletion> {
-        Box::pin(async move {
-            let path = format!("/sessions/{session_id}");
-            let operation = "delete the session";
-            let response = self
-                .shared
-                .http
-                .send_again(Request {
-                    operation,
-                    method: Method::DELETE,
-                    path: &path,
-                    body: None,
-                })
-                .await?;
-            if !response.status.is_success() && !matches!(response.status.as_u16(), 404 | 410) {
-                return Err(http::failure(operation, &Method::DELETE, &path, &response));
-            }
-            self.shared.registry().forget(&session_id);
-            self.shared.threads.notify_one();
-            self.shared.fingerprints.set(session_id, None).await;
-            let payload = response.json();
-            let status = payload.get("status").and_then(Value::as_str).unwrap_or("");
-            Ok(Deletion::new(status, payload.clone()))
-        })
+        Box::pin(async move { self.delete(&session_id).await })
+    }
+
+    fn is_attended(&self) -> bool {
+        true
+    }
+
+    fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {
+        self.shared
+            .registry()
+            .set_requests(session_id, handler.clone());
+        self.shared.decides(session_id, &handler);
     }
 
     fn detach(&self, tokio: tokio::runtime::Id) {

@@ -100,8 +100,7 @@ impl fmt::Debug for Settings {
 #[serde(rename_all = "camelCase")]
 struct File {
     current_profile: Option<String>,
-    #[serde(default)]
-    profiles: BTreeMap<String, Profile>,
+    profiles: Option<BTreeMap<String, Option<Profile>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -109,11 +108,9 @@ struct File {
 struct Profile {
     base_url: Option<String>,
     api_prefix: Option<String>,
-    timeout_ms: Option<u64>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    #[serde(default)]
-    auth: Auth,
+    timeout_ms: Option<f64>,
+    headers: Option<BTreeMap<String, Option<String>>>,
+    auth: Option<Auth>,
 }
 
 #[derive(Default, Deserialize)]
@@ -123,6 +120,18 @@ struct Auth {
     rbac_token: Option<String>,
     role: Option<String>,
     actor: Option<String>,
+}
+
+impl Settings {
+    /// Whether requests carry what others should not read.
+    pub(crate) fn has_secrets(&self) -> bool {
+        let has_password = reqwest::Url::parse(&self.base_url)
+            .is_ok_and(|url| url.password().is_some() || !url.username().is_empty());
+        self.bearer.is_some()
+            || self.rbac_token.is_some()
+            || !self.headers.is_empty()
+            || has_password
+    }
 }
 
 /// A variable of the environment by name.
@@ -163,8 +172,8 @@ impl Settings {
             .map(str::to_owned)
             .or(file.current_profile)
             .unwrap_or_else(|| "local".to_owned());
-        let known: Vec<String> = file.profiles.keys().cloned().collect();
-        let mut profiles = file.profiles;
+        let mut profiles = file.profiles.unwrap_or_default();
+        let known: Vec<String> = profiles.keys().cloned().collect();
         let Some(profile) = profiles.remove(&name) else {
             if name == "local" {
                 return Ok(Self::default());
@@ -176,7 +185,11 @@ impl Settings {
             });
         };
         let mut settings = Self::default();
-        settings.apply(profile, &format!("{}: profiles.{name}", path.display()))?;
+        // What is null was not set.
+        settings.apply(
+            profile.unwrap_or_default(),
+            &format!("{}: profiles.{name}", path.display()),
+        )?;
         Ok(settings)
     }
 
@@ -190,15 +203,15 @@ impl Settings {
         if let Some(millis) = profile.timeout_ms {
             self.timeout = timeout(millis, &format!("{origin}.timeoutMs"))?;
         }
-        self.headers = profile.headers;
-        let Auth {
-            bearer,
-            rbac_token,
-            role,
-            actor,
-        } = profile.auth;
-        (self.bearer, self.rbac_token) = (bearer, rbac_token);
-        (self.rbac_role, self.rbac_actor) = (role, actor);
+        let headers = profile.headers.unwrap_or_default().into_iter();
+        self.headers = headers
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        let auth = profile.auth.unwrap_or_default();
+        // As for codex-manager's own command line, a blank is none.
+        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        (self.bearer, self.rbac_token) = (given(auth.bearer), given(auth.rbac_token));
+        (self.rbac_role, self.rbac_actor) = (given(auth.role), given(auth.actor));
         Ok(())
     }
 
@@ -259,6 +272,9 @@ pub(crate) fn base_url(url: &str, origin: &str) -> Result<String, ProfileError> 
             "it is written like `http://127.0.0.1:3001`".to_owned(),
         ));
     }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(invalid("it has nothing after its path".to_owned()));
+    }
     Ok(url.trim().trim_end_matches('/').to_owned())
 }
 
@@ -280,13 +296,15 @@ pub(crate) fn api_prefix(prefix: &str) -> String {
     }
 }
 
-fn timeout(millis: u64, origin: &str) -> Result<Duration, ProfileError> {
-    if millis == 0 {
-        return Err(ProfileError::Invalid {
-            origin: origin.to_owned(),
-            value: "0".to_owned(),
-            reason: "no request is answered in no time".to_owned(),
-        });
+fn timeout(millis: f64, origin: &str) -> Result<Duration, ProfileError> {
+    let invalid = |reason: &str| ProfileError::Invalid {
+        origin: origin.to_owned(),
+        value: millis.to_string(),
+        reason: reason.to_owned(),
+    };
+    if millis < 1.0 {
+        return Err(invalid("no request is answered in no time"));
     }
-    Ok(Duration::from_millis(millis))
+    Duration::try_from_secs_f64(millis.floor() / 1000.0)
+        .map_err(|_| invalid("it is a number of milliseconds"))
 }

@@ -2,11 +2,15 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Weak};
+use std::hash::RandomState;
+use std::sync::{Arc, LazyLock, Weak};
 
+use tokio::sync::watch;
+
+use super::asked::AskedIn;
 use super::wire::{Frame, PendingCall, TurnEnd};
 use crate::runtime::newest::Newest;
-use crate::runtime::{Event, EventSink};
+use crate::runtime::{Event, EventSink, RequestHandler};
 use crate::skill::ToolCall;
 
 /// How many ended turns of a session are remembered, so that a late word of one does not revive it.
@@ -41,24 +45,71 @@ pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
 #[derive(Default)]
 pub(super) struct Registry {
     sessions: HashMap<Arc<str>, Session>,
-    parents: HashMap<Arc<str>, Arc<str>>,
+    /// Sub-agents.
+    parents: HashMap<Arc<str>, Parent>,
+    /// The sub-agents of sessions that are being deleted.
+    families: HashMap<Arc<str>, Vec<Arc<str>>>,
     strangers: HashSet<Arc<str>>,
     /// The sessions that were created and are not listened to yet.
     created: HashSet<Arc<str>>,
     /// The answers that are under way, by process and request id.
-    answering: HashMap<(u64, String), usize>,
+    answering: HashMap<(u64, String), Outbound>,
     /// At how many sessions those are looked for that nobody listens to any more.
     sweep_at: usize,
 }
 
+/// Whose sub-agent a thread is.
+struct Parent {
+    /// The session at the root.
+    session_id: Arc<str>,
+    /// Whether codex made the thread for it.
+    is_spawned: bool,
+}
+
+/// How many sub-agents are known at the same time; those beyond are served when they are asked about.
+const CHILDREN: usize = 16 * 1024;
+/// How many sessions are being deleted, with sub-agents, at the same time.
+const FAMILIES: usize = 4096;
+
+/// The answer of a call on its way.
+struct Outbound {
+    /// How many requests carry it.
+    requests: usize,
+    /// What the stream says of the call meanwhile.
+    fate: watch::Sender<Option<Fate>>,
+}
+
+/// What became of a call whose answer is under way, as the stream tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// An answer was taken.
+    Resolved,
+    /// No answer is wanted any more.
+    Expired,
+}
+
+/// How many messages of a session are remembered, so that the end of a turn does not repeat its last.
+const MESSAGES: usize = 16;
+
 struct Session {
     events: Weak<dyn EventSink>,
     active: Vec<ActiveTurn>,
-    heard: bool,
     /// The newest turn, where all before it are known.
     newest: Option<Newest>,
+    /// How many frames of it came.
+    frames: u64,
+    /// How many had come when it was last looked whether there were some, by those who poll and those who ask
+    /// whether codex runs.
+    polled: u64,
+    pulsed: u64,
+    /// Whether frames of it may have been missed.
+    has_missed: bool,
+    /// The turns of the last messages, with a hash of each.
+    said: VecDeque<(Arc<str>, u64)>,
     ended: VecDeque<Arc<str>>,
     calls: HashMap<String, Arc<ToolCall>>,
+    /// Who decides what codex asks besides.
+    requests: Option<RequestHandler>,
 }
 
 impl Registry {
@@ -68,7 +119,7 @@ impl Registry {
                 .retain(|_, session| session.events.strong_count() > 0);
             let sessions = &self.sessions;
             self.parents
-                .retain(|_, parent| sessions.contains_key(parent));
+                .retain(|_, parent| sessions.contains_key(&parent.session_id));
             self.sweep_at = (2 * self.sessions.len()).max(64);
         }
         self.strangers.remove(&session_id);
@@ -77,11 +128,16 @@ impl Registry {
             session_id,
             Session {
                 events,
-                heard: true,
                 newest,
+                frames: 1,
+                polled: 0,
+                pulsed: 0,
+                has_missed: false,
+                said: VecDeque::new(),
                 active: Vec::new(),
                 ended: VecDeque::new(),
                 calls: HashMap::new(),
+                requests: None,
             },
         );
     }
@@ -111,7 +167,8 @@ impl Registry {
 
     pub(super) fn forget(&mut self, session_id: &str) {
         self.sessions.remove(session_id);
-        self.parents.retain(|_, parent| **parent != *session_id);
+        self.parents
+            .retain(|_, parent| *parent.session_id != *session_id);
     }
 
     /// Sessions with their active turns.
@@ -129,9 +186,7 @@ impl Registry {
                     Which::All => true,
                     Which::Of(_) => owner.as_ref() == Some(id),
                     Which::Active => !session.active.is_empty(),
-                    Which::Quiet => {
-                        !std::mem::take(&mut session.heard) && !session.active.is_empty()
-                    }
+                    Which::Quiet => session.was_quiet_since(Look::Poll),
                 };
                 asked.then(|| (id.clone(), session.active.clone()))
             })
@@ -139,6 +194,33 @@ impl Registry {
         // Those that somebody waits for come first.
         live.sort_by_key(|(_, turns)| turns.is_empty());
         live
+    }
+
+    /// The sessions with an active turn of which nothing was heard since this was asked before.
+    pub(super) fn quiet(&mut self) -> Vec<Arc<str>> {
+        let sessions = self.sessions.iter_mut();
+        sessions
+            .filter(|(_, session)| session.events.strong_count() > 0)
+            .filter_map(|(id, session)| session.was_quiet_since(Look::Pulse).then(|| id.clone()))
+            .collect()
+    }
+
+    /// Whether a turn of the session that serves a thread is known to run, with a call of this id or without.
+    pub(super) fn is_busy(&self, thread_id: &Arc<str>) -> bool {
+        let owner = self.owner(thread_id.clone());
+        let session = self.sessions.get(&owner);
+        session.is_some_and(|session| !session.active.is_empty())
+    }
+
+    /// Whether a call is known that a list has.
+    pub(super) fn knows(&self, thread_id: &Arc<str>, request_id: &str, generation: u64) -> bool {
+        let owner = self.owner(thread_id.clone());
+        let session = self.sessions.get(&owner);
+        let known = session.and_then(|session| session.calls.get(request_id));
+        known.is_some_and(|call| call.generation == generation)
+            || self
+                .answering
+                .contains_key(&(generation, request_id.to_owned()))
     }
 
     /// The threads that are served: sessions that somebody listens to, and their children.
@@ -152,7 +234,7 @@ impl Registry {
         let children = self
             .parents
             .iter()
-            .filter(|(_, owner)| is_live(owner))
+            .filter(|(_, parent)| is_live(&parent.session_id))
             .map(|(child, _)| child);
         sessions.chain(children).cloned().collect()
     }
@@ -207,19 +289,34 @@ impl Registry {
         self.strangers.remove(thread_id);
     }
 
-    /// An answer is sent.
-    pub(super) fn begin_answer(&mut self, call: &ToolCall) {
-        *self.answering.entry(address(call)).or_default() += 1;
+    /// An answer is sent. Whoever sends it is told what the stream says of the call.
+    pub(super) fn begin_answer(&mut self, call: &ToolCall) -> watch::Receiver<Option<Fate>> {
+        let outbound = self.answering.entry(address(call));
+        let outbound = outbound.or_insert_with(|| Outbound {
+            requests: 0,
+            fate: watch::Sender::new(None),
+        });
+        outbound.requests += 1;
+        outbound.fate.subscribe()
     }
 
     /// It arrived or did not.
     pub(super) fn end_answer(&mut self, call: &ToolCall) {
         if let Entry::Occupied(mut answers) = self.answering.entry(address(call)) {
-            *answers.get_mut() -= 1;
-            if *answers.get() == 0 {
+            answers.get_mut().requests -= 1;
+            if answers.get().requests == 0 {
                 answers.remove();
             }
         }
+    }
+
+    /// Tells those who answer a call what became of it; whether there are some.
+    fn tell_answering(&self, call: &ToolCall, fate: Fate) -> bool {
+        let outbound = self.answering.get(&address(call));
+        outbound.is_some_and(|outbound| {
+            outbound.fate.send_replace(Some(fate));
+            true
+        })
     }
 
     /// A call was answered, or needs no answer.
@@ -240,6 +337,11 @@ impl Registry {
 
     /// Another codex process runs: the calls of the ones before are gone.
     pub(super) fn restarted(&mut self, generation: u64) -> Vec<Delivery> {
+        for ((process, _), outbound) in &self.answering {
+            if *process != generation {
+                outbound.fate.send_replace(Some(Fate::Expired));
+            }
+        }
         let sessions = self.sessions.values_mut();
         sessions
             .filter_map(|session| {
@@ -261,17 +363,20 @@ impl Registry {
     pub(super) fn take(&mut self, frame: Frame, generation: u64) -> Option<Delivery> {
         match frame {
             Frame::Ready | Frame::Pong | Frame::Other => None,
+            // Questions are asked beside, once for all announcements.
+            Frame::Asked { thread_id, .. } | Frame::Decided { thread_id, .. } => {
+                self.session(&thread_id)?.frames += 1;
+                None
+            }
             Frame::Children {
                 parent_id,
                 thread_ids,
+                are_spawned,
             } => {
                 let owner = self.owner(parent_id);
                 if self.sessions.contains_key(&owner) {
                     for child in thread_ids {
-                        // What is a session here serves itself.
-                        if !self.sessions.contains_key(&child) {
-                            self.parents.insert(child, owner.clone());
-                        }
+                        self.adopt(child, &owner, are_spawned);
                     }
                 }
                 None
@@ -284,14 +389,26 @@ impl Registry {
             Frame::Resolved {
                 thread_id,
                 request_id,
+                is_expired,
             } => {
                 let session = self.session(&thread_id)?;
+                session.frames += 1;
                 let call = session.calls.remove(&request_id)?;
-                session.tell(vec![Event::CallExpired(call)])
+                let expired = session.tell(vec![Event::CallExpired(call.clone())]);
+                let (fate, is_ours) = if is_expired {
+                    (Fate::Expired, false)
+                } else {
+                    (Fate::Resolved, true)
+                };
+                // The answer that was taken is most likely the one that is under way from here.
+                if self.tell_answering(&call, fate) && is_ours {
+                    return None;
+                }
+                expired
             }
             Frame::TurnStarted { thread_id, turn_id } => {
                 let session = self.sessions.get_mut(&thread_id)?;
-                session.heard = true;
+                session.frames += 1;
                 session.begin(&turn_id, generation);
                 session.tell(vec![Event::TurnStarted { turn_id }])
             }
@@ -301,7 +418,7 @@ impl Registry {
                 text,
             } => {
                 let session = self.sessions.get_mut(&thread_id)?;
-                session.heard = true;
+                session.frames += 1;
                 session.tell(vec![Event::TextDelta {
                     turn_id,
                     delta: text,
@@ -313,7 +430,8 @@ impl Registry {
                 text,
             } => {
                 let session = self.sessions.get_mut(&thread_id)?;
-                session.heard = true;
+                session.frames += 1;
+                session.note_message(&turn_id, &text);
                 session.tell(vec![Event::Message { turn_id, text }])
             }
             Frame::TurnCompleted { thread_id, end } => self.ended(&thread_id, end),
@@ -328,6 +446,84 @@ impl Registry {
         }
     }
 
+    /// A thread is a sub-agent of a session.
+    fn adopt(&mut self, child: Arc<str>, session_id: &Arc<str>, is_spawned: bool) {
+        // What is a session here serves itself.
+        if self.sessions.contains_key(&child) {
+            return;
+        }
+        let is_full = self.parents.len() >= CHILDREN;
+        match self.parents.entry(child) {
+            Entry::Occupied(mut known) => known.get_mut().is_spawned |= is_spawned,
+            Entry::Vacant(_) if is_full => {}
+            Entry::Vacant(unknown) => {
+                unknown.insert(Parent {
+                    session_id: session_id.clone(),
+                    is_spawned,
+                });
+            }
+        }
+    }
+
+    /// Frames may be missed from now on, for the stream is down.
+    pub(super) fn miss(&mut self) {
+        for session in self.sessions.values_mut() {
+            session.has_missed = true;
+        }
+    }
+
+    /// Notes the sub-agents of a session that is to be deleted. Tells whether there can be no others.
+    pub(super) fn remember_family(&mut self, session_id: &Arc<str>, is_up: bool) -> bool {
+        let children: Vec<Arc<str>> = self
+            .parents
+            .iter()
+            .filter(|(_, parent)| parent.is_spawned && parent.session_id == *session_id)
+            .map(|(child, _)| child.clone())
+            .collect();
+        self.join_family(session_id, children);
+        let session = self.sessions.get(session_id);
+        is_up && session.is_some_and(|session| !session.has_missed)
+    }
+
+    /// Adds sub-agents to those that are to be deleted with a session; those that are new.
+    pub(super) fn join_family(
+        &mut self,
+        session_id: &Arc<str>,
+        children: Vec<Arc<str>>,
+    ) -> Vec<Arc<str>> {
+        if children.is_empty()
+            || (self.families.len() >= FAMILIES && !self.families.contains_key(session_id))
+        {
+            return Vec::new();
+        }
+        let family = self.families.entry(session_id.clone()).or_default();
+        let mut joined = Vec::new();
+        for child in children {
+            // What is a session here is deleted by its own guard.
+            let is_session = child == *session_id || self.sessions.contains_key(&child);
+            if !is_session && !family.contains(&child) && family.len() < CHILDREN {
+                family.push(child.clone());
+                joined.push(child);
+            }
+        }
+        joined
+    }
+
+    /// The sub-agents that are to be deleted with a session.
+    pub(super) fn family(&self, session_id: &str) -> Vec<Arc<str>> {
+        self.families.get(session_id).cloned().unwrap_or_default()
+    }
+
+    /// A sub-agent is deleted.
+    pub(super) fn leave_family(&mut self, session_id: &str, child: &str) {
+        if let Some(family) = self.families.get_mut(session_id) {
+            family.retain(|known| **known != *child);
+            if family.is_empty() {
+                self.families.remove(session_id);
+            }
+        }
+    }
+
     /// A turn ended: the stream says so, or a poll.
     pub(super) fn ended(&mut self, thread_id: &Arc<str>, end: TurnEnd) -> Option<Delivery> {
         let own = self.sessions.contains_key(thread_id);
@@ -338,24 +534,27 @@ impl Registry {
             .filter(|(_, call)| call.turn_id.as_ref() == Some(&end.turn_id))
             .map(|(id, _)| id.clone())
             .collect();
-        let mut events: Vec<Event> = expired
+        let expired: Vec<Arc<ToolCall>> = expired
             .iter()
             .filter_map(|id| session.calls.remove(id))
-            .map(Event::CallExpired)
             .collect();
         if own {
             session.know(&end.turn_id);
         }
+        session.frames += 1;
         if !session.ended.contains(&end.turn_id) {
             session.ended.push_back(end.turn_id.clone());
             if session.ended.len() > ENDED_TURNS {
                 session.ended.pop_front();
             }
         }
+        let mut events: Vec<Event> = expired.iter().cloned().map(Event::CallExpired).collect();
         // A child's turn is nobody's turn here; its calls are.
         if own {
             session.active.retain(|turn| turn.id != end.turn_id);
-            if let Some(text) = end.reply {
+            if let Some(text) = end.reply
+                && !session.has_said(&end.turn_id, &text)
+            {
                 events.push(Event::Message {
                     turn_id: end.turn_id.clone(),
                     text,
@@ -368,7 +567,11 @@ impl Registry {
                 detail: end.payload,
             });
         }
-        session.tell(events)
+        let delivery = session.tell(events);
+        for call in &expired {
+            self.tell_answering(call, Fate::Expired);
+        }
+        delivery
     }
 
     fn call(
@@ -380,10 +583,13 @@ impl Registry {
     ) -> Option<Delivery> {
         let owner = self.owner(thread_id.clone());
         let session = self.sessions.get_mut(&owner)?;
-        session.heard |= !is_listed;
+        session.frames += u64::from(!is_listed);
         let request_id = call.request_id.clone();
         let mut call = call.into_call(owner, thread_id, generation);
         call.is_listed = is_listed;
+        if call.thread_id.is_some() {
+            call.session_turn_id = session.active.last().map(|turn| turn.id.clone());
+        }
         let call = Arc::new(call);
         if let Some(turn_id) = &call.turn_id {
             // A late word: nobody waits for the answer any more.
@@ -404,15 +610,51 @@ impl Registry {
         session.tell(vec![Event::ToolCall(call)])
     }
 
+    /// Who decides in the session that serves a thread.
+    pub(super) fn asked_in(&self, thread_id: &Arc<str>) -> Option<AskedIn> {
+        let session_id = self.owner(thread_id.clone());
+        let session = self.sessions.get(&session_id)?;
+        session.events.upgrade()?;
+        Some(AskedIn {
+            turn_id: session.active.last().map(|turn| turn.id.clone()),
+            events: session.events.clone(),
+            handler: session.requests.clone(),
+            session_id,
+        })
+    }
+
+    /// Has what codex asks in a session decided by `handler`.
+    pub(super) fn set_requests(&mut self, session_id: &str, handler: RequestHandler) {
+        if let Some(session) = self.sessions.get_mut(session_id) {
+            session.requests = Some(handler);
+        }
+    }
+
     /// The session that serves a thread: its own, or the one whose child it is.
     fn owner(&self, thread_id: Arc<str>) -> Arc<str> {
-        self.parents.get(&thread_id).cloned().unwrap_or(thread_id)
+        match self.parents.get(&thread_id) {
+            Some(parent) => parent.session_id.clone(),
+            None => thread_id,
+        }
     }
 
     fn session(&mut self, thread_id: &Arc<str>) -> Option<&mut Session> {
         let owner = self.owner(thread_id.clone());
         self.sessions.get_mut(&owner)
     }
+}
+
+/// Who looks whether something was heard of a session.
+#[derive(Clone, Copy)]
+enum Look {
+    Poll,
+    Pulse,
+}
+
+fn hash(text: &str) -> u64 {
+    use std::hash::BuildHasher as _;
+    static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+    STATE.hash_one(text.trim())
 }
 
 fn address(call: &ToolCall) -> (u64, String) {
@@ -433,12 +675,43 @@ impl Session {
 
     fn begin(&mut self, turn_id: &Arc<str>, generation: u64) {
         self.know(turn_id);
-        if !self.ended.contains(turn_id) && self.active.iter().all(|turn| turn.id != *turn_id) {
-            self.active.push(ActiveTurn {
+        if self.ended.contains(turn_id) {
+            return;
+        }
+        match self.active.iter_mut().find(|turn| turn.id == *turn_id) {
+            // It was not certain which process took the request; that its frames come from one is.
+            Some(turn) if turn.generation == 0 => turn.generation = generation,
+            Some(_) => {}
+            None => self.active.push(ActiveTurn {
                 id: turn_id.clone(),
                 generation,
-            });
+            }),
         }
+    }
+
+    /// Whether a turn is active of which nothing was heard since this look.
+    fn was_quiet_since(&mut self, look: Look) -> bool {
+        let before = match look {
+            Look::Poll => &mut self.polled,
+            Look::Pulse => &mut self.pulsed,
+        };
+        let is_quiet = *before == self.frames;
+        *before = self.frames;
+        is_quiet && !self.active.is_empty()
+    }
+
+    fn note_message(&mut self, turn_id: &Arc<str>, text: &str) {
+        if self.said.len() >= MESSAGES {
+            self.said.pop_front();
+        }
+        self.said.push_back((turn_id.clone(), hash(text)));
+    }
+
+    /// Whether this was the last message of a turn.
+    fn has_said(&self, turn_id: &Arc<str>, text: &str) -> bool {
+        let mut said = self.said.iter().rev();
+        said.find(|(turn, _)| turn == turn_id)
+            .is_some_and(|(_, said)| *said == hash(text))
     }
 
     fn tell(&self, events: Vec<Event>) -> Option<Delivery> {
@@ -531,6 +804,7 @@ mod tests {
                 Frame::Children {
                     parent_id: parent.into(),
                     thread_ids: vec![child.into()],
+                    are_spawned: true,
                 },
                 1,
             );
@@ -604,6 +878,8 @@ mod tests {
         let (mut registry, _sink) = registry();
         registry.began("s", &"t".into(), 1);
         assert!(registry.live(&Which::Quiet).is_empty(), "it has just begun");
+        assert!(registry.quiet().is_empty(), "each look has its own time");
+        assert_eq!(registry.quiet().len(), 1);
         assert_eq!(registry.live(&Which::Quiet).len(), 1);
         registry.take(
             Frame::TurnStarted {
@@ -636,6 +912,7 @@ mod tests {
             Frame::Children {
                 parent_id: "s".into(),
                 thread_ids: vec!["a".into(), "b".into(), "s".into()],
+                are_spawned: true,
             },
             1,
         );

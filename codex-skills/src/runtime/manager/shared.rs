@@ -5,16 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::Method;
-use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
-use super::http::{Http, Request};
+use super::asked::Asked;
+use super::catch_up::Because;
+use super::http::Http;
 use super::link::{LinkConfig, LinkState};
 use super::profile::Settings;
-use super::registry::{Delivery, Registry};
+use super::registry::{Delivery, Registry, Which};
 use super::wire::Frame;
-use crate::runtime::RuntimeError;
 use crate::runtime::fingerprints::Fingerprints;
 
 /// Generations from here on are not process ids: a server that does not tell its process's id may be
@@ -33,10 +32,13 @@ pub(super) struct Shared {
     pub(super) message_bytes: usize,
     pub(super) stream_per_session: bool,
     pub(super) registry: Mutex<Registry>,
+    /// What codex asks besides calls.
+    pub(super) asked: Asked,
     /// How the stream stands: as the worst of its sockets.
     pub(super) state: watch::Sender<LinkState>,
     /// How each socket stands, by the thread that it is for; without one it is for all.
-    pub(super) links: Mutex<HashMap<Option<Arc<str>>, LinkState>>,
+    pub(super) sockets: Mutex<HashMap<Option<Arc<str>>, Standing>>,
+    pub(super) why_down: Mutex<String>,
     /// There may be other threads than before that sockets are for.
     pub(super) threads: Notify,
     /// Which codex process the request ids belong to.
@@ -69,24 +71,52 @@ impl Shared {
 
     /// Notes how a socket stands.
     pub(super) fn set_link(&self, thread_id: Option<&Arc<str>>, state: LinkState) {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.insert(thread_id.cloned(), state);
-        self.conclude(&links);
+        let mut sockets = self.sockets();
+        sockets.entry(thread_id.cloned()).or_default().link = state;
+        self.conclude(&sockets);
+    }
+
+    /// What is asked of a socket, and heard of it.
+    pub(super) fn pulse(&self, thread_id: Option<&Arc<str>>) -> Arc<Pulse> {
+        let mut sockets = self.sockets();
+        let standing = sockets.entry(thread_id.cloned()).or_default();
+        standing.pulse.clone()
+    }
+
+    /// The same for the socket that brings the frames of a thread.
+    pub(super) fn pulse_of(&self, thread_id: &Arc<str>) -> Option<Arc<Pulse>> {
+        let thread_id = self.stream_per_session.then(|| thread_id.clone());
+        Some(self.sockets().get(&thread_id)?.pulse.clone())
+    }
+
+    /// Notes why the stream is down.
+    pub(super) fn note_down(&self, why: String) {
+        *self.why_down.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Why the stream is down, where that is known.
+    pub(super) fn why_down(&self) -> String {
+        let why = self.why_down.lock();
+        why.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets the sockets of all other threads.
     pub(super) fn retain_links(&self, threads: &HashSet<Arc<str>>) {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.retain(|thread, _| {
+        let mut sockets = self.sockets();
+        sockets.retain(|thread, _| {
             thread
                 .as_ref()
                 .is_none_or(|thread| threads.contains(thread))
         });
-        self.conclude(&links);
+        self.conclude(&sockets);
     }
 
-    fn conclude(&self, links: &HashMap<Option<Arc<str>>, LinkState>) {
-        let worst = links.values().max().copied();
+    fn sockets(&self) -> MutexGuard<'_, HashMap<Option<Arc<str>>, Standing>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn conclude(&self, sockets: &HashMap<Option<Arc<str>>, Standing>) {
+        let worst = sockets.values().map(|socket| socket.link).max();
         let worst = worst.unwrap_or(LinkState::Connecting);
         // Whoever sleeps until it changes is not woken for nothing.
         self.state
@@ -100,6 +130,18 @@ impl Shared {
 
     fn deliver_of(&self, frame: Frame, generation: u64) {
         let is_child = matches!(frame, Frame::Children { .. });
+        match &frame {
+            Frame::TurnCompleted { thread_id, end } => {
+                self.forget_questions(thread_id, Some(&end.turn_id));
+            }
+            Frame::Deleted { session_id } => self.forget_questions(session_id, None),
+            Frame::Decided {
+                thread_id,
+                kind,
+                id,
+            } => self.decided(thread_id, *kind, id),
+            _ => {}
+        }
         let delivery = self.registry().take(frame, generation);
         tell(delivery);
         if is_child {
@@ -110,31 +152,37 @@ impl Shared {
     /// The same for a frame of the stream, which a certain process may have sent. It may be the first word
     /// of a child.
     pub(super) fn deliver_frame(self: &Arc<Self>, frame: Frame, process: Option<u64>) {
-        if let Frame::Call { thread_id, .. } = &frame
+        if let Frame::Call { thread_id, .. } | Frame::Asked { thread_id, .. } = &frame
             && self.registry().is_unknown(thread_id)
         {
             let (shared, thread_id) = (self.clone(), thread_id.clone());
             tokio::spawn(async move { shared.adopt(thread_id).await });
         }
+        if let Frame::Asked {
+            thread_id,
+            question,
+        } = &frame
+        {
+            self.ask(thread_id, question.clone());
+        }
+        let expired = match &frame {
+            Frame::Resolved {
+                thread_id,
+                is_expired: true,
+                ..
+            } => Some(thread_id.clone()),
+            _ => None,
+        };
         self.deliver_of(frame, process.unwrap_or_else(|| self.generation()));
-    }
-
-    /// The codex process as it is now.
-    pub(super) async fn process(&self) -> Result<Process, RuntimeError> {
-        let health = self
-            .http
-            .send(Request {
-                operation: "ask for its health",
-                method: Method::GET,
-                path: "/health",
-                body: None,
-            })
-            .await?
-            .json();
-        Ok(Process {
-            id: health.pointer("/codex/pid").and_then(Value::as_u64),
-            is_dead: health.pointer("/codex/running") == Some(&Value::Bool(false)),
-        })
+        // The end of a turn is told before its calls expire: without one, codex may be gone (contract, Expiry).
+        if let Some(thread_id) = expired
+            && self.registry().is_busy(&thread_id)
+        {
+            let shared = self.clone();
+            tokio::spawn(
+                async move { shared.catch_up(&Which::Of(thread_id), Because::Asked).await },
+            );
+        }
     }
 
     /// Notes which codex process request ids belong to from now on. One that was started anew counts its
@@ -145,6 +193,7 @@ impl Shared {
         if self.generation.swap(generation, Ordering::SeqCst) == generation || process.is_none() {
             return;
         }
+        self.forget_all_questions();
         let deliveries = self.registry().restarted(generation);
         for delivery in deliveries {
             tell(Some(delivery));
@@ -152,11 +201,62 @@ impl Shared {
     }
 }
 
-/// What is known of the codex process.
-#[derive(Clone, Copy)]
-pub(super) struct Process {
-    pub(super) id: Option<u64>,
-    pub(super) is_dead: bool,
+/// How a socket stands.
+pub(super) struct Standing {
+    link: LinkState,
+    pulse: Arc<Pulse>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self {
+            link: LinkState::Connecting,
+            pulse: Arc::default(),
+        }
+    }
+}
+
+/// What is asked of a socket, and heard of it.
+#[derive(Default)]
+pub(super) struct Pulse {
+    /// How many messages came, whatever they were.
+    pub(super) messages: AtomicU64,
+    /// How many messages had come, and one, when the other side was asked whether it is there.
+    asked: AtomicU64,
+    /// The same for when it was found not to answer.
+    doubted: AtomicU64,
+    /// Asks the other side whether it is there.
+    pub(super) ping: Notify,
+    /// Gives the socket up: what it should have brought was found without it.
+    pub(super) replace: Notify,
+}
+
+/// How long a stream may take to bring what a poll has found, before it is half open.
+const GRACE: Duration = Duration::from_millis(250);
+
+impl Pulse {
+    /// Asks the other side whether it is there. Tells, once for a silence, whether it was asked before and has not
+    /// answered.
+    pub(super) fn ask(&self) -> bool {
+        let mark = self.messages.load(Ordering::Relaxed) + 1;
+        if self.asked.swap(mark, Ordering::Relaxed) != mark {
+            self.ping.notify_one();
+            return false;
+        }
+        self.doubted.swap(mark, Ordering::Relaxed) != mark
+    }
+
+    /// Has the socket replaced, unless something comes within a moment: it should have brought what was found without
+    /// it, and that may be on the way.
+    pub(super) fn doubt(self: Arc<Self>) {
+        let before = self.messages.load(Ordering::Relaxed);
+        tokio::spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            if self.messages.load(Ordering::Relaxed) == before {
+                self.replace.notify_one();
+            }
+        });
+    }
 }
 
 /// Outside of the registry's lock.

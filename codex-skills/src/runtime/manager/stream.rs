@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::StatusCode;
@@ -15,8 +16,11 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::catch_up::Because;
+use super::failure;
 use super::http;
 use super::link::{Idle, Link, LinkState};
+use super::poll;
 use super::registry::Which;
 use super::shared::Shared;
 use super::wire::{self, Frame};
@@ -33,9 +37,9 @@ struct Socket {
 /// Keeps the stream, and polls beside it, until the task is aborted.
 pub(super) async fn keep(shared: Arc<Shared>) {
     if shared.stream_per_session {
-        tokio::join!(keep_sockets(&shared), keep_asking(&shared));
+        tokio::join!(keep_sockets(&shared), poll::keep_asking(&shared));
     } else {
-        tokio::join!(keep_connected(&shared, None), keep_asking(&shared));
+        tokio::join!(keep_connected(&shared, None), poll::keep_asking(&shared));
     }
 }
 
@@ -75,36 +79,13 @@ async fn keep_connected(shared: &Arc<Shared>, thread_id: Option<Arc<str>>) {
             }
             Err(why) => {
                 tracing::debug!(target: "codex_skills::manager", why, "the stream cannot be opened");
+                shared.note_down(why);
             }
         }
         shared.set_link(thread_id.as_ref(), LinkState::Down);
+        shared.registry().miss();
         shared.count_reconnect();
         tokio::time::sleep(link.lost(random())).await;
-    }
-}
-
-/// Stands in for the stream while it is down, and asks about sessions of which nothing is heard while it
-/// is up.
-async fn keep_asking(shared: &Arc<Shared>) {
-    let mut state = shared.state.subscribe();
-    loop {
-        let (interval, which) = match *state.borrow_and_update() {
-            // There may be children whose frames do not come.
-            LinkState::Up if shared.stream_per_session => (shared.link.recheck, Which::Active),
-            LinkState::Up => (shared.link.recheck, Which::Quiet),
-            LinkState::Connecting | LinkState::Down => (shared.link.poll, Which::Active),
-        };
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            // The sender is in `shared`.
-            _ = state.changed() => continue,
-        }
-        let shared = shared.clone();
-        // A task of its own, so that the reader's has nothing to do but read.
-        let asked = tokio::spawn(async move { shared.catch_up(&which).await });
-        if let Err(error) = asked.await {
-            tracing::error!(target: "codex_skills::manager", %error, "asking about sessions failed");
-        }
     }
 }
 
@@ -126,9 +107,17 @@ async fn connect(shared: &Shared, thread_id: Option<Arc<str>>) -> Result<Socket,
     let response = tokio::time::timeout(shared.connect_timeout, request)
         .await
         .map_err(|_| "no answer to the upgrade".to_owned())?
-        .map_err(http::chain)?;
+        .map_err(failure::chain)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(format!("the upgrade was answered {}", response.status()));
+        let hint = if response.status().is_redirection() {
+            ", and redirects are not followed"
+        } else {
+            ""
+        };
+        return Err(format!(
+            "the upgrade was answered {}{hint}",
+            response.status()
+        ));
     }
     let accepted = response
         .headers()
@@ -142,7 +131,11 @@ async fn connect(shared: &Shared, thread_id: Option<Arc<str>>) -> Result<Socket,
         .await
         .map_err(|error| error.to_string())?;
     // Before anything is read: request ids mean nothing without it.
-    let process = shared.process().await.map_err(|error| error.to_string())?;
+    let process = shared
+        .http
+        .process()
+        .await
+        .map_err(|error| error.to_string())?;
     shared.now_is(process.id);
     let config = WebSocketConfig::default()
         .max_message_size(Some(shared.message_bytes))
@@ -162,6 +155,8 @@ async fn read(
     began: Instant,
 ) -> &'static str {
     let mut caught_up = false;
+    let pulse = shared.pulse(socket.thread_id.as_ref());
+    let mut is_asked = false;
     loop {
         if socket
             .process
@@ -172,8 +167,8 @@ async fn read(
         }
         let idle = match link.tick(began.elapsed()) {
             Idle::Dead => return "nothing was heard for too long",
-            Idle::Wait(idle) => idle,
-            Idle::Ping(idle) => {
+            Idle::Wait(idle) if !std::mem::take(&mut is_asked) => idle,
+            Idle::Wait(idle) | Idle::Ping(idle) => {
                 let ping = Message::text(r#"{"type":"ping"}"#);
                 let sent = tokio::time::timeout(idle, socket.stream.send(ping)).await;
                 if !matches!(sent, Ok(Ok(()))) {
@@ -182,7 +177,15 @@ async fn read(
                 idle
             }
         };
-        let message = match tokio::time::timeout(idle, socket.stream.next()).await {
+        let next = tokio::select! {
+            next = tokio::time::timeout(idle, socket.stream.next()) => next,
+            () = pulse.ping.notified() => {
+                is_asked = true;
+                continue;
+            }
+            () = pulse.replace.notified() => return "it is half open",
+        };
+        let message = match next {
             Err(_) => continue,
             Ok(None) => return "the server closed it",
             Ok(Some(Err(Error::Capacity(error)))) => {
@@ -197,6 +200,7 @@ async fn read(
             Ok(Some(Ok(message))) => message,
         };
         link.heard(began.elapsed());
+        pulse.messages.fetch_add(1, Ordering::Relaxed);
         let Message::Text(text) = message else {
             continue;
         };
@@ -206,7 +210,7 @@ async fn read(
             shared.set_link(socket.thread_id.as_ref(), LinkState::Up);
             let shared = shared.clone();
             let which = socket.thread_id.clone().map_or(Which::All, Which::Of);
-            tokio::spawn(async move { shared.catch_up(&which).await });
+            tokio::spawn(async move { shared.catch_up(&which, Because::Asked).await });
         }
         match wire::frame(&text) {
             Ok(Frame::Other) => {}

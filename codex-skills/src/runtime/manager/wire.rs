@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::question::{self, Kind, Question};
 use crate::runtime::TurnStatus;
 use crate::skill::{RequestId, ToolCall};
 
@@ -22,9 +23,11 @@ pub(super) enum Frame {
         /// Whether the list of waiting calls has it, rather than the stream.
         is_listed: bool,
     },
+    /// A call waits no longer. Its answer was taken, or its turn, its session or its process is gone.
     Resolved {
         thread_id: Arc<str>,
         request_id: String,
+        is_expired: bool,
     },
     TurnStarted {
         thread_id: Arc<str>,
@@ -48,6 +51,19 @@ pub(super) enum Frame {
     Children {
         parent_id: Arc<str>,
         thread_ids: Vec<Arc<str>>,
+        /// Whether codex made them for it. Else it has to do with them, because its model named them.
+        are_spawned: bool,
+    },
+    /// Codex asks something that is no call.
+    Asked {
+        thread_id: Arc<str>,
+        question: Question,
+    },
+    /// Codex wants to know it no longer.
+    Decided {
+        thread_id: Arc<str>,
+        kind: Kind,
+        id: Arc<str>,
     },
     Deleted {
         session_id: Arc<str>,
@@ -97,10 +113,10 @@ pub(super) struct TurnEnd {
 
 impl TurnEnd {
     /// The end of a turn whose process is gone.
-    pub(super) fn lost(turn_id: &Arc<str>, status: TurnStatus, why: &str) -> Self {
+    pub(super) fn lost(turn_id: &Arc<str>, why: &str) -> Self {
         Self {
             turn_id: turn_id.clone(),
-            status,
+            status: TurnStatus::Lost,
             error: Some(why.to_owned()),
             reply: None,
             payload: Value::Null,
@@ -193,10 +209,17 @@ struct Item {
     kind: String,
     #[serde(default)]
     text: Option<String>,
+    #[serde(default)]
+    tool: Value,
     #[serde(rename = "receiverThreadIds", default)]
     receivers: Value,
     #[serde(rename = "agentThreadId", default)]
     agent: Value,
+}
+
+/// Whether an item is that of a new thread.
+fn is_spawn(kind: &str, tool: &Value) -> bool {
+    kind == "collabAgentToolCall" && tool == "spawnAgent"
 }
 
 /// The sub-agents that an item of a turn tells of.
@@ -231,6 +254,8 @@ struct Thread {
 struct Resolved<'a> {
     #[serde(borrow)]
     request_id: &'a RawValue,
+    #[serde(borrow, default)]
+    status: std::borrow::Cow<'a, str>,
 }
 
 /// What is wrong with a text, without any of it: it may have arguments or answers in it.
@@ -288,6 +313,7 @@ pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
             Frame::Resolved {
                 thread_id,
                 request_id: bare(resolved.request_id),
+                is_expired: resolved.status == "expired",
             }
         }
         "app_server.turn.started" => {
@@ -315,9 +341,10 @@ pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
                     turn_id: payload.params.turn_id,
                     text,
                 },
-                _ if !children.is_empty() => Frame::Children {
+                (kind, _) if !children.is_empty() => Frame::Children {
                     parent_id: thread_id,
                     thread_ids: children,
+                    are_spawned: is_spawn(kind, &item.tool),
                 },
                 _ => Frame::Other,
             }
@@ -337,15 +364,33 @@ pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
                 Some(parent_id) => Frame::Children {
                     parent_id,
                     thread_ids: vec![thread.id],
+                    are_spawned: true,
                 },
                 None => Frame::Other,
             }
         }
+        kind @ ("approval" | "tool_user_input_requested") => Frame::Asked {
+            question: question::question(kind_of(kind), payload)?,
+            thread_id,
+        },
+        kind @ ("approval_resolved" | "tool_user_input_resolved") => Frame::Decided {
+            id: question::decided(payload)?,
+            kind: kind_of(kind),
+            thread_id,
+        },
         "session_deleted" => Frame::Deleted {
             session_id: thread_id,
         },
         _ => Frame::Other,
     })
+}
+
+fn kind_of(frame: &str) -> Kind {
+    if frame.starts_with("approval") {
+        Kind::Approval
+    } else {
+        Kind::Input
+    }
 }
 
 /// The calls of a list; rows that cannot be read are left out and counted.
@@ -437,12 +482,24 @@ pub(super) fn turn_ids(body: &str) -> Option<Vec<Arc<str>>> {
     )
 }
 
-/// The threads that the turns of a session began: its sub-agents.
+/// The threads that the turns of a session have to do with: its sub-agents.
 pub(super) fn children_of_detail(detail: &Value) -> Vec<Arc<str>> {
+    children_of_items(detail, |_| true)
+}
+
+/// The threads that codex made for the turns of a session.
+pub(super) fn spawned_in_detail(detail: &Value) -> Vec<Arc<str>> {
+    children_of_items(detail, |item| {
+        is_spawn(item["type"].as_str().unwrap_or_default(), &item["tool"])
+    })
+}
+
+fn children_of_items(detail: &Value, is_wanted: impl Fn(&Value) -> bool) -> Vec<Arc<str>> {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let turns = list(detail.pointer("/thread/turns"));
     let items = turns.iter().flat_map(|turn| list(turn.get("items")));
     items
+        .filter(is_wanted)
         .flat_map(|item| children_of_item(&item["receiverThreadIds"], &item["agentThreadId"]))
         .collect()
 }

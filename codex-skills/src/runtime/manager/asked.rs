@@ -1,0 +1,273 @@
+//! Questions that wait for a decision: each is put to its handler once, whatever is replayed, or left to the people at
+//! the server's web pages, and forgotten as soon as no decision is wanted any more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use reqwest::Method;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::address;
+use super::failure;
+use super::http::Request;
+use super::question::{self, Kind, Question};
+use super::shared::{Shared, tell};
+use crate::runtime::{CodexReply, CodexRequest, Event, EventSink, RequestHandler, RuntimeError};
+
+/// How many questions wait at the same time; those beyond are left to others.
+const WAITING: usize = 1024;
+
+/// What makes two announcements the same question. The id alone begins at 0 again with each process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    thread_id: Arc<str>,
+    kind: Kind,
+    id: Arc<str>,
+    turn_id: Option<Arc<str>>,
+    item_id: Option<Arc<str>>,
+}
+
+struct Waiting {
+    asked_in: AskedIn,
+    request: CodexRequest,
+    /// Ends the wait for a handler; without one it is left to others.
+    handler: Option<CancellationToken>,
+}
+
+/// Where a question is asked.
+#[derive(Clone)]
+pub(super) struct AskedIn {
+    /// The session that answers for the thread.
+    pub(super) session_id: Arc<str>,
+    /// Its turn.
+    pub(super) turn_id: Option<Arc<str>>,
+    pub(super) events: Weak<dyn EventSink>,
+    pub(super) handler: Option<RequestHandler>,
+}
+
+/// The questions that wait.
+#[derive(Default)]
+pub(super) struct Asked(Mutex<HashMap<Key, Waiting>>);
+
+impl Asked {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Key, Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes questions away that need no decision any more.
+    fn take(&self, gone: impl Fn(&Key, &Waiting) -> bool) -> Vec<(Key, Waiting)> {
+        let taken: Vec<_> = self
+            .waiting()
+            .extract_if(|key, known| gone(key, known))
+            .collect();
+        for (_, known) in &taken {
+            if let Some(handler) = &known.handler {
+                handler.cancel();
+            }
+        }
+        taken
+    }
+}
+
+impl Shared {
+    /// Puts a question to whoever decides in its session, where it is one of this client's.
+    pub(super) fn ask(self: &Arc<Self>, thread_id: &Arc<str>, question: Question) {
+        let Some(asked_in) = self.registry().asked_in(thread_id) else {
+            return;
+        };
+        let key = Key {
+            thread_id: thread_id.clone(),
+            kind: question.kind,
+            id: question.id,
+            turn_id: question.turn_id,
+            item_id: question.item_id,
+        };
+        let request = CodexRequest::new(&question.method, Some(thread_id), question.params);
+        let decides = asked_in.handler.clone().filter(|handler| !handler.leaves());
+        let mut waiting = self.asked.waiting();
+        if waiting.contains_key(&key) || waiting.len() >= WAITING {
+            return;
+        }
+        let handler = decides.map(|decides| self.put(key.clone(), request.clone(), decides));
+        let is_left = handler.is_none();
+        let known = Waiting {
+            asked_in: asked_in.clone(),
+            request: request.clone(),
+            handler,
+        };
+        waiting.insert(key.clone(), known);
+        drop(waiting);
+        if is_left {
+            self.leave(&key, asked_in, request);
+        }
+    }
+
+    /// Has a handler decide, on a task of its own.
+    fn put(
+        self: &Arc<Self>,
+        key: Key,
+        request: CodexRequest,
+        handler: RequestHandler,
+    ) -> CancellationToken {
+        let no_use = CancellationToken::new();
+        let (shared, ended) = (self.clone(), no_use.clone());
+        tokio::spawn(async move {
+            let asked = request.clone();
+            let deciding =
+                AbortOnDropHandle::new(tokio::spawn(async move { handler.ask(asked).await }));
+            let Some(reply) = ended.run_until_cancelled_owned(deciding).await else {
+                return;
+            };
+            // A handler that panics refuses.
+            let reply = reply.unwrap_or(CodexReply::Refuse);
+            let decision = question::decision(key.kind, reply, &request);
+            if let Err(error) = shared.decide(&key, &decision).await {
+                tracing::warn!(target: "codex_skills::manager", method = request.method, %error, "a decision was not taken");
+            }
+            // One that was not taken is asked again, if codex still wants to know.
+            shared.asked.waiting().remove(&key);
+        });
+        no_use
+    }
+
+    async fn decide(&self, key: &Key, decision: &serde_json::Value) -> Result<(), RuntimeError> {
+        let operation = "take the decision";
+        let path = key.kind.path(operation, &key.id)?;
+        let request = Request {
+            operation,
+            method: Method::POST,
+            path: &path,
+            body: Some(decision.to_string().into_bytes()),
+        };
+        let response = self.http.send_again(request).await?;
+        match response.status.as_u16() {
+            // It was decided elsewhere, or nobody wants to know any more.
+            200..=299 | 404 | 409 | 410 => Ok(()),
+            _ => Err(failure::of(
+                operation,
+                &Method::POST,
+                &path,
+                &response,
+                None,
+            )),
+        }
+    }
+
+    /// Tells that a question is left to others, and how to decide it.
+    fn leave(&self, key: &Key, asked_in: AskedIn, request: CodexRequest) {
+        let path = key.kind.path("take the decision", &key.id);
+        let path = path.unwrap_or_default();
+        tracing::warn!(
+            target: "codex_skills::manager",
+            session = &*asked_in.session_id,
+            method = failure::plain(&request.method),
+            "codex waits for a decision that is left to people: decide on codex-manager's web page, or POST \
+             {{\"decision\": \"accept\"}} or \"decline\" to {}; a session opened with `on_request` decides itself",
+            super::profile::shown(&self.http.url(&path)),
+        );
+        if let Some(sink) = asked_in.events.upgrade() {
+            sink.deliver(Event::RequestWaiting {
+                turn_id: asked_in.turn_id,
+                id: key.id.clone(),
+                request: Box::new(request),
+            });
+        }
+    }
+
+    /// A question was decided, or its time is over.
+    pub(super) fn decided(&self, thread_id: &Arc<str>, kind: Kind, id: &Arc<str>) {
+        self.settle(|key, _| key.thread_id == *thread_id && key.kind == kind && key.id == *id);
+    }
+
+    /// A turn of a thread ended, with what it asked; without one all of them.
+    pub(super) fn forget_questions(&self, thread_id: &Arc<str>, turn_id: Option<&Arc<str>>) {
+        self.settle(|key, _| {
+            key.thread_id == *thread_id
+                && turn_id.is_none_or(|turn_id| key.turn_id.as_ref() == Some(turn_id))
+        });
+    }
+
+    /// Another codex process runs: nothing that was asked is wanted any more.
+    pub(super) fn forget_all_questions(&self) {
+        self.settle(|_, _| true);
+    }
+
+    fn settle(&self, gone: impl Fn(&Key, &Waiting) -> bool) {
+        for (key, known) in self.asked.take(gone) {
+            if known.handler.is_none()
+                && let Some(sink) = known.asked_in.events.upgrade()
+            {
+                sink.deliver(Event::RequestSettled {
+                    turn_id: known.asked_in.turn_id,
+                    id: key.id,
+                });
+            }
+        }
+    }
+
+    /// Somebody decides in a session from now on: also what was left to others.
+    pub(super) fn decides(self: &Arc<Self>, session_id: &str, handler: &RequestHandler) {
+        if handler.leaves() {
+            return;
+        }
+        let left = |_: &Key, known: &Waiting| {
+            known.handler.is_none() && *known.asked_in.session_id == *session_id
+        };
+        for (key, known) in self.asked.take(left) {
+            let event = Event::RequestSettled {
+                turn_id: known.asked_in.turn_id.clone(),
+                id: key.id.clone(),
+            };
+            let handler = self.put(key.clone(), known.request.clone(), handler.clone());
+            let sink = known.asked_in.events.upgrade();
+            let known = Waiting {
+                handler: Some(handler),
+                ..known
+            };
+            self.asked.waiting().insert(key, known);
+            tell(sink.map(|sink| (sink, vec![event])));
+        }
+    }
+
+    /// Asks what waits for a decision in a thread, and what does not any more.
+    pub(super) async fn catch_up_questions(self: &Arc<Self>, thread_id: &Arc<str>) {
+        for kind in Kind::ALL {
+            let operation = "list what waits for a decision";
+            let Ok(path) = address::path(operation, "/sessions", thread_id, kind.list()) else {
+                return;
+            };
+            let request = Request {
+                operation,
+                method: Method::GET,
+                path: &path,
+                body: None,
+            };
+            // What is asked meanwhile may be missing in the list.
+            let known = self.known_questions(thread_id, kind);
+            let Ok(response) = self.http.send(request).await else {
+                return;
+            };
+            if !response.status.is_success() {
+                continue;
+            }
+            let listed = question::questions(kind, &response.body);
+            for id in known {
+                if listed.iter().all(|question| question.id != id) {
+                    self.decided(thread_id, kind, &id);
+                }
+            }
+            for question in listed {
+                self.ask(thread_id, question);
+            }
+        }
+    }
+
+    fn known_questions(&self, thread_id: &Arc<str>, kind: Kind) -> Vec<Arc<str>> {
+        let waiting = self.asked.waiting();
+        let keys = waiting.keys();
+        keys.filter(|key| key.thread_id == *thread_id && key.kind == kind)
+            .map(|key| key.id.clone())
+            .collect()
+    }
+}

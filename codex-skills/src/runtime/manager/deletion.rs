@@ -1,0 +1,87 @@
+//! Deleting a session with its sub-agents, whose threads the server leaves behind (contract, Measured later).
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::http::Request;
+use super::link::LinkState;
+use super::{CodexManager, session_path, wire};
+use crate::runtime::{Deletion, RuntimeError};
+
+/// How many sub-agents of a session are looked for in what the server remembers of it.
+const READ_CHILDREN: usize = 256;
+
+impl CodexManager {
+    /// Deletes a session and the threads of its sub-agents. One that is gone is not an error.
+    pub(super) async fn delete(&self, session_id: &Arc<str>) -> Result<Deletion, RuntimeError> {
+        self.remember_family(session_id).await;
+        let deletion = self.delete_thread(session_id).await?;
+        self.shared.registry().forget(session_id);
+        self.shared.threads.notify_one();
+        self.shared.fingerprints.set(session_id.clone(), None).await;
+        let mut failed = None;
+        let family = self.shared.registry().family(session_id);
+        for child in family {
+            match self.delete_thread(&child).await {
+                Ok(_) => self.shared.registry().leave_family(session_id, &child),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(deletion), Err)
+    }
+
+    /// Notes the sub-agents that are to be deleted, before the session is forgotten with them.
+    async fn remember_family(&self, session_id: &Arc<str>) {
+        let is_up = self.shared.state() == LinkState::Up;
+        let mut unread = match self.shared.registry().remember_family(session_id, is_up) {
+            true => Vec::new(),
+            false => vec![session_id.clone()],
+        };
+        let mut read = 0;
+        while let Some(thread_id) = unread.pop().filter(|_| read < READ_CHILDREN) {
+            read += 1;
+            let Some(detail) = self.read_thread(&thread_id).await else {
+                continue;
+            };
+            let spawned = wire::spawned_in_detail(&detail);
+            let mut registry = self.shared.registry();
+            unread.extend(registry.join_family(session_id, spawned));
+        }
+    }
+
+    async fn read_thread(&self, thread_id: &str) -> Option<Value> {
+        let operation = "read the session";
+        let path = session_path(operation, thread_id, "").ok()?;
+        let request = Request {
+            operation,
+            method: Method::GET,
+            path: &path,
+            body: None,
+        };
+        let response = self.shared.http.send(request).await.ok()?;
+        response.status.is_success().then(|| response.json())
+    }
+
+    async fn delete_thread(&self, thread_id: &str) -> Result<Deletion, RuntimeError> {
+        let operation = "delete the session";
+        let http = &self.shared.http;
+        let path = session_path(operation, thread_id, "")?;
+        let response = http
+            .send_again(Request {
+                operation,
+                method: Method::DELETE,
+                path: &path,
+                body: None,
+            })
+            .await?;
+        if !response.status.is_success() && !matches!(response.status.as_u16(), 404 | 410) {
+            let method = &Method::DELETE;
+            return Err(http.refusal(operation, method, &path, &response).await);
+        }
+        let payload = response.json();
+        let status = payload.get("status").and_then(Value::as_str).unwrap_or("");
+        Ok(Deletion::new(status, payload.clone()))
+    }
+}

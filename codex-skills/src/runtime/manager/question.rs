@@ -1,0 +1,176 @@
+//! What codex asks besides calls, as codex-manager writes it, and the decision as it takes it.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::address;
+use crate::runtime::{CodexReply, CodexRequest, RuntimeError};
+
+/// Which of the server's routes a question goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// May a command run, may files be changed?
+    Approval,
+    /// What does the user answer?
+    Input,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 2] = [Self::Approval, Self::Input];
+
+    /// What the list of those that wait is called, after the path of the session.
+    pub(super) fn list(self) -> &'static str {
+        match self {
+            Self::Approval => "/approvals",
+            Self::Input => "/tool-input",
+        }
+    }
+
+    /// Where a decision goes.
+    pub(super) fn path(self, operation: &'static str, id: &str) -> Result<String, RuntimeError> {
+        let before = match self {
+            Self::Approval => "/approvals",
+            Self::Input => "/tool-input",
+        };
+        address::path(operation, before, id, "/decision")
+    }
+}
+
+/// A question that waits for a decision.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) kind: Kind,
+    pub(super) id: Arc<str>,
+    pub(super) method: Arc<str>,
+    pub(super) turn_id: Option<Arc<str>>,
+    pub(super) item_id: Option<Arc<str>>,
+    pub(super) params: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    #[serde(alias = "requestId")]
+    approval_id: Arc<str>,
+    method: Arc<str>,
+    turn_id: Option<Arc<str>>,
+    item_id: Option<Arc<str>>,
+    #[serde(default)]
+    details: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Decided {
+    #[serde(alias = "requestId")]
+    approval_id: Arc<str>,
+}
+
+/// Reads a question from a frame or a row of a list.
+pub(super) fn question(kind: Kind, text: &str) -> Result<Question, serde_json::Error> {
+    let row: Row = serde_json::from_str(text)?;
+    Ok(Question {
+        kind,
+        id: row.approval_id,
+        method: row.method,
+        turn_id: row.turn_id,
+        item_id: row.item_id,
+        params: row.details,
+    })
+}
+
+/// Reads which question was decided, or needs no decision any more.
+pub(super) fn decided(text: &str) -> Result<Arc<str>, serde_json::Error> {
+    Ok(serde_json::from_str::<Decided>(text)?.approval_id)
+}
+
+/// Reads a list. Rows that cannot be read are left out.
+pub(super) fn questions(kind: Kind, body: &str) -> Vec<Question> {
+    #[derive(Default, Deserialize)]
+    struct List<'a> {
+        #[serde(borrow, default)]
+        data: Vec<&'a RawValue>,
+    }
+    let list: List<'_> = serde_json::from_str(body).unwrap_or_default();
+    let rows = list.data.into_iter();
+    rows.filter_map(|row| question(kind, row.get()).ok())
+        .collect()
+}
+
+/// The decision that a reply comes to. The server's routes carry accept, decline and cancel for approvals, once or for
+/// the session; what cannot be said in them is declined.
+pub(super) fn decision(kind: Kind, reply: CodexReply, request: &CodexRequest) -> Value {
+    match (kind, reply) {
+        (Kind::Input, CodexReply::Result(result)) => {
+            json!({"decision": "accept", "response": result})
+        }
+        // Of its own, the server would answer codex with something that it cannot read.
+        (Kind::Input, reply) => {
+            json!({"decision": "decline", "response": reply.into_result(request)})
+        }
+        (Kind::Approval, CodexReply::Grant) => json!({"decision": "accept", "scope": "turn"}),
+        (Kind::Approval, CodexReply::Refuse) => json!({"decision": "decline"}),
+        (Kind::Approval, CodexReply::Result(result)) => match result["decision"].as_str() {
+            Some("accept" | "approved") => json!({"decision": "accept", "scope": "turn"}),
+            Some("acceptForSession" | "approved_for_session") => {
+                json!({"decision": "accept", "scope": "session"})
+            }
+            Some("cancel" | "abort") => json!({"decision": "cancel"}),
+            Some("decline" | "denied") => json!({"decision": "decline"}),
+            _ => {
+                if result["decision"].get("denied").is_none() {
+                    tracing::warn!(
+                        target: "codex_skills::manager",
+                        method = request.method,
+                        "codex-manager has no way to carry this decision: it is declined"
+                    );
+                }
+                json!({"decision": "decline"})
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_said_in_the_words_of_the_routes() {
+        let command = "item/commandExecution/requestApproval";
+        let request = |method: &str| CodexRequest::new(method, Some("t"), Value::Null);
+        let said = |reply| decision(Kind::Approval, reply, &request(command));
+        let result = |decision: Value| CodexReply::Result(json!({"decision": decision}));
+        let once = json!({"decision": "accept", "scope": "turn"});
+        let always = json!({"decision": "accept", "scope": "session"});
+        let no = json!({"decision": "decline"});
+        for (reply, decision) in [
+            (CodexReply::Grant, &once),
+            (CodexReply::Refuse, &no),
+            (result(json!("accept")), &once),
+            (result(json!("approved")), &once),
+            (result(json!("acceptForSession")), &always),
+            (result(json!("approved_for_session")), &always),
+            (result(json!("decline")), &no),
+            (result(json!("abort")), &json!({"decision": "cancel"})),
+            (result(json!({"denied": {"rejection": "no"}})), &no),
+            (result(json!({"acceptWithExecpolicyAmendment": {}})), &no),
+            (CodexReply::Result(Value::Null), &no),
+        ] {
+            assert_eq!(said(reply.clone()), *decision, "{reply:?}");
+        }
+        let asked = request("item/tool/requestUserInput");
+        let said = |reply| decision(Kind::Input, reply, &asked);
+        let nothing = json!({"decision": "decline", "response": {"answers": {}}});
+        assert_eq!(said(CodexReply::Refuse), nothing);
+        assert_eq!(said(CodexReply::Grant), nothing);
+        let answers = json!({"answers": {"a": {"answers": ["yes"]}}});
+        assert_eq!(
+            said(CodexReply::Result(answers.clone())),
+            json!({"decision": "accept", "response": answers})
+        );
+    }
+}
