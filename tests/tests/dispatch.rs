@@ -1197,6 +1197,24 @@ mod submitted {
         assert_eq!(began.elapsed().as_secs(), 3);
         assert_eq!(codex.metrics().undelivered.given_up, 1);
     }
+
+    /// A runtime may wait for its link for as long as it likes.
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_holds_nobody_up_whose_turn_is_over() {
+        let never = Fault::HoldBefore(Gate::new());
+        let (_, codex, session) = with_faults(at_once(3), &[never]).await;
+        let began = Instant::now();
+        let interrupt = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            session.interrupt().await
+        };
+        let (turn, interrupted) =
+            tokio::join!(session.send_and_handle("go").into_future(), interrupt);
+        interrupted.unwrap();
+        assert_eq!(turn.unwrap().status, codex_skills::TurnStatus::Interrupted);
+        assert_eq!(began.elapsed().as_secs(), 6);
+        assert_eq!(codex.metrics().undelivered.given_up, 1);
+    }
 }
 
 /// Answers that the runtime takes at once, and tells of later.

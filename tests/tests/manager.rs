@@ -12,6 +12,8 @@ mod support;
 
 #[path = "manager/answers.rs"]
 mod answers;
+#[path = "manager/children.rs"]
+mod children;
 #[path = "manager/contract.rs"]
 mod contract;
 #[path = "manager/errors.rs"]

@@ -15,6 +15,9 @@ use crate::skill::{SkillOutput, ToolCall};
 /// The longest wait between two attempts, whatever a runtime asks for, and however many wait in line.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How long an attempt may take once its call is cancelled.
+const LAST_ATTEMPT: Duration = Duration::from_secs(5);
+
 /// An answer and where it goes.
 #[derive(Clone, Copy)]
 pub(super) struct Answer<'a> {
@@ -36,7 +39,7 @@ pub(super) async fn submit(
     policy: &RetryPolicy,
     common: &Common,
 ) -> SubmissionRecord {
-    let Answer { call, output, .. } = answer;
+    let call = answer.call;
     if call.request_id.is_none() {
         return SubmissionRecord::unsent(SubmissionStatus::NoRequestId);
     }
@@ -52,8 +55,12 @@ pub(super) async fn submit(
         }
         attempts += 1;
         let submission = match first.take() {
-            Some(submission) => submission,
-            None => attempt(runtime, call, output).await,
+            Some(submission) => Some(submission),
+            None => attempt(runtime, answer).await,
+        };
+        let Some(submission) = submission else {
+            let error = "its call was cancelled before it was taken".to_owned();
+            return given_up(call, attempts, error);
         };
         if is_retry && !matches!(submission, Submission::Retry { .. }) {
             common.retries.put_back();
@@ -95,12 +102,18 @@ pub(super) async fn submit(
     }
 }
 
-async fn attempt(
-    runtime: &dyn Runtime,
-    call: &Arc<ToolCall>,
-    output: &Arc<SkillOutput>,
-) -> Submission {
-    match runtime.answer(call.clone(), output.clone()).await {
+/// Has the runtime take an answer. `None` when its call is cancelled meanwhile, and it takes longer still.
+async fn attempt(runtime: &dyn Runtime, answer: Answer<'_>) -> Option<Submission> {
+    let no_use = async {
+        answer.interest.cancelled().await;
+        tokio::time::sleep(LAST_ATTEMPT).await;
+    };
+    let taken = tokio::select! {
+        biased;
+        taken = runtime.answer(answer.call.clone(), answer.output.clone()) => taken,
+        () = no_use => return None,
+    };
+    Some(match taken {
         Ok(submission) => submission,
         Err(error) if error.kind() == RuntimeErrorKind::Unavailable => Submission::Retry {
             reason: error.to_string(),
@@ -109,7 +122,7 @@ async fn attempt(
         Err(error) => Submission::Refused {
             reason: error.to_string(),
         },
-    }
+    })
 }
 
 fn backoff(policy: &RetryPolicy) -> ExponentialBackoff {

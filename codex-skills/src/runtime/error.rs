@@ -58,7 +58,7 @@ impl HttpFailure {
         self.status
     }
 
-    /// The body, whole.
+    /// The body. Of what codex-manager says, the first 8 KiB.
     #[must_use]
     pub fn body(&self) -> &str {
         &self.body

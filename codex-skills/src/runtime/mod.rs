@@ -357,6 +357,9 @@ pub struct Deletion {
     pub status: String,
     /// The runtime's whole answer.
     pub payload: Value,
+    /// Sub-agents' sessions that were to go with it and could not be deleted yet. Each is deleted like a session of its
+    /// own until it is gone.
+    pub due: Vec<Arc<str>>,
 }
 
 impl Deletion {
@@ -365,7 +368,15 @@ impl Deletion {
         Self {
             status: status.into(),
             payload,
+            due: Vec::new(),
         }
+    }
+
+    /// The same with sub-agents' sessions that could not be deleted yet.
+    #[must_use]
+    pub fn with_due(mut self, due: Vec<Arc<str>>) -> Self {
+        self.due = due;
+        self
     }
 
     /// Whether the session was there and is gone now.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::client::ClientShared;
@@ -57,26 +58,39 @@ pub(super) async fn close(
     report.with_deletion(attempted, is_due)
 }
 
+/// Deletes sessions whose deletion is due, and those of their sub-agents.
+pub(super) async fn pursue(shared: &ClientShared, mut due: Vec<Arc<str>>) {
+    while !due.is_empty() {
+        let pursued = due.iter().map(|session_id| pursue_one(shared, session_id));
+        due = join_all(pursued).await.into_iter().flatten().collect();
+        due.retain(|session_id| shared.deletions.set_due(session_id));
+    }
+}
+
 /// Deletes a session whose deletion is due, in attempts that become rarer, until it is not due any more or the runtime
-/// was ended.
-pub(super) async fn pursue(shared: &ClientShared, session_id: &Arc<str>) {
+/// was ended. Returns those of its sub-agents that are due then.
+async fn pursue_one(shared: &ClientShared, session_id: &Arc<str>) -> Vec<Arc<str>> {
     let (mut delays, mut deserted) = (delays(RAREST_ATTEMPTS), None);
     while shared.deletions.is_due(session_id) && !shared.is_over() {
         let delay = delays.next().unwrap_or(RAREST_ATTEMPTS);
         shared.deletions.pause(delay).await;
         if !shared.deletions.is_due(session_id) || shared.is_over() {
-            return;
+            break;
         }
         if shared.is_deserted()
             && deserted.get_or_insert_with(Instant::now).elapsed() > WITHOUT_A_CLIENT
         {
             tracing::error!(target: "codex_skills::session", session = &**session_id, "the session is left behind: it could not be deleted, and the program has no client any more");
             shared.deletions.give_up(session_id);
-            return;
+            break;
         }
         let outcome = shared.deletions.attempt(&*shared.runtime, session_id).await;
         settle(shared, session_id, &outcome);
+        if let Ok(deletion) = outcome {
+            return deletion.due;
+        }
     }
+    Vec::new()
 }
 
 /// Forgets a session that is gone; logs why another one is not.

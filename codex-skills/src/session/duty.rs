@@ -149,14 +149,18 @@ impl CleanupTask {
         let report = close(&duty.shared, &duty.session_id, duty.is_to_delete()).await;
         duty.core = None;
         duty.shared.set_left(&duty.session_id, &report);
-        let is_new = report.is_due() && duty.shared.deletions.set_due(&duty.session_id);
+        let mut due = report.due_children();
+        if report.is_due() {
+            due.push(duty.session_id.clone());
+        }
+        due.retain(|session_id| duty.shared.deletions.set_due(session_id));
         if let Some(done) = self.done.take() {
             // The one who waited may be gone.
             let _ = done.send(report);
         }
         self.token = None;
-        if is_new && !self.last {
-            pursue(&duty.shared, &duty.session_id).await;
+        if !self.last {
+            pursue(&duty.shared, due).await;
         }
         self.duty = None;
     }

@@ -78,10 +78,19 @@ impl CleanupReport {
 
     /// Whether the session could not be deleted yet, because the runtime cannot be reached or broke down. It is tried
     /// again in the background while the client lives, and when the client is
-    /// [shut down](crate::Client::shutdown), which reports what is [left](crate::ShutdownReport::due).
+    /// [shut down](crate::Client::shutdown), which reports what is [left](crate::ShutdownReport::due). So are sessions
+    /// of its sub-agents, which say nothing of the session itself.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.is_due
+    }
+
+    /// The sessions of sub-agents that are due still.
+    pub(super) fn due_children(&self) -> Vec<Arc<str>> {
+        match &self.deletion {
+            Some(Ok(deletion)) => deletion.due.clone(),
+            _ => Vec::new(),
+        }
     }
 
     /// What the runtime answered to the deletion, where it was asked and answered.

@@ -107,6 +107,21 @@ impl Manager {
         inner.faults.happened.get(&fault).copied().unwrap_or(0)
     }
 
+    /// How large a message may be, where it is set up for others than 1 MiB.
+    pub fn set_body_bytes(&self, bytes: usize) {
+        self.state.lock().body_bytes = Some(bytes);
+    }
+
+    /// Whether deleting a session fails.
+    pub fn set_undeletable(&self, session_id: &str, is_undeletable: bool) {
+        let mut inner = self.state.lock();
+        if is_undeletable {
+            inner.undeletable.insert(session_id.to_owned());
+        } else {
+            inner.undeletable.remove(session_id);
+        }
+    }
+
     /// What `Retry-After` says, in seconds.
     pub fn set_retry_after(&self, seconds: u64) {
         self.state.lock().retry_after = Some(seconds);

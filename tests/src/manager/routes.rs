@@ -69,14 +69,14 @@ async fn unknown(request: Request) -> Response {
 /// A request's body as Fastify and Zod see it: `None` when there is none, a string when it is text.
 ///
 /// What says that it is too large is answered at once and its connection closed, while the client still writes.
-async fn body_of(request: Request) -> Result<Option<Value>, Response> {
+async fn body_of(request: Request, limit: usize) -> Result<Option<Value>, Response> {
     let headers = request.headers().clone();
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_BYTES) {
+    if length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    match to_bytes(request.into_body(), BODY_BYTES).await {
+    match to_bytes(request.into_body(), limit).await {
         Ok(bytes) => parse(&headers, &bytes),
         Err(_) => Err(too_large()),
     }
@@ -113,7 +113,7 @@ fn parse(headers: &HeaderMap, bytes: &Bytes) -> Result<Option<Value>, Response> 
 
 /// A body that must be an object.
 async fn object(request: Request) -> Result<Value, Response> {
-    match body_of(request).await? {
+    match body_of(request, BODY_BYTES).await? {
         Some(body) if body.is_object() => Ok(body),
         other => Err(wrong("object", &[], other.as_ref())),
     }
@@ -134,7 +134,8 @@ async fn session_body(
     id: &str,
     request: Request,
 ) -> Result<Option<Value>, Response> {
-    let body = body_of(request).await?;
+    let limit = state.lock().body_bytes.unwrap_or(BODY_BYTES);
+    let body = body_of(request, limit).await?;
     match barred(state, id) {
         Some(response) => Err(response),
         None => Ok(body),
@@ -204,7 +205,7 @@ async fn list(Shared(state): App, Query(query): Query<Vec<(String, String)>>) ->
 }
 
 async fn create(Shared(state): App, request: Request) -> Response {
-    let body = match body_of(request).await.and_then(optional) {
+    let body = match body_of(request, BODY_BYTES).await.and_then(optional) {
         Ok(body) => body,
         Err(response) => return response,
     };
@@ -281,7 +282,8 @@ async fn delete(Shared(state): App, Path(id): Path<String>) -> Response {
     if let Some(response) = barred(&state, &id) {
         return response;
     }
-    if state.lock().dead || !is_an_id(&id) {
+    let fails = |inner: &Inner| inner.dead || inner.undeletable.contains(&id);
+    if fails(&state.lock()) || !is_an_id(&id) {
         return reply(500, &shapes::internal());
     }
     match state.delete(&id) {

@@ -74,6 +74,10 @@ pub(super) struct Inner {
     /// Methods of codex of which the stream says nothing.
     pub(super) quiet: HashSet<&'static str>,
     pub(super) retry_after: Option<u64>,
+    /// The largest body of a request, where it was set up otherwise.
+    pub(super) body_bytes: Option<usize>,
+    /// The sessions whose deletion fails.
+    pub(super) undeletable: HashSet<String>,
     /// The connections of the streams.
     pub(super) streams: Vec<Arc<Wire>>,
     /// The decisions that were taken, as they came, with the ids of their questions.

@@ -269,3 +269,32 @@ async fn failures_say_so_and_are_no_success() -> Result<(), Error> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn an_answer_that_was_given_up_is_settled_when_its_call_expires() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    manager.force(Fault::ErrorBefore, u32::MAX);
+    let run = client
+        .lifecycle_with(catalog(vec![echo(&Counter::default())]))
+        .await?;
+    let interrupt = async {
+        while client.metrics().undelivered.given_up == 0 {
+            tokio::task::yield_now().await;
+        }
+        run.interrupt().await
+    };
+    let (turn, interrupted) = tokio::join!(run.send_and_handle(ONE).into_future(), interrupt);
+    interrupted?;
+    let dispatches = match &turn {
+        Ok(turn) => &turn.dispatches,
+        Err(error) => &error.turn().expect("a turn").dispatches,
+    };
+    let submission = dispatches[0].submission();
+    assert_eq!(
+        (submission.status(), submission.code()),
+        (SubmissionStatus::Settled, Some("expired"))
+    );
+    let metrics = client.metrics();
+    assert_eq!((metrics.undelivered.total(), metrics.expired), (0, 1));
+    Ok(())
+}

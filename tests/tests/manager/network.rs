@@ -326,6 +326,89 @@ async fn a_request_that_is_refused_while_it_is_written_is_too_large_at_once() ->
     Ok(())
 }
 
+/// A request of more bytes than the server takes unless it was set up otherwise.
+fn large(call: &str) -> String {
+    format!("{}\n{call}", "x".repeat(1_500_000))
+}
+
+#[tokio::test]
+async fn a_large_request_whose_answer_was_lost_is_joined() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    manager.set_body_bytes(4 * 1024 * 1024);
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog(vec![echo(&runs)])).await?;
+    manager.cut_at_next_word();
+    let turn = run
+        .send_and_handle(large(r#"CALL echo {"text":"a"}"#))
+        .require_reply()
+        .await?;
+    assert_eq!(turn.assistant_reply, "Tool outputs: echo a");
+    assert_eq!((runs.get(), manager.count("POST", "/messages")), (1, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_large_request_that_was_not_taken_is_too_large() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    let run = client.lifecycle_with(catalog(Vec::new())).await?;
+    for is_read in [true, false] {
+        if !is_read {
+            manager.cut_at_next_word();
+        }
+        let error = runtime_error(run.send(large("")).await);
+        assert_eq!(error.kind(), RuntimeErrorKind::Refused, "{error}");
+        assert_eq!(error.http().map(|http| http.status()), Some(413), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn tokens_in_the_clear_are_warned_about() {
+    use std::io::Write;
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+    impl Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Write::write(&mut *self.0.lock().expect("no panic"), bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let said = |builder: CodexManagerBuilder| {
+        let written = Said::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || builder.build().map(drop))
+            .expect("settings");
+        let said = written.0.lock().expect("no panic").clone();
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let clear = "sent over plain HTTP";
+    let secrets: [fn(CodexManagerBuilder) -> CodexManagerBuilder; 3] = [
+        |builder| builder.bearer("s3cret"),
+        |builder| builder.rbac("s3cret", "role", "actor"),
+        |builder| builder.header("x-own", "s3cret"),
+    ];
+    for with_secret in secrets {
+        for off in ["http://codex.example:3000", "http://192.0.2.1"] {
+            let said = said(with_secret(at(off)));
+            assert!(said.contains(clear) && !said.contains("s3cret"), "{said}");
+        }
+        for fine in [
+            "https://codex.example",
+            "http://127.0.0.1:3000",
+            "http://localhost:3000",
+            "http://[::1]:3000",
+        ] {
+            assert!(!said(with_secret(at(fine))).contains(clear), "{fine}");
+        }
+    }
+    assert!(!said(at("http://codex.example:3000")).contains(clear));
+}
+
 /// The outage is longer than all attempts at an answer.
 #[tokio::test]
 async fn an_answer_outlasts_an_outage() -> Result<(), Error> {
@@ -352,7 +435,7 @@ async fn an_answer_outlasts_an_outage() -> Result<(), Error> {
     let submission = turn.dispatches[0].submission();
     assert_eq!(
         (submission.status(), submission.attempts()),
-        (SubmissionStatus::Accepted, 1)
+        (SubmissionStatus::Accepted, 2)
     );
     assert!(
         back.elapsed() < Duration::from_secs(5),

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::CodexManager;
 use super::address;
-use super::failure::{self, How};
+use super::failure::{self, Broken, How};
 use super::http::{NAME, Request, Response};
 use super::link::LinkState;
 use super::registry::Fate;
@@ -30,10 +29,15 @@ impl CodexManager {
                 reason: "the call has no request id".to_owned(),
             });
         };
-        if self.shared.state() != LinkState::Up
-            && let Some(id) = self.shared.http.process().await?.id
-        {
-            self.shared.now_is(Some(id));
+        if self.shared.state() != LinkState::Up {
+            match self.shared.http.process().await {
+                Ok(process) if process.id.is_some() => self.shared.now_is(process.id),
+                Ok(_) => {}
+                Err(error) => {
+                    self.shared.outlast().await;
+                    return Err(error);
+                }
+            }
         }
         if self.shared.generation() != call.generation {
             // Another codex process: the id may be another call's by now. Should the call wait still, it
@@ -59,14 +63,11 @@ impl CodexManager {
         };
         let response = tokio::select! {
             biased;
-            response = self.post_through_outage(&call, request) => response?,
+            response = self.post_once(request) => response?,
             fate = answering.told() => {
                 self.shared.registry().answered(&call);
                 return Ok(settled(fate));
             }
-        };
-        let Some(response) = response else {
-            return Ok(restarted());
         };
         let submission = classify(&path, &response);
         if matches!(
@@ -80,69 +81,69 @@ impl CodexManager {
 }
 
 impl CodexManager {
-    /// Posts an answer, again while the server is away, and not at all where another process is there by then.
-    async fn post_through_outage(
-        &self,
-        call: &ToolCall,
-        request: Request<'_>,
-    ) -> Result<Option<Response>, RuntimeError> {
-        let shared = &self.shared;
-        let until = Instant::now() + shared.settings.timeout.min(LONGEST_OUTAGE);
-        let mut delay = OUTAGE_DELAY;
-        loop {
-            let broken = match shared.http.exchange(request.clone()).await {
-                Ok(response) => return Ok(Some(response)),
-                Err(broken) => broken,
-            };
-            let is_away = matches!(broken.how, How::Connect | How::Cut);
-            if !is_away || Instant::now() + delay > until {
-                return Err(broken.into());
-            }
-            tracing::debug!(target: "codex_skills::manager", tool = &*call.tool, "an answer waits for the server");
-            let mut state = shared.state.subscribe();
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                // As soon as the stream is back; the sender is in `shared`.
-                _ = back(&mut state) => {}
-            }
-            delay = (2 * delay).min(LONGEST_OUTAGE_DELAY);
-            if shared.state() != LinkState::Up
-                && let Ok(process) = shared.http.process().await
-                && process.id.is_some()
-            {
-                shared.now_is(process.id);
-            }
-            if shared.generation() != call.generation {
-                return Ok(None);
+    /// Posts an answer. One that found the server away fails when it is back, or has been away for too long: the next
+    /// attempt is then of use. Cancel safe.
+    async fn post_once(&self, request: Request<'_>) -> Result<Response, RuntimeError> {
+        match self.shared.http.exchange(request).await {
+            Ok(response) => Ok(response),
+            Err(Broken {
+                how: How::Oversized(bytes),
+                ..
+            }) => Ok(Response::too_large(bytes)),
+            Err(broken) => {
+                if matches!(broken.how, How::Connect | How::Cut) {
+                    self.shared.outlast().await;
+                }
+                Err(broken.into())
             }
         }
     }
 }
 
+impl Shared {
+    /// Waits until the server answers again, for a bounded time. However many wait, one of them asks. Cancel safe.
+    async fn outlast(&self) {
+        let back = self.outage.over.notified();
+        let ask = async {
+            let _turn = self.outage.asks.lock().await;
+            let mut delay = OUTAGE_DELAY;
+            loop {
+                tokio::time::sleep(delay).await;
+                if self.http.process().await.is_ok() {
+                    self.outage.over.notify_waiters();
+                    return;
+                }
+                delay = (2 * delay).min(LONGEST_OUTAGE_DELAY);
+            }
+        };
+        let over = async {
+            tokio::select! {
+                () = back => {}
+                () = ask => {}
+            }
+        };
+        let longest = self.settings.timeout.min(LONGEST_OUTAGE);
+        let _ = tokio::time::timeout(longest, over).await;
+    }
+}
+
+/// A time in which the server is away, as those see it who have answers for it.
+#[derive(Default)]
+pub(super) struct Outage {
+    /// Whose turn it is to ask whether it is over.
+    asks: Mutex<()>,
+    /// Wakes those who wait for its end.
+    over: Notify,
+}
+
 /// How long an answer waits for a server that is away before the attempt has failed.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(30);
-/// The delay before it is tried again; it doubles.
+/// The delay before the server is asked whether it is back; it doubles.
 const OUTAGE_DELAY: Duration = Duration::from_millis(50);
 /// The longest of these delays.
 const LONGEST_OUTAGE_DELAY: Duration = Duration::from_secs(1);
 /// How long the response to an answer may take once the stream has told what became of its call.
 const LAST_WORD: Duration = Duration::from_millis(500);
-
-/// Waits until the stream comes back.
-async fn back(state: &mut watch::Receiver<LinkState>) {
-    // Without a sender it never does.
-    if state
-        .wait_for(|state| *state != LinkState::Up)
-        .await
-        .is_err()
-        || state
-            .wait_for(|state| *state == LinkState::Up)
-            .await
-            .is_err()
-    {
-        std::future::pending::<()>().await;
-    }
-}
 
 fn restarted() -> Submission {
     Submission::Settled {

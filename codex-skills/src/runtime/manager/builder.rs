@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::CodexManager;
 use super::address;
+use super::answer::Outage;
 use super::asked::Asked;
 use super::http::{Http, Way};
 use super::link::{LinkConfig, LinkState, PULSE};
@@ -231,7 +232,8 @@ impl CodexManagerBuilder {
             proxy: secret(self.proxy),
             system_proxy: self.system_proxy,
         };
-        let http = Http::new(&settings, &way, connect_timeout)?;
+        let answer_bytes = self.answer_bytes.unwrap_or(ANSWER_BYTES);
+        let http = Http::new(&settings, &way, connect_timeout, answer_bytes)?;
         Ok(CodexManager {
             shared: Arc::new(Shared {
                 http,
@@ -239,7 +241,7 @@ impl CodexManagerBuilder {
                 fingerprints,
                 link: self.link,
                 connect_timeout,
-                answer_bytes: self.answer_bytes.unwrap_or(ANSWER_BYTES),
+                answer_bytes,
                 message_bytes: self.message_bytes.unwrap_or(MESSAGE_BYTES),
                 stream_per_session: self.stream_per_session,
                 sockets: Mutex::default(),
@@ -247,6 +249,7 @@ impl CodexManagerBuilder {
                 threads: Notify::new(),
                 registry: Mutex::default(),
                 asked: Asked::default(),
+                outage: Outage::default(),
                 state: watch::Sender::new(LinkState::Connecting),
                 generation: AtomicU64::new(0),
                 unnamed: AtomicU64::new(0),

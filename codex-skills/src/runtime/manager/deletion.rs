@@ -8,28 +8,37 @@ use serde_json::Value;
 use super::http::Request;
 use super::link::LinkState;
 use super::{CodexManager, session_path, wire};
-use crate::runtime::{Deletion, RuntimeError};
+use crate::runtime::{Deletion, RuntimeError, RuntimeErrorKind};
 
 /// How many sub-agents of a session are looked for in what the server remembers of it.
 const READ_CHILDREN: usize = 256;
 
 impl CodexManager {
-    /// Deletes a session and the threads of its sub-agents. One that is gone is not an error.
+    /// Deletes a session and the threads of its sub-agents, of which those are due that cannot be deleted now. One that
+    /// is gone is not an error.
     pub(super) async fn delete(&self, session_id: &Arc<str>) -> Result<Deletion, RuntimeError> {
         self.remember_family(session_id).await;
         let deletion = self.delete_thread(session_id).await?;
         self.shared.registry().forget(session_id);
         self.shared.threads.notify_one();
         self.shared.fingerprints.set(session_id.clone(), None).await;
-        let mut failed = None;
+        self.shared.registry().leave_families(session_id);
         let family = self.shared.registry().family(session_id);
+        let mut due = Vec::new();
         for child in family {
             match self.delete_thread(&child).await {
-                Ok(_) => self.shared.registry().leave_family(session_id, &child),
-                Err(error) => failed = Some(error),
+                Err(error) if error.kind() == RuntimeErrorKind::Unavailable => {
+                    due.push(child);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(target: "codex_skills::manager", session = &*child, %error, "the session of a sub-agent was not deleted");
+                }
+                Ok(_) => {}
             }
+            self.shared.registry().leave_families(&child);
         }
-        failed.map_or(Ok(deletion), Err)
+        Ok(deletion.with_due(due))
     }
 
     /// Notes the sub-agents that are to be deleted, before the session is forgotten with them.
@@ -76,6 +85,14 @@ impl CodexManager {
                 body: None,
             })
             .await?;
+        if response.status.is_server_error() && !is_thread_id(thread_id) {
+            return Err(RuntimeError::new(
+                super::http::NAME,
+                operation,
+                RuntimeErrorKind::NotFound,
+                format!("`{thread_id}` is no id of a session"),
+            ));
+        }
         if !response.status.is_success() && !matches!(response.status.as_u16(), 404 | 410) {
             let method = &Method::DELETE;
             return Err(http.refusal(operation, method, &path, &response).await);
@@ -84,4 +101,11 @@ impl CodexManager {
         let status = payload.get("status").and_then(Value::as_str).unwrap_or("");
         Ok(Deletion::new(status, payload.clone()))
     }
+}
+
+/// Whether codex takes it for an id of a thread: of others the server says no more than that something went wrong.
+fn is_thread_id(id: &str) -> bool {
+    let parts = id.split('-').map(str::len);
+    let is_hex = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();
+    parts.eq([8, 4, 4, 4, 12]) && id.bytes().all(is_hex)
 }

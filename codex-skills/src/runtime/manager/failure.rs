@@ -31,6 +31,8 @@ pub(super) enum How {
     Timeout,
     /// The connection was lost.
     Cut,
+    /// The connection was lost, most likely since the request of so many bytes is more than the server takes.
+    Oversized(usize),
     /// The answer cannot be read.
     Other,
 }

@@ -50,6 +50,8 @@ pub(super) struct Http {
     base: String,
     headers: HeaderMap,
     timeout: Duration,
+    /// The largest body of a request that the server takes, as far as is known.
+    request_bytes: usize,
 }
 
 /// An answer, whatever its status.
@@ -91,6 +93,7 @@ impl Http {
         settings: &Settings,
         way: &Way,
         connect: Duration,
+        answer_bytes: usize,
     ) -> Result<Self, ProfileError> {
         let base = address::api(settings);
         let client = client(&base, way, connect)?;
@@ -128,6 +131,8 @@ impl Http {
             base,
             headers,
             timeout: settings.timeout,
+            // A program that sends larger answers has set the server up for them.
+            request_bytes: REQUEST_BYTES.max(answer_bytes),
         })
     }
 
@@ -155,9 +160,16 @@ impl Http {
             .headers(self.headers.clone())
     }
 
-    /// Sends a request and reads the whole answer, whatever its status.
+    /// Sends a request and reads the whole answer, whatever its status. One of which the server most likely took no more
+    /// than its head since it is too large is answered so.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Response, RuntimeError> {
-        Ok(self.exchange(request).await?)
+        match self.exchange(request).await {
+            Err(Broken {
+                how: How::Oversized(bytes),
+                ..
+            }) => Ok(Response::too_large(bytes)),
+            other => Ok(other?),
+        }
     }
 
     /// The same, with how it broke where it did.
@@ -175,12 +187,12 @@ impl Http {
         let response = match builder.send().await {
             Ok(response) => response,
             Err(error) => {
-                let broken = self.broken(&request, error);
+                let mut broken = self.broken(&request, error);
                 let bytes = request.body.as_ref().map_or(0, Vec::len);
                 // What is too large is refused while it is still being written, and the connection closed: whether the
                 // refusal is read is then a matter of luck.
-                if broken.how == How::Cut && bytes > REQUEST_BYTES {
-                    return Ok(Response::too_large(bytes));
+                if broken.how == How::Cut && bytes > self.request_bytes {
+                    broken.how = How::Oversized(bytes);
                 }
                 return Err(broken);
             }
@@ -319,7 +331,7 @@ impl Process {
 
 impl Response {
     /// The answer that was not read, since the server closed the connection before it had the whole request.
-    fn too_large(bytes: usize) -> Self {
+    pub(super) fn too_large(bytes: usize) -> Self {
         let message = format!(
             "the request of {bytes} bytes was not read to its end; the server's limit is {REQUEST_BYTES} bytes unless it \
              was set up otherwise"

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::catch_up::Because;
-use super::http::{NAME, Request};
+use super::failure::How;
+use super::http::{NAME, Request, Response};
 use super::registry::ActiveTurn;
 use super::{CodexManager, session_path};
 use crate::runtime::newest::Newest;
@@ -51,6 +52,22 @@ enum Look {
     None(Option<Arc<str>>),
 }
 
+/// A request of the user that failed.
+pub(super) struct Failed {
+    pub(super) error: RuntimeError,
+    /// What is said of it where no turn began; without, that it can be sent again.
+    instead: Option<RuntimeError>,
+}
+
+impl From<RuntimeError> for Failed {
+    fn from(error: RuntimeError) -> Self {
+        Self {
+            error,
+            instead: None,
+        }
+    }
+}
+
 /// Whether a request may have been taken though it failed.
 pub(super) fn is_lost(error: &RuntimeError) -> bool {
     let said_so = error.http().map(HttpFailure::status);
@@ -60,11 +77,49 @@ pub(super) fn is_lost(error: &RuntimeError) -> bool {
 }
 
 impl CodexManager {
+    /// Sends a request of the user, once.
+    pub(super) async fn post_message(
+        &self,
+        operation: &'static str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Response, Failed> {
+        let (http, method) = (&self.shared.http, Method::POST);
+        let request = Request {
+            operation,
+            method: method.clone(),
+            path,
+            body: Some(body.to_string().into_bytes()),
+        };
+        let response = match http.exchange(request).await {
+            Ok(response) => response,
+            Err(broken) => {
+                let instead = match broken.how {
+                    How::Oversized(bytes) => {
+                        let refusal = Response::too_large(bytes);
+                        Some(http.refusal(operation, &method, path, &refusal).await)
+                    }
+                    _ => None,
+                };
+                let error = broken.into();
+                return Err(Failed { error, instead });
+            }
+        };
+        if response.status.is_success() {
+            return Ok(response);
+        }
+        let refusal = http.refusal(operation, &method, path, &response).await;
+        Err(refusal.into())
+    }
+
     /// Finds out what became of a request whose answer was lost.
     pub(super) async fn look_up(
         &self,
         message: &Message,
-        lost: RuntimeError,
+        Failed {
+            error: lost,
+            instead,
+        }: Failed,
     ) -> Result<Accepted, RuntimeError> {
         let until = Instant::now() + self.shared.settings.timeout;
         let operation = "read the session";
@@ -87,11 +142,20 @@ impl CodexManager {
                     }
                     Look::None(turn_id) => match (looks.next(), turn_id.or(may.take())) {
                         (Some(pause), _) => pause,
-                        (None, None) => return Err(not_taken(&lost)),
+                        (None, None) => return Err(instead.unwrap_or_else(|| not_taken(&lost))),
                         (None, turn_id) => return Err(unknown(turn_id, &lost)),
                     },
                 },
-                Err(error) if error.kind() == RuntimeErrorKind::Unavailable => PAUSE,
+                Err(error) if error.kind() == RuntimeErrorKind::Unavailable => {
+                    // A codex that is dead says nothing any more, and what it began ended with it.
+                    let process = self.shared.http.process().await;
+                    if let Ok(death) = process.map(|process| process.death)
+                        && let Some(death) = death
+                    {
+                        return Err(ended(&lost, &death));
+                    }
+                    PAUSE
+                }
                 Err(_) => return Err(lost),
             };
             if Instant::now() + pause > until {
@@ -143,6 +207,20 @@ fn not_taken(lost: &RuntimeError) -> RuntimeError {
         RuntimeErrorKind::Unavailable,
         text,
     );
+    match lost.shared_http() {
+        Some(failure) => error.with_http(failure),
+        None => error,
+    }
+}
+
+/// The error of a request whose codex ended, whatever became of it before.
+fn ended(lost: &RuntimeError, death: &str) -> RuntimeError {
+    let text = match lost.message() {
+        known if known.contains(death) => known.to_owned(),
+        other => format!("{other}; {death}"),
+    };
+    let kind = RuntimeErrorKind::Unavailable;
+    let error = RuntimeError::new(NAME, "send the request", kind, text);
     match lost.shared_http() {
         Some(failure) => error.with_http(failure),
         None => error,

@@ -200,12 +200,12 @@ impl CodexManager {
             body["dynamicTools"] = options::tools(&tools, operation)?;
         }
         let path = session_path(operation, &session_id, "/messages")?;
-        let payload = match self.post(operation, &path, &body).await {
+        let payload = match self.post_message(operation, &path, &body).await {
             Ok(response) => response.json(),
-            Err(error) if lost_send::is_lost(&error) => {
-                return self.look_up(&message, error).await;
+            Err(failed) if lost_send::is_lost(&failed.error) => {
+                return self.look_up(&message, failed).await;
             }
-            Err(error) => return Err(error),
+            Err(failed) => return Err(failed.error),
         };
         let turn_id = payload
             .get("turnId")

@@ -514,14 +514,12 @@ impl Registry {
         self.families.get(session_id).cloned().unwrap_or_default()
     }
 
-    /// A sub-agent is deleted.
-    pub(super) fn leave_family(&mut self, session_id: &str, child: &str) {
-        if let Some(family) = self.families.get_mut(session_id) {
+    /// A session is deleted, which may be a sub-agent's.
+    pub(super) fn leave_families(&mut self, child: &str) {
+        self.families.retain(|_, family| {
             family.retain(|known| **known != *child);
-            if family.is_empty() {
-                self.families.remove(session_id);
-            }
-        }
+            !family.is_empty()
+        });
     }
 
     /// A turn ended: the stream says so, or a poll.

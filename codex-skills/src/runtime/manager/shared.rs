@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::answer::Outage;
 use super::asked::Asked;
 use super::catch_up::Because;
 use super::http::Http;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) registry: Mutex<Registry>,
     /// What codex asks besides calls.
     pub(super) asked: Asked,
+    /// What answers that find no server wait for.
+    pub(super) outage: Outage,
     /// How the stream stands: as the worst of its sockets.
     pub(super) state: watch::Sender<LinkState>,
     /// How each socket stands, by the thread that it is for; without one it is for all.
