@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use codex_skills::manager::CodexManagerBuilder;
-use codex_skills::{CodexManager, Error, RuntimeError, RuntimeErrorKind, SubmissionStatus};
+use codex_skills::{
+    CodexManager, Error, HttpFailure, RuntimeError, RuntimeErrorKind, SubmissionStatus,
+};
 use codex_skills_tests::manager::Manager;
 use codex_skills_tests::skills::{Counter, asynchronous};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -86,7 +88,7 @@ async fn no_redirect_is_followed_and_the_error_says_so() -> Result<(), Error> {
             .build()?;
         let error = runtime_error(client.create_session_with(catalog(Vec::new())).await);
         assert_eq!(error.kind(), RuntimeErrorKind::Refused);
-        assert_eq!(error.http().map(|http| http.status()), Some(status));
+        assert_eq!(error.http().map(HttpFailure::status), Some(status));
         assert!(
             error.message().contains("redirects are not followed")
                 && error.message().contains(&elsewhere.url),
@@ -133,7 +135,7 @@ async fn a_proxy_is_used_where_it_is_asked_for_and_never_for_this_machine() -> R
         .proxy(&proxy.url)
         .build()?;
     let error = runtime_error(away.create_session_with(catalog(Vec::new())).await);
-    assert_eq!(error.http().map(|http| http.status()), Some(403));
+    assert_eq!(error.http().map(HttpFailure::status), Some(403));
     let heads = proxy.heads();
     assert!(
         heads
@@ -321,7 +323,7 @@ async fn a_request_that_is_refused_while_it_is_written_is_too_large_at_once() ->
             .handler(|_: serde_json::Value| async { Ok::<_, std::convert::Infallible>("") })
     }));
     let error = runtime_error(client.create_session_with(catalog(skills)).await);
-    assert_eq!(error.http().map(|http| http.status()), Some(413), "{error}");
+    assert_eq!(error.http().map(HttpFailure::status), Some(413), "{error}");
     assert_eq!(error.kind(), RuntimeErrorKind::Refused);
     Ok(())
 }
@@ -357,7 +359,7 @@ async fn a_large_request_that_was_not_taken_is_too_large() -> Result<(), Error> 
         }
         let error = runtime_error(run.send(large("")).await);
         assert_eq!(error.kind(), RuntimeErrorKind::Refused, "{error}");
-        assert_eq!(error.http().map(|http| http.status()), Some(413), "{error}");
+        assert_eq!(error.http().map(HttpFailure::status), Some(413), "{error}");
     }
     Ok(())
 }
