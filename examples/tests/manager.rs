@@ -124,7 +124,8 @@ async fn manager_listener_serves_until_it_is_interrupted_and_leaves_nothing_behi
     .unwrap();
     assert_eq!(manager.sessions(), std::slice::from_ref(&session));
 
-    // Somebody else asks, also after a restart of the manager.
+    // Somebody else asks, also after a restart of the manager. Codex itself answers the first call, of a tool that is
+    // not there.
     manager
         .until("it listens", |manager| manager.streams() == 1)
         .await;
@@ -135,7 +136,7 @@ async fn manager_listener_serves_until_it_is_interrupted_and_leaves_nothing_behi
             manager.calls().len() == calls && manager.calls().iter().all(|call| call.accepted == 1)
         }
     };
-    manager.until("the calls are answered", answered(3)).await;
+    manager.until("the calls are answered", answered(2)).await;
     manager.restart();
     manager
         .until("it listens again", |manager| manager.streams() == 1)
@@ -143,8 +144,8 @@ async fn manager_listener_serves_until_it_is_interrupted_and_leaves_nothing_behi
     manager
         .foreign_turn(&session, "CALL count_boxes {}")
         .expect("a turn");
-    manager.until("so is the next one", answered(4)).await;
-    assert_eq!(manager.calls()[3].output.as_deref(), Some("3"));
+    manager.until("so is the next one", answered(3)).await;
+    assert_eq!(manager.calls()[2].output.as_deref(), Some("3"));
     manager
         .until("its turn is over", |manager| manager.is_idle(&session))
         .await;
@@ -165,8 +166,7 @@ async fn manager_listener_serves_until_it_is_interrupted_and_leaves_nothing_behi
         "ended     by Ctrl-C",
         "deleted, 2 skills cleared",
         "cancelled 0 calls",
-        "received: 4,",
-        "unknown_tool: 1,",
+        "received: 3,",
     ] {
         assert!(rest.contains(line), "{line}:\n{rest}");
     }
