@@ -776,7 +776,7 @@ mod played {
         socket.bind(address).expect("a port");
         let listener = socket.listen(8).expect("it listens");
         let url = format!("ws://{}", listener.local_addr().expect("an address"));
-        let connect = AppServer::connect(url).heartbeat(Duration::from_millis(100));
+        let connect = AppServer::connect(url).heartbeat(Duration::from_secs(2));
         let (client, mut deaf) = tokio::join!(connect.into_future(), Listening::greeted(&listener));
         let client = client.expect("it connects");
         let thread = json!({"thread": {"id": "thread", "ephemeral": false}});
