@@ -20,7 +20,7 @@ use codex_skills::{
 };
 use codex_skills_tests::faulty::{Fault, Faulty, Operation};
 use codex_skills_tests::gate::Gate;
-use codex_skills_tests::skills::{Anything, Counter, asynchronous, synchronous};
+use codex_skills_tests::skills::{Anything, Counter, Said, asynchronous, synchronous};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -1627,6 +1627,101 @@ mod bounded {
         a.unwrap();
         b.unwrap();
         assert_eq!(most.load(Ordering::SeqCst), 1);
+    }
+
+    /// Arguments that are decoded on a thread for blocking code.
+    fn long() -> serde_json::Value {
+        json!({"text": "x".repeat(20_000)})
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_step_of_an_asynchronous_handler_keeps_its_place_until_it_is_over() {
+        for (exclusive, places) in [(true, 8), (false, 1)] {
+            let (begun, mut begins) = mpsc::unbounded_channel();
+            let (finish, finished) = std::sync::mpsc::channel::<()>();
+            let finished = std::sync::Mutex::new(finished);
+            let runs = Counter::default();
+            let count = runs.clone();
+            let mut slow = Skill::builder("slow");
+            if exclusive {
+                slow = slow.exclusive();
+            }
+            let slow = slow.handler(move |said: Said| {
+                count.count();
+                if said.text.len() > 1 {
+                    begun.send(()).unwrap();
+                    finished.lock().unwrap().recv().unwrap();
+                }
+                async { Ok::<_, fmt::Error>("") }
+            });
+            let codex = Faulty::client(Embedded::scripted([
+                Step::call("slow", long()),
+                Step::call("slow", json!({"text": ""})),
+            ]));
+            let (_, session) = codex
+                .create_session(|draft| draft.register(slow))
+                .max_concurrent_calls(places)
+                .await
+                .unwrap();
+            let time = async {
+                begins.recv().await.unwrap();
+                // Time does not pass by itself while a thread works.
+                tokio::time::advance(Duration::from_secs(61)).await;
+                while codex.runtime().answers().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                idle().await;
+                assert_eq!(runs.get(), 1, "its place is not free");
+                finish.send(()).unwrap();
+            };
+            let (turn, ()) = tokio::join!(session.send_and_handle("go").into_future(), time);
+            let turn = turn.unwrap();
+            assert_eq!(turn.dispatches[0].outcome(), Outcome::TimedOut);
+            assert_eq!(turn.dispatches[1].outcome(), Outcome::Completed);
+            assert_eq!(runs.get(), 2);
+        }
+    }
+
+    #[test]
+    fn a_call_that_no_thread_was_free_for_in_time_is_said_to_have_waited() {
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        tokio.block_on(async {
+            let (begun, mut begins) = mpsc::unbounded_channel();
+            let (finish, finished) = std::sync::mpsc::channel::<()>();
+            let finished = std::sync::Mutex::new(finished);
+            let slow = synchronous("slow", move || {
+                begun.send(()).unwrap();
+                finished.lock().unwrap().recv().unwrap();
+                String::new()
+            });
+            let quick = synchronous("quick", || panic!("it is not run"));
+            let codex = calling(["slow", "quick"]);
+            let session = session(&codex, [slow, quick]).await;
+            let time = async {
+                begins.recv().await.unwrap();
+                idle().await;
+                tokio::time::advance(Duration::from_secs(61)).await;
+                while codex.runtime().answers().len() < 2 {
+                    tokio::task::yield_now().await;
+                }
+                finish.send(()).unwrap();
+            };
+            let (turn, ()) = tokio::join!(session.send_and_handle("go").into_future(), time);
+            let turn = turn.unwrap();
+            let texts = turn.dispatches.iter().map(|r| r.output().to_text());
+            let texts: Vec<_> = texts.collect();
+            assert_eq!(texts[0], "skill `slow` failed: no answer within 60s");
+            assert_eq!(
+                texts[1],
+                "skill `quick` was not run: it waited for other calls for 60s"
+            );
+            assert_eq!(turn.dispatches[1].ran(), Duration::ZERO);
+        });
     }
 
     async fn never(_: Anything) -> Result<String, fmt::Error> {

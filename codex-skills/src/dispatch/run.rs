@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -122,8 +122,9 @@ impl From<std::thread::Result<Answer>> for Ended {
     }
 }
 
-/// A place to run in. A synchronous handler keeps it until it returns, even when nobody waits for it
-/// any more: so handlers that ignore their cancellation stay bounded too.
+/// A place to run in. A synchronous handler keeps it until it returns, and an asynchronous one until its step on a thread
+/// for blocking code is over, even when nobody waits for it any more: so handlers that ignore their cancellation stay
+/// bounded too.
 struct Place {
     _turn: Option<OwnedMutexGuard<()>>,
     _slot: Option<OwnedSemaphorePermit>,
@@ -313,17 +314,25 @@ impl<'a> Job<'a> {
         };
         match started {
             Started::Over(ended) => ended,
-            Started::Running(running) => match self.in_time(running).await {
+            Started::Running(running, claim) => match self.in_time(running).await {
                 Ok(Ok(answer)) => answer.into(),
                 Ok(Err(error)) => Ended::Panicked(error.to_string()),
-                Err(ended) => ended,
+                Err(ended) => self.given_up(claim.as_ref(), ended),
             },
-            Started::OnThread(running) => match self.in_time(running).await {
+            Started::OnThread(running, claim) => match self.in_time(running).await {
                 Ok(Ok(answer)) => answer.into(),
                 Ok(Err(_)) => Ended::Panicked("no thread ran it to its end".to_owned()),
-                Err(ended) => ended,
+                Err(ended) => self.given_up(Some(&claim), ended),
             },
         }
+    }
+
+    /// Notes where a handler was given up before a thread was free for it: it did not begin.
+    fn given_up(&mut self, claim: Option<&Claim>, ended: Ended) -> Ended {
+        if claim.is_some_and(Claim::take) {
+            self.began = None;
+        }
+        ended
     }
 
     /// What comes of the work, unless the call is cancelled or its time is over before.
@@ -415,9 +424,28 @@ impl Drop for Job<'_> {
 pub(super) enum Started {
     Over(Ended),
     /// On a task of its own, which is aborted when it is not waited for any more.
-    Running(AbortOnDropHandle<std::thread::Result<Answer>>),
+    Running(
+        AbortOnDropHandle<std::thread::Result<Answer>>,
+        Option<Claim>,
+    ),
     /// On a thread, or waiting for one: it is not begun when it is not waited for any more.
-    OnThread(oneshot::Receiver<std::thread::Result<Answer>>),
+    OnThread(oneshot::Receiver<std::thread::Result<Answer>>, Claim),
+}
+
+/// Work that waits for a thread: either the thread takes it on, or the one who waits gives it up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Whether the other side has not come before.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// What comes of work that was given up before it began; nothing waits for it.
+fn not_begun() -> Answer {
+    Err(SkillFailure::handler("the call was given up before"))
 }
 
 /// A synchronous handler that runs, and is counted.
@@ -447,11 +475,11 @@ fn start(run: &Run, invocation: Invocation, place: Place, running: &Arc<AtomicUs
     match run {
         Run::AsyncStatic(handler) if is_long => {
             let handler = *handler;
-            apart(decoded_elsewhere(move || handler(invocation)), place)
+            decoded_elsewhere(move || handler(invocation), place)
         }
         Run::Async(handler) if is_long => {
             let handler = handler.clone();
-            apart(decoded_elsewhere(move || handler(invocation)), place)
+            decoded_elsewhere(move || handler(invocation), place)
         }
         Run::Inline(handler) if is_long => {
             let handler = RunBlocking::Static(*handler);
@@ -472,7 +500,12 @@ fn on_thread(
     running: &Arc<AtomicUsize>,
 ) -> Started {
     let (running, span) = (running.clone(), tracing::Span::current());
+    let claim = Claim::default();
+    let claimed = claim.clone();
     let work = move || {
+        if !claimed.take() {
+            return Ok(not_begun());
+        }
         let (_within, _counted) = (span.entered(), Synchronous::begin(running));
         let answer = catch_unwind(AssertUnwindSafe(|| handler.call(invocation)));
         drop(place);
@@ -481,31 +514,43 @@ fn on_thread(
     if is_time_paused() {
         // Tokio's own threads keep a paused clock from being advanced to the deadline.
         let running = tokio::task::spawn_blocking(work);
-        return Started::Running(AbortOnDropHandle::new(running));
+        return Started::Running(AbortOnDropHandle::new(running), Some(claim));
     }
-    Started::OnThread(threads::run(work))
+    Started::OnThread(threads::run(work), claim)
 }
 
-/// Runs the first step of an asynchronous handler, in which it decodes its arguments, on the pool for blocking code.
-fn decoded_elsewhere(handler: impl FnOnce() -> HandlerFuture + Send + 'static) -> HandlerFuture {
-    Box::pin(async move {
-        let span = tracing::Span::current();
-        let first = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
-            let _within = span.entered();
-            let mut running = handler();
-            let first = running.as_mut().now_or_never();
-            (first, running)
-        }));
+/// Runs the first step of an asynchronous handler, in which it decodes its arguments, on the pool for blocking code. That
+/// step cannot be aborted, so it has the place with it, and hands it back with what is left of the handler.
+fn decoded_elsewhere(
+    handler: impl FnOnce() -> HandlerFuture + Send + 'static,
+    place: Place,
+) -> Started {
+    let claim = Claim::default();
+    let (claimed, span) = (claim.clone(), tracing::Span::current());
+    let first = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
+        let _within = span.entered();
+        if !claimed.take() {
+            return Step(Some(not_begun()), Box::pin(async { not_begun() }), place);
+        }
+        let mut running = handler();
+        let first = running.as_mut().now_or_never();
+        Step(first, running, place)
+    }));
+    let work = async move {
         match first.await {
-            Ok((Some(answer), _)) => answer,
-            Ok((None, running)) => running.await,
+            Ok(Step(Some(answer), ..)) => answer,
+            Ok(Step(None, running, _place)) => running.await,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(error) => Err(SkillFailure::handler(error.to_string())),
             },
         }
-    })
+    };
+    Started::Running(spawned(work), Some(claim))
 }
+
+/// The first step of a handler: its answer, or the rest of it. The place is dropped last.
+struct Step(Option<Answer>, HandlerFuture, Place);
 
 /// Whether tokio's clock stands still, as it does in tests that pause it.
 fn is_time_paused() -> bool {
@@ -518,11 +563,17 @@ fn is_time_paused() -> bool {
 /// its deadline nor its answer.
 fn apart(handler: HandlerFuture, place: Place) -> Started {
     let work = async move {
-        let answer = AssertUnwindSafe(handler).catch_unwind().await;
-        drop(place);
-        answer
+        let _place = place;
+        handler.await
     };
-    Started::Running(AbortOnDropHandle::new(tokio::spawn(work.in_current_span())))
+    Started::Running(spawned(work), None)
+}
+
+fn spawned(
+    work: impl Future<Output = Answer> + Send + 'static,
+) -> AbortOnDropHandle<std::thread::Result<Answer>> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    AbortOnDropHandle::new(tokio::spawn(work.in_current_span()))
 }
 
 /// A turn at an exclusive skill, which is waited for in the order of the calls.
