@@ -36,6 +36,8 @@ pub enum Operation {
     Detail,
     /// `delete_session`
     Delete,
+    /// `detach`, which no fault befalls
+    Detach,
 }
 
 /// What befalls one operation.
@@ -322,6 +324,10 @@ impl Runtime for Faulty {
             Fault::Status(status) => Some(Deletion::new(status, json!({"status": status}))),
             _ => None,
         })
+    }
+
+    fn detach(&self, _tokio: tokio::runtime::Id) {
+        self.begin(Operation::Detach);
     }
 
     fn answer_limit(&self) -> Option<usize> {

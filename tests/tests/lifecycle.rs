@@ -549,6 +549,7 @@ mod without_tokio {
         drop(tokio);
         eventually(|| count(&codex) == 0);
         assert_eq!(codex.runtime().count(Operation::Delete), 2);
+        assert_eq!(codex.runtime().count(Operation::Detach), 1);
     }
 
     #[test]
@@ -705,6 +706,8 @@ mod errors {
         assert_eq!(value.unwrap(), 7);
         eventually(|| codex.runtime().count(Operation::Delete) == 2);
         eventually(|| count(&codex) == 0);
+        let detached = codex.runtime().count(Operation::Detach);
+        assert_eq!(detached, 0, "the tokio runtime goes on");
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -295,7 +295,16 @@ impl ClientShared {
 
     /// Whether the program has neither a client nor a guard of it any more.
     pub(super) fn is_deserted(&self) -> bool {
-        self.presence().is_none()
+        // Without an `Arc` of it: that one might become the last, whose drop waits.
+        let presence = self.presence.lock();
+        let presence = presence.unwrap_or_else(PoisonError::into_inner);
+        presence.strong_count() == 0
+    }
+
+    /// Whether the program has no session of it either.
+    pub(super) fn is_unused(&self) -> bool {
+        let has_handle = |known: &Known| known.core.strong_count() > 0;
+        self.is_deserted() && !self.sessions().values().any(has_handle)
     }
 
     fn exit(&self) -> MutexGuard<'_, Exit> {
@@ -573,4 +582,34 @@ async fn background(shared: &ClientShared) {
         }
     }
     shared.tasks.reopen();
+}
+
+#[cfg(all(test, feature = "embedded"))]
+#[allow(clippy::expect_used, reason = "tests")]
+mod tests {
+    use crate::Embedded;
+
+    #[tokio::test]
+    async fn a_client_is_used_as_long_as_the_program_has_a_session_of_it() {
+        let codex = Embedded::demo();
+        let shared = codex.shared.clone();
+        let created = codex.create_session(|draft| draft).await;
+        let (_, session) = created.expect("a session");
+        assert!(!shared.is_deserted() && !shared.is_unused());
+        drop(codex);
+        assert!(shared.is_deserted());
+        assert!(!shared.is_unused());
+        drop(session);
+        assert!(shared.is_unused());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_looked_at_is_not_kept() {
+        let codex = Embedded::demo();
+        let (shared, presence) = (codex.shared.clone(), codex.shared.presence());
+        drop(codex);
+        assert!(!shared.is_deserted());
+        drop(presence);
+        assert!(shared.is_deserted());
+    }
 }

@@ -177,10 +177,7 @@ impl Drop for CleanupTask {
             );
             return;
         }
-        let shared = duty.shared.clone();
-        if let Some(tokio) = self.tokio {
-            shared.runtime.detach(tokio);
-        }
+        let (shared, broken_off) = (duty.shared.clone(), self.tokio);
         let mut task = Self {
             token: Some(shared.tasks.token()),
             _busy: None,
@@ -189,9 +186,12 @@ impl Drop for CleanupTask {
             done: self.done.take(),
             last: true,
         };
-        // A panic is no end of the tokio runtime: its workers must not wait.
-        let is_awaited = !std::thread::panicking();
-        rescue::finish(&shared, async move { task.run().await }, is_awaited);
+        // A panic is no end of the tokio runtime: its connections go on, and its workers must not wait.
+        let is_end = !std::thread::panicking();
+        if is_end && let Some(tokio) = broken_off {
+            shared.runtime.detach(tokio);
+        }
+        rescue::finish(&shared, async move { task.run().await }, is_end);
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::client::ClientShared;
 
-/// How long a runtime may take to be ended after the work, when the program has no client of it any more.
+/// How long a runtime may take to be ended after the work, when the program has neither a client nor a session of it any more.
 const RUNTIME_END: Duration = Duration::from_secs(5);
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -92,7 +92,7 @@ fn start(shared: Arc<ClientShared>, work: Work) -> Option<UnboundedSender<Work>>
     }
 }
 
-/// Works until nothing is left, and ends the runtime when the program has no client of it any more.
+/// Works until nothing is left, and ends the runtime when the program has neither a client nor a session of it any more.
 async fn serve(shared: Arc<ClientShared>, mut works: UnboundedReceiver<Work>) {
     let mut open = JoinSet::new();
     loop {
@@ -112,7 +112,7 @@ async fn serve(shared: Arc<ClientShared>, mut works: UnboundedReceiver<Work>) {
             _ = open.join_next() => {}
         }
     }
-    if shared.is_deserted() {
+    if shared.is_unused() {
         let _ = tokio::time::timeout(RUNTIME_END, shared.runtime.shutdown()).await;
     }
 }

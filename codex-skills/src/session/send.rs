@@ -365,7 +365,7 @@ fn is_answered(record: &DispatchRecord) -> bool {
     record.outcome() != Outcome::Cancelled
         && matches!(
             status,
-            SubmissionStatus::Accepted | SubmissionStatus::Repeated
+            SubmissionStatus::Accepted | SubmissionStatus::Written | SubmissionStatus::Repeated
         )
 }
 
