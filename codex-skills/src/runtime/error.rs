@@ -12,6 +12,7 @@ pub struct RuntimeError {
     message: String,
     http: Option<Arc<HttpFailure>>,
     turn_id: Option<Arc<str>>,
+    #[cfg(feature = "manager")]
     is_unsent: bool,
 }
 
@@ -95,6 +96,7 @@ impl RuntimeError {
             message: message.into(),
             http: None,
             turn_id: None,
+            #[cfg(feature = "manager")]
             is_unsent: false,
         }
     }

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ struct Line {
 
 impl Fingerprints {
     /// The file in a folder, where that is one of this machine.
-    pub(super) async fn in_folder(folder: Option<PathBuf>) -> Self {
+    #[cfg(feature = "app-server")]
+    pub(super) async fn in_folder(folder: Option<std::path::PathBuf>) -> Self {
         let path = blocking(move || {
             let folder = folder.filter(|folder| folder.is_dir())?;
             Some(folder.join(FILE).into())
@@ -63,6 +64,7 @@ impl Fingerprints {
     }
 
     /// The file in a folder that is made as soon as there is something to write.
+    #[cfg(feature = "manager")]
     pub(super) fn in_own_folder(folder: &Path) -> Self {
         Self {
             path: Some(folder.join(FILE).into()),
@@ -263,6 +265,6 @@ fn shorten(path: &Path, file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "app-server", feature = "manager"))]
 #[path = "fingerprints_tests.rs"]
 mod tests;
