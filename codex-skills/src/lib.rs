@@ -34,6 +34,7 @@ pub mod blocking;
 mod catalog;
 mod dispatch;
 mod error;
+pub mod guide;
 pub mod runtime;
 mod session;
 mod skill;

@@ -2,6 +2,7 @@
 
 pub mod codex;
 pub mod faulty;
+pub mod fuzz;
 pub mod gate;
 pub mod library;
 pub mod manager;

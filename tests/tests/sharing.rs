@@ -130,8 +130,12 @@ async fn two_app_servers(
         }
     };
     Ok(Two {
-        owner: AppServer::connect(server.url()).await?,
-        other: AppServer::connect(server.url()).await?,
+        owner: AppServer::connect(server.url())
+            .codex_home(home.path())
+            .await?,
+        other: AppServer::connect(server.url())
+            .codex_home(home.path())
+            .await?,
         fingerprint,
         forgets: Box::new(forgets),
         place: Box::new((server, home, provider)),

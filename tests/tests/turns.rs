@@ -229,7 +229,7 @@ mod results {
                     turn_id,
                     status: TurnStatus::Completed,
                     error: None,
-                    detail: json!(null),
+                    detail: serde_json::value::RawValue::NULL.to_owned().into(),
                 };
                 client.runtime().announce(&session_id, event);
             });

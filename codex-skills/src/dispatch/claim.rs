@@ -12,7 +12,8 @@ use tracing::field::{debug, display};
 use tracing::{Instrument as _, Span};
 
 use super::dispatcher::{Dispatcher, deliver};
-use super::ledger::Ledger;
+use super::ledger::{Kept, Ledger};
+use super::limits::Limits;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use super::run;
 use crate::runtime::{Answering, Submission, TakenAnswer};
@@ -31,15 +32,36 @@ pub(crate) trait Settle: Send + Sync {
 
 pub(super) type DispatchLedger = Ledger<Arc<Running>, Arc<DispatchRecord>>;
 
+impl Kept for Arc<DispatchRecord> {
+    fn bytes(&self) -> usize {
+        DispatchRecord::bytes(self)
+    }
+
+    fn without_answer(&self) -> Self {
+        Arc::new(self.stripped())
+    }
+}
+
 /// The ledger of a session: it outlives the handles on the session, and whoever opens the session again
 /// goes on with it.
 #[derive(Clone)]
 pub(crate) struct SharedLedger(Arc<Mutex<DispatchLedger>>);
 
 impl SharedLedger {
-    /// A ledger that remembers so many settled calls.
-    pub(crate) fn new(settled_calls: usize) -> Self {
-        Self(Arc::new(Mutex::new(Ledger::new(settled_calls))))
+    /// A ledger that remembers settled calls within these limits.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let (calls, bytes) = (limits.settled_calls, limits.settled_bytes);
+        Self(Arc::new(Mutex::new(Ledger::new(calls, bytes))))
+    }
+
+    /// The size of the answers that are remembered, in bytes.
+    pub(crate) fn settled_bytes(&self) -> usize {
+        self.lock().settled_bytes()
+    }
+
+    /// Drops the answers, but not that there were some.
+    pub(crate) fn drop_answers(&self) {
+        self.lock().drop_answers(0);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, DispatchLedger> {
@@ -86,6 +108,10 @@ impl Running {
             taken: Taken::default(),
             taken_answer: OnceLock::new(),
         })
+    }
+
+    pub(super) fn key(&self) -> &CallKey {
+        &self.key
     }
 
     /// Waits for the answer. Cancel safe.
@@ -289,7 +315,7 @@ impl Taken {
 }
 
 /// The record of a call whose task ends before the handler does.
-pub(super) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
+pub(crate) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
     let text = format!(
         "skill `{}` was cancelled before it answered",
         call.qualified_tool()
@@ -304,6 +330,7 @@ pub(super) fn broken_off(call: &Arc<ToolCall>, arrival: u64) -> DispatchRecord {
         ran: Duration::ZERO,
         submission: never_sent(),
         repeat: false,
+        stripped: false,
         arrival,
     }
 }

@@ -107,7 +107,7 @@ impl Dispatcher {
         let mut ledger = self.ledger.lock();
         let key = key_in(&ledger, &call);
         let running = Running::new(call.clone(), key.clone(), self.id);
-        let (open, limit) = (ledger.running_len(), self.limits.open_calls.max(1));
+        let fullness = Fullness::of(&ledger, &self.limits);
         let (work, arrival, record) = match ledger.claim(&key, running.clone()) {
             Claim::Join(running) => {
                 // Under the ledger's lock, so that the call cannot be settled in between.
@@ -144,14 +144,14 @@ impl Dispatcher {
             }
             Claim::Run => {
                 let arrival = self.arrivals.fetch_add(1, Ordering::Relaxed);
-                if open >= limit.saturating_mul(UNANSWERED) {
+                if fullness == Fullness::FarTooMany {
                     ledger.disclaim(&key);
                     drop(ledger);
                     self.common.counters.leave_waiting();
                     return Dispatched::Known(leave_waiting(broken_off(&call, arrival)));
                 }
                 self.common.counters.receive();
-                let surplus = open >= limit || announced == Announced::Surplus;
+                let surplus = fullness != Fullness::Room || announced == Announced::Surplus;
                 let work = if surplus {
                     Work::Refuse
                 } else {
@@ -271,7 +271,9 @@ impl Dispatcher {
             let _ = running.taken_answer.set(taken);
             return;
         }
-        let Some(known) = ledger.settled_of(&key) else {
+        // Without its answer it cannot be said whose was taken.
+        let known = ledger.settled_of(&key);
+        let Some(known) = known.filter(|known| !known.is_stripped()) else {
             return;
         };
         let before = known.submission.status;
@@ -380,9 +382,10 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
         Work::Refuse => Finished::without_run(
             Outcome::Overloaded,
             format!(
-                "skill `{}` was not run: {} calls are open already, try again later",
+                "skill `{}` was not run: {} calls are open already, or {} bytes of them, try again later",
                 shown(&call.qualified_tool()),
-                dispatcher.limits.open_calls
+                dispatcher.limits.open_calls,
+                dispatcher.limits.open_bytes
             ),
         ),
         Work::Run(turn) => match dispatcher.find(&call) {
@@ -396,6 +399,11 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
             }
         },
     };
+    let bytes = finished.output.content_len();
+    if bytes > SMALL_BYTES {
+        let mut ledger = dispatcher.ledger.lock();
+        ledger.weigh(claimed.running.key(), bytes);
+    }
     claimed.record = Some(Arc::new(DispatchRecord {
         call,
         output: Arc::new(finished.output),
@@ -406,6 +414,7 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
         ran: finished.ran,
         submission: SubmissionRecord::unsent(SubmissionStatus::Exhausted),
         repeat: false,
+        stripped: false,
         arrival: claimed.arrival,
     }));
     if let Err(claimed) = answer_now(claimed) {
@@ -499,6 +508,35 @@ enum Work {
         /// Whether it went to the same place before, and did not arrive.
         is_retry: bool,
     },
+}
+
+/// The size of answers, in bytes, that count as nothing while they are on their way.
+const SMALL_BYTES: usize = 4 * 1024;
+
+/// How full a session is of calls that are not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fullness {
+    /// There is room for one more.
+    Room,
+    /// One more is refused.
+    Full,
+    /// One more is not even refused: too many refusals are on their way.
+    FarTooMany,
+}
+
+impl Fullness {
+    fn of(ledger: &DispatchLedger, limits: &Limits) -> Self {
+        let exceeds = |times: usize| {
+            let times = |limit: usize| limit.max(1).saturating_mul(times);
+            ledger.running_len() >= times(limits.open_calls)
+                || ledger.running_bytes() >= times(limits.open_bytes)
+        };
+        match (exceeds(1), exceeds(UNANSWERED)) {
+            (_, true) => Self::FarTooMany,
+            (true, _) => Self::Full,
+            _ => Self::Room,
+        }
+    }
 }
 
 /// How many times the limit of open calls may be unanswered, refusals that are on their way included.

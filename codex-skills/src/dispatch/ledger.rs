@@ -21,26 +21,54 @@ pub(crate) enum Claim<R, S> {
     Repeat(S),
 }
 
+/// What a ledger keeps of a settled call.
+pub(crate) trait Kept: Clone {
+    /// Its size in memory, roughly, in bytes.
+    fn bytes(&self) -> usize;
+
+    /// What still says that the call was answered, without its answer.
+    fn without_answer(&self) -> Self;
+}
+
 /// The calls of one session.
 #[derive(Debug)]
 pub(crate) struct Ledger<R, S> {
-    running: HashMap<CallKey, R>,
+    running: HashMap<CallKey, Open<R>>,
+    /// The size of what came with the running calls, and of their answers, in bytes.
+    running_bytes: usize,
     settled: HashMap<CallKey, S>,
-    /// The keys of `settled`, oldest first.
+    /// The keys of `settled` whose answers are kept, oldest first.
     order: VecDeque<CallKey>,
+    /// The keys of `settled` whose answers were dropped, oldest first: all of them older than those in `order`.
+    spent: VecDeque<CallKey>,
+    /// The size of the answers that are kept, in bytes.
+    bytes: usize,
     capacity: usize,
+    capacity_bytes: usize,
     /// Whether the turn of a call was ever left out.
     has_turnless: bool,
 }
 
-impl<R: Clone, S: Clone> Ledger<R, S> {
-    /// A ledger that remembers `capacity` settled calls, at least the newest.
-    pub(crate) fn new(capacity: usize) -> Self {
+/// A running call.
+#[derive(Debug)]
+struct Open<R> {
+    running: R,
+    bytes: usize,
+}
+
+impl<R: Clone, S: Kept> Ledger<R, S> {
+    /// A ledger that remembers `capacity` settled calls, at least the newest, and the newest answers as far as they have
+    /// `capacity_bytes` together.
+    pub(crate) fn new(capacity: usize, capacity_bytes: usize) -> Self {
         Self {
             running: HashMap::default(),
+            running_bytes: 0,
             settled: HashMap::default(),
             order: VecDeque::new(),
+            spent: VecDeque::new(),
+            bytes: 0,
             capacity: capacity.max(1),
+            capacity_bytes,
             has_turnless: false,
         }
     }
@@ -51,48 +79,109 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
             return Claim::Repeat(settled.clone());
         }
         match self.running.entry(key.clone()) {
-            Entry::Occupied(entry) => Claim::Join(entry.get().clone()),
+            Entry::Occupied(entry) => Claim::Join(entry.get().running.clone()),
             Entry::Vacant(entry) => {
-                entry.insert(running);
+                let bytes = key.bytes();
+                self.running_bytes += bytes;
+                entry.insert(Open { running, bytes });
                 self.has_turnless |= key.turn_id().is_none();
                 Claim::Run
             }
         }
     }
 
-    /// Notes the answer of a call that was claimed, and forgets the oldest beyond the capacity.
+    /// Adds to the size of a running call: its answer is known, and on its way.
+    pub(crate) fn weigh(&mut self, key: &CallKey, more: usize) {
+        if let Some(open) = self.running.get_mut(key) {
+            open.bytes += more;
+            self.running_bytes += more;
+        }
+    }
+
+    /// Notes the answer of a call that was claimed. Beyond the capacity the oldest calls are forgotten, and the oldest
+    /// answers are dropped, which leaves that there were some.
     pub(crate) fn settle(&mut self, key: &CallKey, answer: S) {
-        let Some((key, _)) = self.running.remove_entry(key) else {
-            if let Some(settled) = self.settled.get_mut(key) {
+        let Some((key, open)) = self.running.remove_entry(key) else {
+            if let Some(settled) = self.settled.get_mut(key)
+                && !self.spent.contains(key)
+            {
+                self.bytes = self.bytes + answer.bytes() - settled.bytes();
                 *settled = answer;
+                self.drop_answers(self.capacity_bytes);
             }
             return;
         };
+        self.running_bytes -= open.bytes;
+        self.bytes += answer.bytes();
         self.settled.insert(key.clone(), answer);
         self.order.push_back(key);
-        while self.order.len() > self.capacity {
-            if let Some(oldest) = self.order.pop_front() {
-                self.settled.remove(&oldest);
+        while self.settled.len() > self.capacity {
+            self.forget_oldest();
+        }
+        self.drop_answers(self.capacity_bytes);
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.spent.pop_front() {
+            self.settled.remove(&oldest);
+        } else if let Some(oldest) = self.order.pop_front()
+            && let Some(answer) = self.settled.remove(&oldest)
+        {
+            self.bytes -= answer.bytes();
+        }
+    }
+
+    /// Drops the oldest answers, until the others have no more than these bytes. That there were some stays, so that no
+    /// handler runs again.
+    pub(crate) fn drop_answers(&mut self, bytes: usize) {
+        while self.bytes > bytes {
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
+            if let Some(answer) = self.settled.remove(&oldest) {
+                self.bytes -= answer.bytes();
+                let key = oldest.without_arguments();
+                self.settled.insert(key.clone(), answer.without_answer());
+                self.spent.push_back(key);
             }
         }
     }
 
     /// Takes a settled call up again: its answer is on its way once more.
     pub(crate) fn reopen(&mut self, key: &CallKey, running: R) {
-        if let Some((key, _)) = self.settled.remove_entry(key) {
-            self.order.retain(|settled| *settled != key);
-            self.running.insert(key, running);
+        if let Some((key, answer)) = self.settled.remove_entry(key) {
+            if let Some(at) = self.spent.iter().position(|spent| *spent == key) {
+                self.spent.remove(at);
+            } else {
+                self.order.retain(|settled| *settled != key);
+                self.bytes -= answer.bytes();
+            }
+            let bytes = answer.bytes();
+            self.running_bytes += bytes;
+            self.running.insert(key, Open { running, bytes });
         }
     }
 
     /// Gives a claim up, as if the call had never been seen.
     pub(crate) fn disclaim(&mut self, key: &CallKey) {
-        self.running.remove(key);
+        if let Some(open) = self.running.remove(key) {
+            self.running_bytes -= open.bytes;
+        }
+    }
+
+    /// The size of the answers that are remembered, in bytes.
+    pub(crate) fn settled_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The size of what came with the running calls, and of their answers, in bytes.
+    pub(crate) fn running_bytes(&self) -> usize {
+        self.running_bytes
     }
 
     /// What is kept for a call whose handler runs.
     pub(crate) fn running_of(&self, key: &CallKey) -> Option<&R> {
-        self.running.get(key)
+        self.running.get(key).map(|open| &open.running)
     }
 
     /// What is kept for a call that was answered.
@@ -122,7 +211,7 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
 
     /// The calls whose handlers run.
     pub(crate) fn running(&self) -> impl Iterator<Item = (&CallKey, &R)> {
-        self.running.iter()
+        self.running.iter().map(|(key, open)| (key, &open.running))
     }
 
     /// How many handlers run.
@@ -135,6 +224,35 @@ impl<R: Clone, S: Clone> Ledger<R, S> {
 mod tests {
     use super::*;
     use crate::skill::ToolCall;
+
+    /// An answer that weighs as much as it has characters.
+    impl Kept for String {
+        fn bytes(&self) -> usize {
+            self.len()
+        }
+
+        fn without_answer(&self) -> Self {
+            format!("no {self}")
+        }
+    }
+
+    impl Kept for &'static str {
+        fn bytes(&self) -> usize {
+            self.len()
+        }
+
+        fn without_answer(&self) -> Self {
+            "dropped"
+        }
+    }
+
+    impl Kept for () {
+        fn bytes(&self) -> usize {
+            0
+        }
+
+        fn without_answer(&self) -> Self {}
+    }
 
     fn key(id: &str) -> CallKey {
         key_in("u", id)
@@ -150,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_call_runs_once_then_joins_then_repeats() {
-        let mut ledger = Ledger::new(8);
+        let mut ledger = Ledger::new(8, 1000);
         assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
         assert_eq!(ledger.claim(&key("a"), 2), Claim::Join(1));
         ledger.settle(&key("a"), "answer");
@@ -159,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_same_call_id_in_another_turn_is_another_call() {
-        let mut ledger: Ledger<u8, ()> = Ledger::new(8);
+        let mut ledger: Ledger<u8, ()> = Ledger::new(8, 1000);
         let other = key_in("v", "a");
         assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
         assert_eq!(ledger.claim(&other, 2), Claim::Run);
@@ -168,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_oldest_settled_call_is_forgotten_and_no_running_one() {
-        let mut ledger = Ledger::new(2);
+        let mut ledger = Ledger::new(2, 1000);
         assert_eq!(ledger.claim(&key("running"), 0), Claim::Run);
         for id in ["a", "b", "c"] {
             ledger.claim(&key(id), 0);
@@ -182,7 +300,7 @@ mod tests {
 
     #[test]
     fn an_answer_on_its_way_again_is_joined_and_settled_again() {
-        let mut ledger = Ledger::new(1);
+        let mut ledger = Ledger::new(1, 1000);
         ledger.claim(&key("a"), 0);
         ledger.settle(&key("a"), "lost");
         ledger.reopen(&key("a"), 1);
@@ -196,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_is_given_up_can_be_made_again() {
-        let mut ledger = Ledger::new(1);
+        let mut ledger = Ledger::new(1, 1000);
         ledger.claim(&key("a"), 0);
         ledger.disclaim(&key("a"));
         assert_eq!(ledger.claim(&key("a"), 1), Claim::Run);
@@ -207,11 +325,61 @@ mod tests {
 
     #[test]
     fn a_capacity_of_zero_still_remembers_the_newest() {
-        let mut ledger = Ledger::new(0);
+        let mut ledger = Ledger::new(0, 1000);
         ledger.claim(&key("a"), 0);
         ledger.settle(&key("a"), ());
         assert_eq!(ledger.claim(&key("a"), 0), Claim::Repeat(()));
         ledger.settle(&key("never claimed"), ());
         assert_eq!(ledger.running_len(), 0);
+    }
+
+    #[test]
+    fn an_answer_that_is_dropped_for_its_size_leaves_that_there_was_one() {
+        let mut ledger = Ledger::new(3, 10);
+        for id in ["aaaa", "bbbb", "cccc", "dddd"] {
+            assert_eq!(ledger.claim(&key(id), 0), Claim::Run);
+            ledger.settle(&key(id), id.to_owned());
+        }
+        assert_eq!(
+            ledger.claim(&key("aaaa"), 1),
+            Claim::Run,
+            "forgotten for its age"
+        );
+        let dropped = "no bbbb".to_owned();
+        assert_eq!(ledger.claim(&key("bbbb"), 1), Claim::Repeat(dropped));
+        for id in ["cccc", "dddd"] {
+            assert_eq!(ledger.claim(&key(id), 1), Claim::Repeat(id.to_owned()));
+        }
+        assert_eq!(ledger.settled_bytes(), 8);
+    }
+
+    #[test]
+    fn an_answer_larger_than_all_room_is_dropped_and_its_call_is_not_forgotten() {
+        let mut ledger = Ledger::new(3, 0);
+        ledger.claim(&key("a"), 0);
+        ledger.settle(&key("a"), "answer");
+        assert_eq!(ledger.claim(&key("a"), 1), Claim::Repeat("dropped"));
+        assert_eq!(ledger.settled_bytes(), 0);
+        // Taken up again, and settled again, nothing is counted twice.
+        ledger.reopen(&key("a"), 1);
+        ledger.settle(&key("a"), "answer");
+        assert_eq!((ledger.settled_bytes(), ledger.running_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn running_calls_weigh_what_came_with_them_and_what_they_answer() {
+        let mut ledger = Ledger::new(3, 1000);
+        ledger.claim(&key("a"), 0);
+        ledger.claim(&key("b"), 0);
+        ledger.weigh(&key("a"), 100);
+        assert_eq!(ledger.running_bytes(), 100 + 2 * "null".len());
+        ledger.settle(&key("a"), "answer");
+        ledger.disclaim(&key("b"));
+        assert_eq!(ledger.running_bytes(), 0);
+        ledger.reopen(&key("a"), 1);
+        assert_eq!((ledger.running_bytes(), ledger.settled_bytes()), (6, 0));
+        ledger.settle(&key("a"), "answer");
+        ledger.drop_answers(0);
+        assert_eq!((ledger.running_bytes(), ledger.settled_bytes()), (0, 0));
     }
 }

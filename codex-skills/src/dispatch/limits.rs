@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// The bounds of dispatching, for a client or a single session.
 ///
-/// Answers are remembered to be sent again, so at worst a session holds `settled_calls` × `output_bytes`
-/// bytes of them. Lower these two for sessions with large answers.
+/// Each limit of a count goes with one of bytes, so a session stays within some hundred MiB whatever a model or a peer does:
+/// [the table of all limits](crate::guide::limits) says what happens beyond each.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,6 +27,9 @@ pub struct Limits {
     /// The largest arguments of a call in bytes, as JSON; larger ones are answered with a failure before anything of
     /// them is decoded. Default: 1 MiB.
     pub argument_bytes: usize,
+    /// How many bytes the unanswered calls of a session may have: their arguments, and their answers while these are on
+    /// their way. Further calls are answered with a failure at once. Default: 64 MiB.
+    pub open_bytes: usize,
     /// The largest answer in bytes, as JSON; the runtime's own limit holds as well. Default: 8 MiB.
     pub output_bytes: usize,
     /// How many bytes of an answer's texts codex shows its model; it leaves out the middle of what is longer, which
@@ -41,14 +44,27 @@ pub struct Limits {
     /// How many answered calls of a session are remembered, to recognise repeats; the oldest are
     /// forgotten first. Default: 4096.
     pub settled_calls: usize,
+    /// How many bytes the answers of these calls may have, their arguments included; the oldest answers are dropped first.
+    /// A repeat of such a call runs nothing: it is answered with a failure which says that the answer is not kept any
+    /// more. Default: 64 MiB.
+    pub settled_bytes: usize,
     /// How many ended turns of a session are remembered with their replies and records. Default: 64.
     pub remembered_turns: usize,
+    /// How many bytes the replies and records of a session's turns may have, running turns included. Beyond it the oldest
+    /// ended turns are forgotten; then the oldest records lose their arguments and answers, and are
+    /// [stripped](crate::DispatchRecord::is_stripped); then the oldest of those go. Default: 64 MiB.
+    pub remembered_bytes: usize,
+    /// How many bytes of events wait for a slow reader of [signals](crate::Session::signals); the oldest are
+    /// [lost](crate::Signals::lost). Default: 16 MiB for each reader.
+    pub signal_bytes: usize,
     /// How long [`send_and_handle`](crate::Session::send_and_handle) waits for others to decide what codex asks, where
     /// that is left to them. Default: 5 minutes.
     pub decision_timeout: Duration,
     /// How often and how fast an answer that did not arrive is sent again.
     pub submission: RetryPolicy,
 }
+
+const MIB: usize = 1024 * 1024;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -57,13 +73,17 @@ impl Default for Limits {
             call_timeout: Duration::from_secs(60),
             concurrent_calls: 16 * cores,
             open_calls: 1024,
-            argument_bytes: 1024 * 1024,
-            output_bytes: 8 * 1024 * 1024,
+            open_bytes: 64 * MIB,
+            argument_bytes: MIB,
+            output_bytes: 8 * MIB,
             shown_bytes: None,
             whole_answers: false,
             settled_calls: 4096,
+            settled_bytes: 64 * MIB,
             remembered_turns: 64,
             decision_timeout: Duration::from_secs(300),
+            remembered_bytes: 64 * MIB,
+            signal_bytes: 16 * MIB,
             submission: RetryPolicy::default(),
         }
     }

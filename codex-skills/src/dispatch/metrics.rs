@@ -52,7 +52,7 @@ pub struct Metrics {
     pub cut_bytes: u64,
     /// Announcements of calls that were known. codex-manager announces each call twice.
     pub repeated: u64,
-    /// Calls that were left to wait because far too many were open.
+    /// Calls that were left to wait because far too many were open, and requests of codex for the same reason.
     pub left_waiting: u64,
     /// Answers that were sent again because they may not have arrived.
     pub retries: u64,
@@ -293,7 +293,7 @@ impl Counters {
             cut_answers: self.cut_answers.get(),
             cut_bytes: self.cut_bytes.get(),
             repeated: self.repeated.get(),
-            left_waiting: self.left_waiting.get(),
+            left_waiting: self.left_waiting.get() + runtime.left_waiting,
             retries: self.retries.get(),
             retries_delayed: self.retries_delayed.get(),
             reconnects: runtime.reconnects,

@@ -22,6 +22,8 @@ pub use metrics::{FailedCalls, Metrics, UndeliveredAnswers};
 pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 pub use shown::Cut;
 
+#[cfg(test)]
+pub(crate) use claim::broken_off;
 pub(crate) use claim::{Settle, SharedLedger, is_newer};
 pub(crate) use dispatcher::{Announced, Dispatcher};
 pub(crate) use metrics::Common;

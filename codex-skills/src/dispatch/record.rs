@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shown::Cut;
-use crate::runtime::TakenAnswer;
+use crate::runtime::{TakenAnswer, peer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
+
+/// The size of a record without arguments and answer, roughly, in bytes.
+const RECORD_BYTES: usize = 512;
 
 /// One call, how it was answered, and what became of the answer. Its `Display` is one line for a log,
 /// with the arguments cut at 200 characters.
@@ -21,6 +24,8 @@ pub struct DispatchRecord {
     pub(crate) ran: Duration,
     pub(crate) submission: SubmissionRecord,
     pub(crate) repeat: bool,
+    /// Whether arguments and answer were dropped for a limit.
+    pub(crate) stripped: bool,
     /// The how manieth call of the session it is.
     pub(crate) arrival: u64,
 }
@@ -121,6 +126,38 @@ impl DispatchRecord {
     #[must_use]
     pub fn submission(&self) -> &SubmissionRecord {
         &self.submission
+    }
+
+    /// Whether the arguments and the answer are not kept any more: there were more bytes of them than
+    /// [`Limits::remembered_bytes`](crate::Limits::remembered_bytes). The [output](Self::output) says so in their place.
+    #[must_use]
+    pub fn is_stripped(&self) -> bool {
+        self.stripped
+    }
+
+    /// The size in memory, roughly, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        RECORD_BYTES
+            + self.call.bytes()
+            + self.output.content_len()
+            + self.error.as_ref().map_or(0, |error| error.len())
+    }
+
+    /// The same record without arguments and answer.
+    pub(crate) fn stripped(&self) -> Self {
+        let text = format!(
+            "skill `{}` was run for this call before, and its answer is not kept any more; call it again only where running it \
+             twice does no harm",
+            self.call.qualified_tool()
+        );
+        let error = self.error.as_deref();
+        Self {
+            call: Arc::new(self.call.without_arguments()),
+            output: Arc::new(SkillOutput::failure(text)),
+            error: error.map(|error| peer::beginning(error).into()),
+            stripped: true,
+            ..self.clone()
+        }
     }
 
     /// Whether the call had been answered before, so that no handler ran for this announcement.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::peer;
+
 /// A runtime could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{runtime} could not {operation}: {message}")]
@@ -26,18 +28,18 @@ pub struct HttpFailure {
 }
 
 impl HttpFailure {
-    /// An answer of this status to a request.
+    /// An answer of this status to a request. The first KiB of the body is kept.
     pub fn new(
         method: impl Into<String>,
         path: impl Into<String>,
         status: u16,
-        body: impl Into<String>,
+        body: impl AsRef<str>,
     ) -> Self {
         Self {
             method: method.into(),
             path: path.into(),
             status,
-            body: body.into(),
+            body: peer::beginning(body.as_ref()).to_owned(),
         }
     }
 
@@ -59,7 +61,7 @@ impl HttpFailure {
         self.status
     }
 
-    /// The body. Of what codex-manager says, the first 8 KiB.
+    /// The beginning of the body as it came, 1 KiB at most. Escape it before it is shown.
     #[must_use]
     pub fn body(&self) -> &str {
         &self.body
@@ -82,7 +84,8 @@ pub enum RuntimeErrorKind {
 }
 
 impl RuntimeError {
-    /// An error of a runtime. `operation` completes the sentence "could not …".
+    /// An error of a runtime. `operation` completes the sentence "could not …". The message may have a peer's words in it:
+    /// it is cut at 1 KiB, and its control characters are escaped.
     pub fn new(
         runtime: &'static str,
         operation: &'static str,
@@ -93,7 +96,7 @@ impl RuntimeError {
             runtime,
             operation,
             kind,
-            message: message.into(),
+            message: peer::shown(&message.into()),
             http: None,
             turn_id: None,
             #[cfg(feature = "manager")]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::requests::CodexRequest;
 use crate::skill::ToolCall;
@@ -57,7 +57,7 @@ impl From<&str> for TurnStatus {
             "failed" | "error" => Self::Failed,
             "interrupted" | "canceled" | "cancelled" => Self::Interrupted,
             "lost" => Self::Lost,
-            other => Self::Other(other.to_owned()),
+            other => Self::Other(crate::runtime::peer::shown(other)),
         }
     }
 }
@@ -152,8 +152,8 @@ pub enum Event {
         status: TurnStatus,
         /// What went wrong, where it failed.
         error: Option<String>,
-        /// What the runtime tells about the turn's end.
-        detail: Value,
+        /// What the runtime tells about the turn's end, as it came; `null` where that is [too large](DETAIL_BYTES).
+        detail: Arc<RawValue>,
     },
     /// The session is gone or cannot be reached any more.
     SessionClosed {
@@ -162,7 +162,42 @@ pub enum Event {
     },
 }
 
+/// The most that is kept of what a runtime tells about a turn's end, in bytes: as JSON values it takes many times as much.
+pub const DETAIL_BYTES: usize = 4 * 1024 * 1024;
+
+/// What is kept of what a runtime tells about a turn's end.
+#[cfg(any(feature = "app-server", feature = "manager"))]
+pub(crate) fn detail(raw: &RawValue) -> Arc<RawValue> {
+    let raw = if raw.get().len() > DETAIL_BYTES {
+        RawValue::NULL
+    } else {
+        raw
+    };
+    raw.to_owned().into()
+}
+
 impl Event {
+    /// The size in memory, roughly, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let more = match self {
+            Self::ToolCall(call) | Self::CallExpired(call) => call.bytes(),
+            Self::TextDelta { delta: text, .. }
+            | Self::Message { text, .. }
+            | Self::Warning { text }
+            | Self::SessionClosed { reason: text } => text.len(),
+            Self::TurnCompleted { error, detail, .. } => {
+                detail.get().len() + error.as_ref().map_or(0, String::len)
+            }
+            Self::RequestWaiting { request, .. } => request.bytes(),
+            Self::TurnStarted { .. }
+            | Self::RequestSettled { .. }
+            | Self::ToolStarted { .. }
+            | Self::ToolCompleted { .. }
+            | Self::TokenUsage { .. } => 0,
+        };
+        std::mem::size_of::<Self>() + more
+    }
+
     /// The turn that the event belongs to.
     #[must_use]
     pub fn turn_id(&self) -> Option<&str> {

@@ -27,8 +27,8 @@ const KEPT: usize = 10_000;
 /// The longest line that is written, in bytes: ids and fingerprints are short.
 const LINE: usize = 4096;
 
-/// How often a file that another program has locked is tried.
-const LOCK_ATTEMPTS: usize = 100;
+/// How often a file that another program has locked is tried: for five seconds, on a thread of its own.
+const LOCK_ATTEMPTS: usize = 1000;
 /// The pause between two attempts.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 

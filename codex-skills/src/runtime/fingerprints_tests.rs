@@ -51,8 +51,12 @@ async fn a_folder_of_its_own_is_made_when_there_is_something_to_write() -> io::R
 async fn writers_at_the_same_time_lose_nothing() -> io::Result<()> {
     const WRITERS: usize = 8;
     let home = tempfile::tempdir()?;
-    // So large that the first of them writes it anew.
-    let old = "{\"thread\":\"gone\",\"catalog\":null}\n".repeat(LARGE as usize / 30);
+    // So large that the first of them writes it anew, in lines that are read quickly.
+    let gone = format!(
+        "{{\"thread\":\"gone-{}\",\"catalog\":null}}\n",
+        "x".repeat(4000)
+    );
+    let old = gone.repeat(LARGE as usize / 4000);
     std::fs::write(file_in(home.path()), old)?;
     let file = Fingerprints::in_folder(Some(home.path().to_owned())).await;
     let writes = (0..WRITERS).map(|n| {

@@ -29,12 +29,17 @@ mod fingerprints;
 #[cfg(any(feature = "app-server", feature = "manager"))]
 mod newest;
 mod options;
+pub(crate) mod peer;
+#[cfg(any(feature = "app-server", feature = "manager"))]
+pub(crate) mod read;
 mod receipt;
 mod requests;
 
 pub use completed::{CompletedCall, TakenAnswer};
 pub use error::{HttpFailure, RuntimeError, RuntimeErrorKind};
-pub use event::{Event, TokenUsage, Tokens, TurnStatus};
+#[cfg(any(feature = "app-server", feature = "manager"))]
+pub(crate) use event::detail;
+pub use event::{DETAIL_BYTES, Event, TokenUsage, Tokens, TurnStatus};
 pub use options::{ApprovalPolicy, FilesystemSandbox, NetworkAccess, SessionOptions};
 pub(crate) use receipt::Answering;
 pub use receipt::Receipt;
@@ -196,6 +201,8 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeMetrics {
+    /// Calls and requests that were left without an answer because far too many waited for one.
+    pub left_waiting: u64,
     /// How often the connection was lost, or could not be made.
     pub reconnects: u64,
     /// Messages that could not be read and were left out.

@@ -32,6 +32,22 @@ impl CodexRequest {
         }
     }
 
+    /// The size in memory, roughly, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            let more: usize = match value {
+                Value::String(text) => text.len(),
+                Value::Array(items) => items.iter().map(of).sum(),
+                Value::Object(members) => {
+                    members.iter().map(|(key, item)| key.len() + of(item)).sum()
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            };
+            std::mem::size_of::<Value>() + more
+        }
+        std::mem::size_of::<Self>() + of(&self.params)
+    }
+
     /// What it is about.
     #[must_use]
     pub fn kind(&self) -> CodexRequestKind {

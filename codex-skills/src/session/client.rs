@@ -404,8 +404,8 @@ impl ClientShared {
     }
 
     /// The ledger of a session: the one that it had before, or a new one.
-    pub(crate) fn ledger(&self, session_id: &Arc<str>, settled_calls: usize) -> SharedLedger {
-        self.past().enter(session_id, settled_calls)
+    pub(crate) fn ledger(&self, session_id: &Arc<str>, limits: &Limits) -> SharedLedger {
+        self.past().enter(session_id, limits)
     }
 
     /// Notes the tools that a session was created with.

@@ -77,10 +77,10 @@ impl SessionCore {
         limits: Limits,
         send_defaults: SendDefaults,
     ) -> Arc<Self> {
-        let inbox = Inbox::new(limits.remembered_turns, limits.open_calls);
+        let inbox = Inbox::new(&limits);
         let has_catalog = catalog.is_some();
         let catalog = catalog.unwrap_or_else(Catalog::empty);
-        let ledger = client.ledger(&id, limits.settled_calls);
+        let ledger = client.ledger(&id, &limits);
         let introduction = client.introduction(&id);
         let dispatcher = || {
             Dispatcher::new(
@@ -420,10 +420,7 @@ impl SessionCore {
 
     /// Adds a reader of the session's events.
     pub(crate) fn read(&self) -> Arc<Queue> {
-        let queue = Queue::new(
-            self.dispatcher.limits().open_calls,
-            self.client.common.clone(),
-        );
+        let queue = Queue::new(self.dispatcher.limits(), self.client.common.clone());
         let mut readers = self.readers();
         readers.retain(|reader| reader.strong_count() > 0);
         readers.push(Arc::downgrade(&queue));
@@ -463,7 +460,15 @@ fn announced(call: &ToolCall) -> Announced {
 
 impl Settle for SessionCore {
     fn settled(&self, record: &Arc<DispatchRecord>, is_new: bool) {
-        self.inbox().on_record(record, is_new);
+        let is_first_loss = {
+            let mut inbox = self.inbox();
+            let lost = inbox.stripped();
+            inbox.on_record(record, is_new);
+            lost == 0 && inbox.stripped() > 0
+        };
+        if is_first_loss {
+            tracing::warn!(target: "codex_skills::session", session = &*self.id, "the records of the session's turns are too large: the oldest lose their arguments and answers");
+        }
     }
 
     /// The caller's tokio runtime, or the one that the session was opened on.

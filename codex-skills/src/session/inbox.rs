@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::dispatch::{DispatchRecord, SubmissionStatus, is_newer};
+use super::weight;
+use crate::dispatch::{DispatchRecord, Limits, SubmissionStatus, is_newer};
 use crate::runtime::{Event, TokenUsage, Tokens, TurnStatus};
 use crate::skill::ToolCall;
 use crate::skill::call::CallKey;
@@ -38,14 +39,16 @@ pub(crate) struct Turn {
     pub(crate) error: Option<String>,
     pub(crate) reply: Option<String>,
     pub(crate) records: Vec<Arc<DispatchRecord>>,
-    pub(crate) detail: Value,
+    pub(crate) detail: Arc<RawValue>,
     pub(crate) usage: Option<Tokens>,
     /// The tool of a call that is answered neither here nor elsewhere.
     pub(crate) left: Option<Arc<str>>,
     /// What codex asks and is left to others, by id, since when, oldest first.
     pub(crate) undecided: Vec<Left>,
     /// The how manieth end it was.
-    ended: Option<u64>,
+    pub(super) ended: Option<u64>,
+    /// How many of the oldest records are known to be stripped.
+    pub(super) stripped: usize,
 }
 
 impl Turn {
@@ -62,12 +65,39 @@ impl Default for Turn {
             error: None,
             reply: None,
             records: Vec::new(),
-            detail: Value::Null,
+            detail: RawValue::NULL.to_owned().into(),
             usage: None,
             left: None,
             undecided: Vec::new(),
             ended: None,
+            stripped: 0,
         }
+    }
+}
+
+impl Turn {
+    /// Notes a record, and says what the records that it takes the place of weighed, and what it weighs.
+    fn note(&mut self, record: &Arc<DispatchRecord>, is_new: bool) -> (usize, usize) {
+        if !is_new {
+            let key = CallKey::new(&record.call);
+            let mut known = self.records.iter();
+            if let Some(at) = known.position(|known| CallKey::new(&known.call) == key)
+                && let Some(earlier) = self.records.get_mut(at)
+            {
+                if !has_arrived(record) && has_arrived(earlier) {
+                    return (0, 0);
+                }
+                let before = earlier.bytes();
+                *earlier = record.clone();
+                self.stripped = self.stripped.min(at);
+                return (before, record.bytes());
+            }
+        }
+        let records = &mut self.records;
+        let at = records.partition_point(|earlier| earlier.arrival <= record.arrival);
+        records.insert(at, record.clone());
+        self.stripped = self.stripped.min(at);
+        (0, record.bytes())
     }
 }
 
@@ -87,7 +117,7 @@ fn has_arrived(record: &DispatchRecord) -> bool {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     /// Oldest first: the turn that is asked for is nearly always the last.
-    turns: VecDeque<(Arc<str>, Turn)>,
+    pub(super) turns: VecDeque<(Arc<str>, Turn)>,
     /// How many turns ended.
     ended: u64,
     /// How many turns had ended when those who wait for one began to.
@@ -97,12 +127,20 @@ pub(crate) struct Inbox {
     closed: Option<String>,
     remembered_turns: usize,
     open_calls: usize,
+    open_bytes: usize,
+    /// The size of the calls that wait, in bytes.
+    waiting_bytes: usize,
+    /// The size of what is remembered of turns, in bytes, and how much that may be.
+    pub(super) bytes: usize,
+    remembered_bytes: usize,
+    /// How many records lost their arguments and answers.
+    pub(super) stripped: u64,
     /// How many tokens the session had used when that was last told.
     used: u64,
 }
 
 impl Inbox {
-    pub(crate) fn new(remembered_turns: usize, open_calls: usize) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             turns: VecDeque::new(),
             ended: 0,
@@ -110,8 +148,13 @@ impl Inbox {
             waiting: VecDeque::new(),
             servers: 0,
             closed: None,
-            remembered_turns: remembered_turns.max(1),
-            open_calls: open_calls.max(1),
+            remembered_turns: limits.remembered_turns.max(1),
+            open_calls: limits.open_calls.max(1),
+            open_bytes: limits.open_bytes,
+            waiting_bytes: 0,
+            bytes: 0,
+            remembered_bytes: limits.remembered_bytes,
+            stripped: 0,
             used: 0,
         }
     }
@@ -131,7 +174,7 @@ impl Inbox {
             Event::Message { turn_id, text } => {
                 let text = text.trim();
                 if !text.is_empty() {
-                    self.turn(turn_id).reply = Some(text.to_owned());
+                    self.change(turn_id, |turn| turn.reply = Some(text.to_owned()));
                 }
                 Action::None
             }
@@ -143,13 +186,13 @@ impl Inbox {
             } => {
                 let end = self.ended;
                 self.ended += 1;
-                let turn = self.turn(turn_id);
-                turn.ended.get_or_insert(end);
-                turn.status = status.clone();
-                turn.error.clone_from(error);
-                turn.detail = detail.clone();
-                self.waiting
-                    .retain(|call| call.turn_id.as_deref() != Some(turn_id));
+                self.change(turn_id, |turn| {
+                    turn.ended.get_or_insert(end);
+                    turn.status = status.clone();
+                    turn.error.clone_from(error);
+                    turn.detail = detail.clone();
+                });
+                self.retain_waiting(|call| call.turn_id.as_deref() != Some(turn_id));
                 Action::CancelTurn(turn_id.clone())
             }
             Event::SessionClosed { reason } => {
@@ -213,9 +256,11 @@ impl Inbox {
             return Action::None;
         }
         self.forget_waiting(call);
-        if self.waiting.len() >= self.open_calls {
+        let bytes = self.waiting_bytes + call.bytes();
+        if self.waiting.len() >= self.open_calls || bytes > self.open_bytes {
             return Action::Refuse(call.clone());
         }
+        self.waiting_bytes = bytes;
         self.waiting.push_back(call.clone());
         Action::None
     }
@@ -223,7 +268,7 @@ impl Inbox {
     /// Somebody serves from now on: these calls waited for it.
     pub(crate) fn serve(&mut self) -> Vec<Arc<ToolCall>> {
         self.servers += 1;
-        self.waiting.drain(..).collect()
+        self.take_waiting()
     }
 
     /// One server less.
@@ -272,8 +317,23 @@ impl Inbox {
         }
         let key = CallKey::new(call);
         // A call without ids has no key that is found again.
-        self.waiting
-            .retain(|waiting| !Arc::ptr_eq(waiting, call) && CallKey::new(waiting) != key);
+        self.retain_waiting(|waiting| !Arc::ptr_eq(waiting, call) && CallKey::new(waiting) != key);
+    }
+
+    fn take_waiting(&mut self) -> Vec<Arc<ToolCall>> {
+        self.waiting_bytes = 0;
+        self.waiting.drain(..).collect()
+    }
+
+    fn retain_waiting(&mut self, stays: impl Fn(&Arc<ToolCall>) -> bool) {
+        let bytes = &mut self.waiting_bytes;
+        self.waiting.retain(|call| {
+            let stays = stays(call);
+            if !stays {
+                *bytes -= call.bytes();
+            }
+            stays
+        });
     }
 
     /// Notes a call that is answered neither here nor elsewhere.
@@ -288,28 +348,35 @@ impl Inbox {
         // A sub-agent's call belongs to the turn of the session that it works for.
         let call = &record.call;
         if let Some(turn_id) = call.session_turn_id.as_ref().or(call.turn_id.as_ref()) {
-            let records = &mut self.turn(turn_id).records;
-            if !is_new {
-                let key = CallKey::new(&record.call);
-                let earlier = records
-                    .iter_mut()
-                    .find(|known| CallKey::new(&known.call) == key);
-                if let Some(earlier) = earlier {
-                    if has_arrived(record) || !has_arrived(earlier) {
-                        *earlier = record.clone();
-                    }
-                    return;
-                }
-            }
-            let at = records.partition_point(|earlier| earlier.arrival <= record.arrival);
-            records.insert(at, record.clone());
+            let (before, after) = self.turn(turn_id).note(record, is_new);
+            self.bytes = self.bytes + after - before;
+            self.shrink();
         }
+    }
+
+    /// How many records lost their arguments and answers.
+    pub(crate) fn stripped(&self) -> u64 {
+        self.stripped
+    }
+
+    /// Changes what is known of a turn, apart from its records.
+    fn change(&mut self, turn_id: &Arc<str>, change: impl FnOnce(&mut Turn)) {
+        let turn = self.turn(turn_id);
+        let before = weight::of_texts(turn);
+        change(turn);
+        let after = weight::of_texts(turn);
+        self.bytes = self.bytes + after - before;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.bytes > self.remembered_bytes && weight::lighten(self) {}
     }
 
     /// Nothing happens any more. The first reason stays. Returns the calls that waited.
     pub(crate) fn close(&mut self, reason: String) -> Vec<Arc<ToolCall>> {
         self.closed.get_or_insert(reason);
-        self.waiting.drain(..).collect()
+        self.take_waiting()
     }
 
     pub(crate) fn closed(&self) -> Option<&str> {
@@ -335,25 +402,42 @@ impl Inbox {
     /// Forgets the oldest ended turns when there are enough, except those that somebody may still wait for;
     /// others only when there are far too many.
     fn make_room(&mut self) {
-        let watched = self.watches.keys().next().copied().unwrap_or(u64::MAX);
+        let watched = self.watched();
         let may_go = |turn: &Turn| turn.ended.is_some_and(|end| end < watched);
         let ended = self.turns.iter().filter(|(_, turn)| may_go(turn)).count();
         let excess = (ended + 1).saturating_sub(self.remembered_turns);
         for _ in 0..excess {
             let oldest = self.turns.iter().position(|(_, turn)| may_go(turn));
-            self.turns.remove(oldest.unwrap_or_default());
+            self.forget_turn(oldest.unwrap_or_default());
         }
         if self.turns.len() >= self.remembered_turns.saturating_add(UNENDED_TURNS) {
-            self.turns.pop_front();
+            self.forget_turn(0);
+        }
+    }
+
+    /// Turns that ended from here on, somebody may still wait for.
+    pub(super) fn watched(&self) -> u64 {
+        self.watches.keys().next().copied().unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn forget_turn(&mut self, at: usize) {
+        if let Some((_, turn)) = self.turns.remove(at) {
+            self.bytes -= weight::of(&turn);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
     use super::*;
+
+    fn inbox(remembered_turns: usize, open_calls: usize) -> Inbox {
+        Inbox::new(&Limits {
+            remembered_turns,
+            open_calls,
+            ..Limits::default()
+        })
+    }
 
     fn call(id: &str) -> Arc<ToolCall> {
         let mut call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned());
@@ -367,13 +451,13 @@ mod tests {
             turn_id: turn.into(),
             status: TurnStatus::Completed,
             error: None,
-            detail: Value::Null,
+            detail: RawValue::NULL.to_owned().into(),
         }
     }
 
     #[test]
     fn calls_wait_until_somebody_serves() {
-        let mut inbox = Inbox::new(4, 4);
+        let mut inbox = inbox(4, 4);
         assert!(matches!(
             inbox.on_event(&Event::ToolCall(call("a"))),
             Action::None
@@ -393,7 +477,7 @@ mod tests {
 
     #[test]
     fn a_call_waits_with_its_newest_address() {
-        let mut inbox = Inbox::new(4, 4);
+        let mut inbox = inbox(4, 4);
         for (number, generation) in [(0, 1), (1, 2), (2, 1)] {
             let mut call = ToolCall::clone(&call("a"));
             call.request_id = Some(number.into());
@@ -407,7 +491,7 @@ mod tests {
 
     #[test]
     fn more_waiting_calls_than_allowed_are_refused() {
-        let mut inbox = Inbox::new(4, 1);
+        let mut inbox = inbox(4, 1);
         inbox.on_event(&Event::ToolCall(call("a")));
         assert!(matches!(
             inbox.on_event(&Event::ToolCall(call("b"))),
@@ -422,7 +506,7 @@ mod tests {
 
     #[test]
     fn a_turns_end_and_an_expiry_take_waiting_calls_away() {
-        let mut inbox = Inbox::new(4, 4);
+        let mut inbox = inbox(4, 4);
         inbox.on_event(&Event::ToolCall(call("a")));
         inbox.on_event(&Event::CallExpired(call("a")));
         assert!(inbox.serve().is_empty());
@@ -434,7 +518,7 @@ mod tests {
 
     #[test]
     fn the_last_message_that_says_something_is_the_reply() {
-        let mut inbox = Inbox::new(4, 4);
+        let mut inbox = inbox(4, 4);
         for text in ["first", " second\n", "  "] {
             inbox.on_event(&Event::Message {
                 turn_id: "t".into(),
@@ -449,7 +533,7 @@ mod tests {
 
     #[test]
     fn old_turns_are_forgotten_and_running_ones_are_not() {
-        let mut inbox = Inbox::new(2, 4);
+        let mut inbox = inbox(2, 4);
         inbox.on_event(&Event::TurnStarted {
             turn_id: "running".into(),
         });
@@ -464,7 +548,7 @@ mod tests {
 
     #[test]
     fn a_closed_session_takes_no_calls() {
-        let mut inbox = Inbox::new(4, 4);
+        let mut inbox = inbox(4, 4);
         assert!(matches!(
             inbox.on_event(&Event::SessionClosed {
                 reason: "gone".to_owned()

@@ -25,6 +25,7 @@ mod rescue;
 mod send;
 mod signals;
 mod spans;
+mod weight;
 
 pub use builder::{CreateSession, OpenLifecycle, OpenSession};
 pub use cleanup::CloseSession;

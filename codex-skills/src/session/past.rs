@@ -6,10 +6,13 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::introduction::Introduction;
-use crate::dispatch::SharedLedger;
+use crate::dispatch::{Limits, SharedLedger};
 
 /// How many sessions without handles are remembered.
 const LEFT_SESSIONS: usize = 1024;
+
+/// How many bytes of answers the sessions without handles have together, before the oldest sessions lose theirs.
+const LEFT_BYTES: usize = 64 * 1024 * 1024;
 
 /// What whoever opens a session again goes on with.
 #[derive(Default)]
@@ -30,12 +33,12 @@ struct PastSession {
 
 impl Past {
     /// A session is opened: its ledger.
-    pub(super) fn enter(&mut self, session_id: &Arc<str>, settled_calls: usize) -> SharedLedger {
+    pub(super) fn enter(&mut self, session_id: &Arc<str>, limits: &Limits) -> SharedLedger {
         let session = self
             .known
             .entry(session_id.clone())
             .or_insert_with(|| PastSession {
-                ledger: SharedLedger::new(settled_calls),
+                ledger: SharedLedger::new(limits),
                 fingerprint: None,
                 introduction: Introduction::default(),
                 has_left: false,
@@ -75,6 +78,19 @@ impl Past {
                 self.known.remove(&oldest);
             }
         }
+        self.drop_answers();
+    }
+
+    /// Drops the answers of sessions without handles, as far as they are too much: the newest keep theirs.
+    fn drop_answers(&self) {
+        let left = self.left.iter().rev().filter_map(|id| self.known.get(id));
+        let mut bytes: usize = 0;
+        for session in left {
+            bytes = bytes.saturating_add(session.ledger.settled_bytes());
+            if bytes > LEFT_BYTES {
+                session.ledger.drop_answers();
+            }
+        }
     }
 
     /// A session is deleted.
@@ -92,7 +108,7 @@ mod tests {
 
     fn opened(past: &mut Past, id: &str) -> Arc<str> {
         let id: Arc<str> = id.into();
-        past.enter(&id, 1);
+        past.enter(&id, &Limits::default());
         past.set_fingerprint(&id, "tools".into());
         id
     }

@@ -315,7 +315,8 @@ pub struct TurnResult<R = Option<String>> {
     pub dispatches: Vec<Arc<DispatchRecord>>,
     /// What the runtime answered to the request.
     pub accepted: Value,
-    /// What the runtime told about the turn's end.
+    /// What the runtime told about the turn's end; null where that was more than
+    /// [`DETAIL_BYTES`](crate::runtime::DETAIL_BYTES).
     pub detail: Value,
     /// What went wrong, where the turn failed and the runtime said so.
     pub error: Option<String>,
@@ -468,7 +469,7 @@ impl<R> SendAndHandle<'_, R> {
             assistant_reply: turn.reply,
             dispatches: turn.records,
             accepted: accepted.payload,
-            detail: turn.detail,
+            detail: serde_json::from_str(turn.detail.get()).unwrap_or_default(),
             error: turn.error,
             usage: turn.usage,
         })

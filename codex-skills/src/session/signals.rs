@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::dispatch::Common;
+use crate::dispatch::{Common, Limits};
 use crate::runtime::Event;
 
 /// How many notifications wait for a slow reader before the oldest are dropped.
@@ -14,7 +14,8 @@ const NOTIFICATIONS: usize = 1024;
 
 /// The events of a session, from the moment of [`Session::signals`](crate::Session::signals) on.
 ///
-/// A reader that falls behind loses notifications, oldest first, and [`lost`](Self::lost) counts them.
+/// A reader that falls behind loses notifications, oldest first, and [`lost`](Self::lost) counts them: beyond 1,024 of them,
+/// and beyond [`Limits::signal_bytes`](crate::Limits::signal_bytes).
 /// Tool calls are kept beside them up to the session's limit of open calls, and whatever a reader
 /// misses is still found by [`drain_pending_calls`](crate::Session::drain_pending_calls).
 pub struct Signals {
@@ -69,7 +70,9 @@ impl fmt::Debug for Signals {
 pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Notify,
+    /// How many tool calls wait.
     calls: usize,
+    bytes: usize,
     common: Arc<Common>,
 }
 
@@ -77,14 +80,25 @@ pub(crate) struct Queue {
 struct State {
     events: VecDeque<Event>,
     calls: usize,
+    bytes: usize,
     closed: bool,
     lost: u64,
 }
 
 impl State {
     fn forget(&mut self, event: &Event) {
+        self.bytes -= event.bytes();
         if matches!(event, Event::ToolCall(_)) {
             self.calls -= 1;
+        }
+    }
+
+    /// Drops the oldest events until the others have no more than these bytes: calls, which are found in other ways as
+    /// well, after everything else.
+    fn shrink(&mut self, bytes: usize, common: &Common) {
+        while self.bytes > bytes && !self.events.is_empty() {
+            let only_calls = self.events.len() == self.calls;
+            self.drop_oldest(only_calls, common);
         }
     }
 
@@ -105,12 +119,13 @@ impl State {
 }
 
 impl Queue {
-    /// A queue that keeps `calls` tool calls. What is lost is counted for the client too.
-    pub(crate) fn new(calls: usize, common: Arc<Common>) -> Arc<Self> {
+    /// A queue within these limits. What is lost is counted for the client too.
+    pub(crate) fn new(limits: &Limits, common: Arc<Common>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             changed: Notify::new(),
-            calls: calls.max(1),
+            calls: limits.open_calls.max(1),
+            bytes: limits.signal_bytes,
             common,
         })
     }
@@ -125,7 +140,9 @@ impl Queue {
         } else if state.events.len() - state.calls >= NOTIFICATIONS {
             state.drop_oldest(false, &self.common);
         }
+        state.bytes += event.bytes();
         state.events.push_back(event);
+        state.shrink(self.bytes, &self.common);
         drop(state);
         self.changed.notify_waiters();
     }
@@ -149,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_loses_notifications_and_no_calls() {
-        let queue = Queue::new(8, Arc::default());
+        let queue = Queue::new(&Limits::default(), Arc::default());
         let call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned());
         queue.push(Event::ToolCall(Arc::new(call)));
         for turn in 0..NOTIFICATIONS + 5 {
@@ -168,5 +185,44 @@ mod tests {
             rest += 1;
         }
         assert_eq!(rest, NOTIFICATIONS - 1);
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_keeps_the_newest_bytes_and_calls_longest() {
+        let limits = Limits {
+            signal_bytes: 10_000,
+            ..Limits::default()
+        };
+        let queue = Queue::new(&limits, Arc::default());
+        let call = ToolCall::new("s".into(), "tool".into(), RawValue::NULL.to_owned());
+        queue.push(Event::ToolCall(Arc::new(call)));
+        for n in 0..100 {
+            queue.push(Event::TextDelta {
+                turn_id: n.to_string().into(),
+                delta: "x".repeat(3_000),
+            });
+        }
+        queue.close();
+        let mut signals = Signals::new(queue);
+        assert_eq!(signals.lost(), 97);
+        assert!(matches!(signals.next().await, Some(Event::ToolCall(_))));
+        let next = signals.next().await;
+        assert_eq!(next.as_ref().and_then(Event::turn_id), Some("97"));
+    }
+
+    #[tokio::test]
+    async fn calls_alone_are_lost_as_well_when_they_are_too_large() {
+        let limits = Limits {
+            signal_bytes: 10_000,
+            ..Limits::default()
+        };
+        let queue = Queue::new(&limits, Arc::default());
+        for _ in 0..10 {
+            let arguments = RawValue::from_string(format!("\"{}\"", "x".repeat(4_000)));
+            let arguments = arguments.unwrap_or_else(|_| RawValue::NULL.to_owned());
+            let call = ToolCall::new("s".into(), "tool".into(), arguments);
+            queue.push(Event::ToolCall(Arc::new(call)));
+        }
+        assert_eq!(Signals::new(queue).lost(), 8);
     }
 }

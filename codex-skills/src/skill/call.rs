@@ -78,6 +78,28 @@ impl ToolCall {
         qualified(self.namespace(), &self.tool)
     }
 
+    /// The same call without its arguments.
+    pub(crate) fn without_arguments(&self) -> Self {
+        Self {
+            session_id: self.session_id.clone(),
+            thread_id: self.thread_id.clone(),
+            turn_id: self.turn_id.clone(),
+            session_turn_id: self.session_turn_id.clone(),
+            call_id: self.call_id.clone(),
+            request_id: self.request_id.clone(),
+            generation: self.generation,
+            namespace: self.namespace.clone(),
+            tool: self.tool.clone(),
+            arguments: RawValue::NULL.to_owned(),
+            is_listed: self.is_listed,
+        }
+    }
+
+    /// The size of what came with the call, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.arguments.get().len()
+    }
+
     /// Whether an answer to the one goes where an answer to the other goes.
     pub(crate) fn same_address(&self, other: &Self) -> bool {
         self.request_id == other.request_id && self.generation == other.generation
@@ -142,6 +164,19 @@ impl CallKey {
             IdentifiedBy::Serial(serial) => HASHER.hash_one(serial),
         };
         key
+    }
+
+    /// The same key without the arguments that its call came with.
+    pub(crate) fn without_arguments(&self) -> Self {
+        Self {
+            call: Arc::new(self.call.without_arguments()),
+            ..*self
+        }
+    }
+
+    /// The size of what the key keeps alive beside ids, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.call.bytes()
     }
 
     pub(crate) fn thread_id(&self) -> &Arc<str> {

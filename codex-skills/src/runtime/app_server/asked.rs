@@ -11,8 +11,10 @@ use super::wire;
 use crate::runtime::{CodexReply, CodexRequest, RequestHandler};
 use crate::skill::RequestId;
 
-/// How many requests wait at the same time; those beyond are refused.
+/// How many requests wait at the same time, and how many bytes of them; those beyond are refused. As JSON values they take
+/// many times as much.
 const WAITING: usize = 1024;
+const WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// Where the answer to a request goes.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ impl Address {
 type Key = (String, String, String, String);
 
 struct Waiting {
+    /// The size of the request, in bytes.
+    bytes: usize,
     address: Address,
     task: Option<AbortHandle>,
 }
@@ -45,11 +49,19 @@ struct Waiting {
 pub(super) struct Asked(Arc<Mutex<HashMap<Key, Waiting>>>);
 
 impl Asked {
+    /// Whether one more request of this size may wait.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let waiting = self.waiting();
+        let waits: usize = waiting.values().map(|known| known.bytes).sum();
+        waiting.len() < WAITING && waits.saturating_add(bytes) <= WAITING_BYTES
+    }
+
     /// Has a request answered on a task of its own. One that waits already is answered at its new address.
     pub(super) fn ask(
         &self,
         address: Address,
         request: CodexRequest,
+        bytes: usize,
         handler: Option<RequestHandler>,
     ) {
         let key = key(&request, &address);
@@ -58,10 +70,10 @@ impl Asked {
             known.address = address;
             return;
         }
-        let handler = handler.filter(|_| waiting.len() < WAITING);
         waiting.insert(
             key.clone(),
             Waiting {
+                bytes,
                 address,
                 task: None,
             },

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::connection::{Connection, RequestError};
@@ -29,7 +29,7 @@ const UNWRITTEN_PAUSE: Duration = Duration::from_millis(10);
 impl Shared {
     /// Goes on with the sessions on a new connection.
     pub(super) async fn serve(self: &Arc<Self>, connection: &Arc<Connection>, server: Server) {
-        let fingerprints = Fingerprints::in_folder(server.home.clone()).await;
+        let fingerprints = Fingerprints::in_folder(self.settings.home(&server)).await;
         self.set_server(server, fingerprints);
         self.registry().unsubscribed();
         self.set_state(State::Resuming(connection.clone()));
@@ -161,7 +161,7 @@ impl Shared {
         for (call_id, answer) in wire::answers_in(turn) {
             self.completed(thread_id, &end.turn_id, call_id, answer);
         }
-        let reply = wire::reply_in(&end.detail);
+        let reply = end.reply.clone();
         match end.status {
             TurnStatus::InProgress => true,
             TurnStatus::Interrupted if !is_confirmed => false,
@@ -191,7 +191,8 @@ impl Shared {
                     turn_id: turn_id.clone(),
                     status: TurnStatus::Lost,
                     error: Some("its end was not heard, and codex does not list it".to_owned()),
-                    detail: Value::Null,
+                    reply: None,
+                    detail: RawValue::NULL.to_owned().into(),
                 };
                 let delivery = self.registry().ended(&thread_id, end, None);
                 tell(delivery);

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::pipe::{self, Frame, Outgoing, Writer, Written};
@@ -21,6 +21,9 @@ pub(super) const NAME: &str = "codex app-server";
 
 /// How many messages wait to be written.
 const QUEUE: usize = 1024;
+/// How many KiB of large messages wait to be written; and the size, in bytes, up to which a message is none.
+const QUEUE_KIB: u32 = 16 * 1024;
+const SMALL_BYTES: usize = 4 * 1024;
 
 /// The code of a request that was refused because codex has too much to do (contract §4).
 const OVERLOADED: i64 = -32001;
@@ -37,6 +40,8 @@ pub(super) struct Connection {
     /// The largest message that it carries, where there is a limit.
     pub(super) message_limit: Option<usize>,
     outgoing: mpsc::Sender<Outgoing>,
+    /// Room for large messages, in KiB.
+    room: Arc<Semaphore>,
     requests: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
     next: AtomicU64,
     /// Whether codex says which answers it took.
@@ -124,6 +129,7 @@ impl Connection {
             generation,
             message_limit,
             outgoing,
+            room: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
             requests: Mutex::default(),
             next: AtomicU64::new(1),
             tells_answers: AtomicBool::new(true),
@@ -218,9 +224,17 @@ impl Connection {
 
     /// Has a message written and the receipt told, where there is room.
     pub(super) fn write_now(&self, message: Vec<u8>, receipt: Receipt) -> Result<(), Receipt> {
+        let room = match kib(message.len()) {
+            None => None,
+            Some(kib) => match self.room.clone().try_acquire_many_owned(kib) {
+                Ok(room) => Some(room),
+                Err(_) => return Err(receipt),
+            },
+        };
         match self.outgoing.try_reserve() {
             Ok(place) => {
                 place.send(Outgoing {
+                    room,
                     frame: Frame::Message(message),
                     written: Written::Answer(receipt, self.passed_on()),
                 });
@@ -232,8 +246,25 @@ impl Connection {
 
     /// Writes a message, and tells whether it was written.
     pub(super) async fn write(&self, message: Vec<u8>) -> bool {
+        let room = self.room(message.len()).await;
+        self.write_in(room, message).await
+    }
+
+    /// Waits for room for a message, where it is a large one.
+    pub(super) async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        self.room.clone().acquire_many_owned(kib(bytes)?).await.ok()
+    }
+
+    /// Writes a message for which there is room, and tells whether it was written.
+    pub(super) async fn write_in(
+        &self,
+        room: Option<OwnedSemaphorePermit>,
+        message: Vec<u8>,
+    ) -> bool {
         let (written, wrote) = oneshot::channel();
         let outgoing = Outgoing {
+            room,
             frame: Frame::Message(message),
             written: Written::Message(written),
         };
@@ -244,6 +275,7 @@ impl Connection {
     pub(super) fn ping(&self) {
         // A queue that is full or closed is found out by the silence.
         let _ = self.outgoing.try_send(Outgoing {
+            room: None,
             frame: Frame::Ping,
             written: Written::Ping,
         });
@@ -277,6 +309,12 @@ impl Connection {
     fn requests(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many KiB of room a message takes; none if it is small, and all there is if it is larger than that.
+fn kib(bytes: usize) -> Option<u32> {
+    let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+    (bytes > SMALL_BYTES).then(|| kib.clamp(1, QUEUE_KIB))
 }
 
 /// Somebody waits for an answer, until it is dropped.

@@ -30,7 +30,7 @@ pub enum AppServerError {
     Ended {
         /// How it ended.
         status: String,
-        /// The end of what it wrote to its stderr.
+        /// The end of what it wrote to its stderr, 1 KiB at most.
         stderr: String,
     },
     /// It does not answer.

@@ -20,6 +20,7 @@ use super::shared::{Server, Shared, State};
 use super::texts::Texts;
 use super::version::Version;
 use super::{socket, wire};
+use crate::runtime::peer;
 
 /// A connection that is ready, with what reads it.
 pub(super) struct Opened {
@@ -146,7 +147,7 @@ async fn handshake(shared: &Shared, connection: &Connection) -> Result<Server, H
     let answer = connection.request("initialize", &params, limit).await;
     let answer = answer.map_err(|error| match error {
         RequestError::Refused(error) => Handshake::Error(AppServerError::Refused {
-            message: error.message,
+            message: peer::shown(&error.message),
         }),
         RequestError::Silent(after) => Handshake::Error(AppServerError::Silent {
             waiting_for: "answer the handshake",
@@ -182,7 +183,7 @@ fn server(answer: &str) -> Server {
     if version.is_none() {
         tracing::warn!(
             target: "codex_skills::app_server",
-            user_agent = initialized.user_agent,
+            user_agent = peer::shown(&initialized.user_agent),
             "codex does not say its version: it is taken for a new one"
         );
     }
@@ -223,7 +224,9 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
             Read::Nothing => {}
             Read::TooLarge => {
                 shared.count_malformed();
-                tracing::warn!(target: "codex_skills::app_server", "a message of codex is too large and is left out");
+                if let Some(left_out) = shared.unread.line() {
+                    tracing::warn!(target: "codex_skills::app_server", left_out, "a message of codex is too large and is left out");
+                }
             }
             Read::End(why) => break why,
         }

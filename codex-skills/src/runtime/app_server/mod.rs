@@ -55,7 +55,7 @@ impl AppServer {
     async fn open(settings: settings::Settings) -> Result<Self, AppServerError> {
         let shared = Arc::new(Shared::new(settings));
         let opened = link::open(&shared).await?;
-        let fingerprints = Fingerprints::in_folder(opened.server.home.clone()).await;
+        let fingerprints = Fingerprints::in_folder(shared.settings.home(&opened.server)).await;
         shared.set_server(opened.server.clone(), fingerprints);
         shared.set_state(State::Up(opened.connection.clone()));
         let keeper = shared.set_keeper(tokio::runtime::Handle::current().id());
@@ -145,11 +145,17 @@ impl AppServer {
     }
 
     async fn submit(&self, call: &ToolCall, output: &SkillOutput) -> Submission {
+        let connection = self.shared.state.borrow().connection().cloned();
+        // Until there is room for it, the answer is not written as JSON.
+        let room = match &connection {
+            Some(connection) => connection.room(output.content_len()).await,
+            None => None,
+        };
         let (connection, answer) = match self.answer_to(call, output) {
             Ok(ready) => ready,
             Err(submission) => return submission,
         };
-        if connection.write(answer).await {
+        if connection.write_in(room, answer).await {
             connection.passed_on()
         } else {
             Submission::Retry {
@@ -278,6 +284,7 @@ impl Runtime for AppServer {
         RuntimeMetrics {
             reconnects: self.shared.reconnects(),
             unreadable_messages: self.shared.malformed(),
+            left_waiting: self.shared.left_waiting(),
             ..RuntimeMetrics::default()
         }
     }

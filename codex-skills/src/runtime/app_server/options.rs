@@ -135,7 +135,8 @@ impl SpawnAppServer {
         self
     }
 
-    /// Codex's home, with its settings, its login and its threads. Default: `CODEX_HOME`, or `~/.codex`.
+    /// Codex's home, with its settings, its login and its threads. Default: `CODEX_HOME`, or `~/.codex`. The client keeps
+    /// `codex-skills.jsonl` there: which catalog each session was created with.
     pub fn codex_home(mut self, path: impl Into<PathBuf>) -> Self {
         self.program.home = Some(path.into());
         self
@@ -149,7 +150,9 @@ impl SpawnAppServer {
         self
     }
 
-    /// A variable of codex's environment, beside those of this program.
+    /// A variable of codex's environment, beside those of this program. Of these, codex is not given the credentials of
+    /// this library: `CODEX_MANAGER_BEARER_TOKEN`, `CODEX_MANAGER_RBAC_TOKEN`, and others of `CODEX_MANAGER_` and
+    /// `CODEX_SKILLS_` that end in `TOKEN`, `SECRET`, `PASSWORD` or `KEY`. What is named here is given.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.program.environment.push((name.into(), value.into()));
         self
@@ -179,6 +182,7 @@ impl SpawnAppServer {
     /// Starts it.
     pub(crate) async fn open(mut self) -> Result<AppServer, AppServerError> {
         self.settings.check()?;
+        self.settings.home = self.program.named_home();
         self.settings.target = Target::Program(self.program);
         AppServer::open(self.settings).await
     }
@@ -219,6 +223,15 @@ impl ConnectAppServer {
             issuer: issuer.map(str::to_owned),
             audience: audience.map(str::to_owned),
         });
+        self
+    }
+
+    /// Codex's home, where codex runs on this machine: `codex-skills.jsonl` in it keeps which catalog each session was
+    /// created with, so that [another catalog](crate::OpenSession::catalog) is refused in later runs of the program as
+    /// well. Default: none. What codex itself says is not believed, since files are written there: then only the sessions
+    /// that this client created are known.
+    pub fn codex_home(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.home = Some(path.into());
         self
     }
 

@@ -6,7 +6,7 @@ use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
@@ -134,6 +134,8 @@ async fn read_line(source: &mut BufReader<Source>, line: &mut Vec<u8>) -> std::i
 
 /// A message on its way out.
 pub(super) struct Outgoing {
+    /// The room that it takes in the queue.
+    pub(super) room: Option<OwnedSemaphorePermit>,
     pub(super) frame: Frame,
     /// Told when it was written; dropped when it will not be.
     pub(super) written: Written,
@@ -172,7 +174,7 @@ pub(super) async fn write(
     closing: CancellationToken,
     lost: CancellationToken,
 ) {
-    let mut written: Vec<Written> = Vec::new();
+    let mut written: Vec<(Written, Option<OwnedSemaphorePermit>)> = Vec::new();
     loop {
         let outgoing = tokio::select! {
             // What was queued before goes out first.
@@ -183,14 +185,14 @@ pub(super) async fn write(
         let Some(outgoing) = outgoing else {
             break;
         };
-        written.push(outgoing.written);
+        written.push((outgoing.written, outgoing.room));
         let mut frame = outgoing.frame;
         if let (Writer::Lines(_), Frame::Message(lines)) = (&writer, &mut frame) {
             // What waits as well goes out in the same write.
             while lines.len() < BUFFER_BYTES
                 && let Ok(next) = queue.try_recv()
             {
-                written.push(next.written);
+                written.push((next.written, next.room));
                 if let Frame::Message(line) = next.frame {
                     lines.push(b'\n');
                     lines.extend_from_slice(&line);
@@ -206,7 +208,10 @@ pub(super) async fn write(
             tracing::debug!(target: "codex_skills::app_server", error, "codex cannot be written to");
             break;
         }
-        written.drain(..).for_each(Written::tell);
+        written.drain(..).for_each(|(written, room)| {
+            drop(room);
+            written.tell();
+        });
     }
     // What is still queued was not written, and whoever waits is told so.
     drop(written);

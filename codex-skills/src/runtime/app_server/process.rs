@@ -1,7 +1,7 @@
 //! The codex process: finding it, starting it, ending it.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,6 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::error::AppServerError;
+use crate::runtime::peer;
 
 /// How many lines of stderr are kept for the message about a process that does not start.
 const STDERR_LINES: usize = 10;
@@ -59,6 +60,37 @@ impl Program {
         find(self.codex.as_deref())
     }
 
+    /// The home that codex is given by name.
+    pub(super) fn named_home(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| self.seen_by_codex(home))
+    }
+
+    /// The home that codex has unless it is given one by name.
+    pub(super) fn inherited_home(&self) -> Option<PathBuf> {
+        let set = |variable: &str| {
+            let own = self.environment.iter().rev();
+            let own = own
+                .filter(|(name, _)| name == variable)
+                .map(|(_, value)| value.clone());
+            let value = own.chain(std::env::var_os(variable)).next()?;
+            (!value.is_empty()).then(|| PathBuf::from(value))
+        };
+        let home = set("CODEX_HOME").or_else(|| {
+            let user = set("HOME").or_else(std::env::home_dir)?;
+            Some(user.join(".codex"))
+        })?;
+        Some(self.seen_by_codex(&home))
+    }
+
+    /// A path as codex sees it, from where it runs.
+    fn seen_by_codex(&self, path: &Path) -> PathBuf {
+        let path = match &self.directory {
+            Some(directory) => directory.join(path),
+            None => path.to_owned(),
+        };
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
     /// Starts `codex app-server`. Within a tokio runtime only.
     pub(super) fn start(
         &self,
@@ -67,6 +99,11 @@ impl Program {
         let mut command = Command::new(path);
         for setting in &self.overrides {
             command.arg("-c").arg(setting);
+        }
+        for (name, _) in std::env::vars_os() {
+            if is_credential(&name) {
+                command.env_remove(name);
+            }
         }
         command
             .arg("app-server")
@@ -115,6 +152,15 @@ impl Program {
     }
 }
 
+/// Whether a variable holds a credential of this library, which no command of a model is to read.
+fn is_credential(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_ascii_uppercase();
+    let ours = ["CODEX_MANAGER_", "CODEX_SKILLS_"];
+    let secret = ["TOKEN", "SECRET", "PASSWORD", "KEY"];
+    ours.iter().any(|prefix| name.starts_with(prefix))
+        && secret.iter().any(|suffix| name.ends_with(suffix))
+}
+
 impl Process {
     /// The id of the process, while it has not ended.
     pub(super) fn id(&self) -> Option<u32> {
@@ -134,7 +180,8 @@ impl Process {
         // A child of its own may hold the pipe open.
         let _ = tokio::time::timeout(grace, &mut self.logging).await;
         let lines = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-        Vec::from_iter(lines.iter().map(String::as_str)).join("\n")
+        let lines = Vec::from_iter(lines.iter().map(String::as_str)).join("\n");
+        peer::end(&lines).to_owned()
     }
 
     /// Ends it: its stdin is closed already, which a codex in good health follows; then it is told to, then

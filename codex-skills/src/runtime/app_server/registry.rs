@@ -6,9 +6,10 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 
 use foldhash::HashMap;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::wire::{Notice, TurnEnd, reply_in};
+use super::wire::{Notice, TurnEnd};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink, MEMORY_ONLY, RequestHandler, TurnStatus};
 use crate::skill::{RequestId, ToolCall};
@@ -17,6 +18,12 @@ use crate::skill::{RequestId, ToolCall};
 const ENDED_TURNS: usize = 64;
 /// How many threads that nobody listens to are remembered because they are not on disk.
 const MEMORABLE: usize = 4096;
+/// How many children of sessions are followed; the oldest are forgotten, and asked about again when they call.
+const CHILDREN: usize = 16 * 1024;
+/// How many waiting calls of a thread are listed, and how many bytes of them. A session that answers its calls has limits
+/// of its own long before.
+const LISTED_CALLS: usize = 64 * 1024;
+const LISTED_BYTES: usize = 256 * 1024 * 1024;
 
 /// Events for one sink, in order.
 pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
@@ -29,6 +36,8 @@ pub(super) type Call = (Arc<dyn EventSink>, Arc<ToolCall>);
 pub(super) struct Registry {
     threads: HashMap<Arc<str>, Thread>,
     parents: HashMap<Arc<str>, Arc<str>>,
+    /// The keys of `parents`, oldest first.
+    children: VecDeque<Arc<str>>,
     /// At how many threads those are looked for that nobody listens to any more.
     sweep_at: usize,
 }
@@ -41,6 +50,8 @@ struct Thread {
     spoke: bool,
     ended: VecDeque<Arc<str>>,
     calls: HashMap<Address, Waiting>,
+    /// The size of `calls`, in bytes.
+    call_bytes: usize,
     arrivals: u64,
     /// Whether the connection was made anew while calls waited.
     was_cut: bool,
@@ -92,9 +103,9 @@ impl Registry {
             self.threads.retain(|_, thread| {
                 thread.events.strong_count() > 0 || (few && thread.fate != Fate::Persisted)
             });
-            let threads = &self.threads;
-            self.parents
-                .retain(|_, parent| threads.contains_key(parent));
+            let threads = std::mem::take(&mut self.threads);
+            self.retain_children(|_, parent| threads.contains_key(parent));
+            self.threads = threads;
             self.sweep_at = (2 * self.threads.len()).max(64);
         }
         match self.threads.entry(thread_id) {
@@ -112,6 +123,7 @@ impl Registry {
                     spoke: false,
                     ended: VecDeque::new(),
                     calls: HashMap::default(),
+                    call_bytes: 0,
                     arrivals: 0,
                     was_cut: false,
                     fate: Fate::Persisted,
@@ -143,7 +155,16 @@ impl Registry {
 
     pub(super) fn forget(&mut self, thread_id: &str) {
         self.threads.remove(thread_id);
-        self.parents.retain(|_, parent| **parent != *thread_id);
+        self.retain_children(|_, parent| **parent != *thread_id);
+    }
+
+    fn retain_children(&mut self, stays: impl Fn(&Arc<str>, &Arc<str>) -> bool) {
+        let known = self.parents.len();
+        self.parents.retain(|child, parent| stays(child, parent));
+        if self.parents.len() < known {
+            let parents = &self.parents;
+            self.children.retain(|child| parents.contains_key(child));
+        }
     }
 
     /// Whether somebody here listens to a thread, or to a parent of it.
@@ -287,8 +308,10 @@ impl Registry {
 
     /// A call is answered. Says since when it waited.
     pub(super) fn answered(&mut self, call: &ToolCall) -> Option<Instant> {
-        let calls = &mut self.threads.get_mut(&call.session_id)?.calls;
-        Some(calls.remove(&address(call))?.since)
+        let thread = self.threads.get_mut(&call.session_id)?;
+        let waiting = thread.calls.remove(&address(call))?;
+        thread.call_bytes -= waiting.call.bytes();
+        Some(waiting.since)
     }
 
     /// A thread is the child of a session, or of a child of one. Says whether the session is known.
@@ -296,7 +319,14 @@ impl Registry {
         let owner = self.owner(parent_id).clone();
         let is_known = self.threads.contains_key(&owner) && owner != thread_id;
         if is_known && !self.threads.contains_key(&thread_id) {
-            self.parents.insert(thread_id, owner);
+            if self.parents.insert(thread_id.clone(), owner).is_none() {
+                self.children.push_back(thread_id);
+            }
+            if self.children.len() > CHILDREN
+                && let Some(oldest) = self.children.pop_front()
+            {
+                self.parents.remove(&oldest);
+            }
         }
         is_known
     }
@@ -334,7 +364,7 @@ impl Registry {
         thread.was_cut &= !thread.calls.is_empty();
         if thread.was_cut {
             // A replay on another connection has another address.
-            thread.calls.retain(|_, known| !is_same(&known.call, &call));
+            thread.unlist(|known| is_same(known, &call));
         }
         thread.arrivals += 1;
         let waiting = Waiting {
@@ -342,7 +372,11 @@ impl Registry {
             since: now,
             arrival: thread.arrivals,
         };
-        thread.calls.insert(address(&call), waiting);
+        let bytes = thread.call_bytes + call.bytes();
+        if thread.calls.len() < LISTED_CALLS && bytes <= LISTED_BYTES {
+            thread.call_bytes = bytes;
+            thread.list(waiting);
+        }
         Ok((events, call))
     }
 
@@ -379,7 +413,7 @@ impl Registry {
                     .get(&thread_id)
                     .is_none_or(|thread| thread.spoke);
                 // What it said may have been said before anybody listened.
-                let reply = (!spoke).then(|| reply_in(&end.detail)).flatten();
+                let reply = end.reply.clone().filter(|_| !spoke);
                 self.ended(&thread_id, end, reply)
             }
             Notice::Delta {
@@ -447,7 +481,7 @@ impl Registry {
                 .get(&thread_id)?
                 .tell(vec![Event::TokenUsage { turn_id, usage }]),
             Notice::Gone { thread_id, reason } => {
-                self.parents.remove(&thread_id);
+                self.retain_children(|child, _| *child != thread_id);
                 self.close(&thread_id, reason)
             }
             Notice::Warning { thread_id, text } => {
@@ -500,7 +534,7 @@ impl Registry {
                         turn_id,
                         status: TurnStatus::Lost,
                         error: Some(reason.to_owned()),
-                        detail: serde_json::Value::Null,
+                        detail: RawValue::NULL.to_owned().into(),
                     });
                 }
                 if thread.fate != Fate::Persisted {
@@ -568,10 +602,23 @@ impl Thread {
         true
     }
 
+    fn list(&mut self, waiting: Waiting) {
+        if let Some(earlier) = self.calls.insert(address(&waiting.call), waiting) {
+            self.call_bytes -= earlier.call.bytes();
+        }
+    }
+
+    fn unlist(&mut self, gone: impl Fn(&ToolCall) -> bool) -> Vec<Waiting> {
+        let gone = self.calls.extract_if(|_, waiting| gone(&waiting.call));
+        let gone: Vec<Waiting> = gone.map(|(_, waiting)| waiting).collect();
+        let bytes: usize = gone.iter().map(|waiting| waiting.call.bytes()).sum();
+        self.call_bytes -= bytes;
+        gone
+    }
+
     /// Takes calls away, oldest first.
     fn expire(&mut self, gone: impl Fn(&ToolCall) -> bool) -> Vec<Event> {
-        let gone = self.calls.extract_if(|_, waiting| gone(&waiting.call));
-        let mut gone: Vec<Waiting> = gone.map(|(_, waiting)| waiting).collect();
+        let mut gone = self.unlist(gone);
         gone.sort_by_key(|waiting| waiting.arrival);
         let events = gone.into_iter().map(|waiting| waiting.call);
         events.map(Event::CallExpired).collect()

@@ -84,7 +84,8 @@ fn end(turn: &str, status: TurnStatus) -> TurnEnd {
         turn_id: turn.into(),
         status,
         error: None,
-        detail: serde_json::Value::Null,
+        reply: None,
+        detail: RawValue::NULL.to_owned().into(),
     }
 }
 
@@ -309,4 +310,19 @@ fn threads_that_nobody_listens_to_are_swept() {
     assert!(registry.threads.len() < 100, "{}", registry.threads.len());
     assert!(registry.threads.contains_key("t"));
     drop(sink);
+}
+
+#[test]
+fn the_oldest_children_are_forgotten_and_can_be_adopted_again() {
+    let (mut registry, _sink) = listening(&["s"]);
+    let child = |n: usize| -> Arc<str> { n.to_string().into() };
+    for n in 0..=CHILDREN {
+        assert!(registry.adopt(&"s".into(), child(n)));
+    }
+    assert!(!registry.serves(&child(0)) && registry.serves(&child(1)));
+    assert!(registry.adopt(&"s".into(), child(0)));
+    assert!(registry.serves(&child(0)) && !registry.serves(&child(1)));
+    assert_eq!(registry.parents.len(), CHILDREN);
+    registry.forget("s");
+    assert!(registry.parents.is_empty() && registry.children.is_empty());
 }

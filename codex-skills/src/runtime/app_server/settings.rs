@@ -1,12 +1,14 @@
 //! How codex is started or reached, and what is done when it goes away.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::AppServerError;
 use super::pipe::{Drain, Source};
 use super::process::Program;
+use super::shared::Server;
 use super::socket::Address;
 
 /// What to do when codex goes away.
@@ -92,6 +94,8 @@ impl Target {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) target: Target,
+    /// Codex's home on this machine, as the program named it.
+    pub(super) home: Option<PathBuf>,
     /// How long a request may take.
     pub(super) request_timeout: Duration,
     /// How long codex may take to be ready.
@@ -111,6 +115,7 @@ impl Settings {
     pub(super) fn new(target: Target) -> Self {
         Self {
             target,
+            home: None,
             request_timeout: Duration::from_secs(60),
             start_timeout: Duration::from_secs(20),
             grace: Duration::from_secs(2),
@@ -122,6 +127,20 @@ impl Settings {
             ephemeral: false,
             token_limit: None,
         }
+    }
+
+    /// Codex's home, where it may be written to: one that the program named, or that a codex was started with and says it
+    /// has. What a peer names alone is none.
+    pub(super) fn home(&self, server: &Server) -> Option<PathBuf> {
+        if self.home.is_some() {
+            return self.home.clone();
+        }
+        let Target::Program(program) = &self.target else {
+            return None;
+        };
+        let inherited = program.inherited_home()?;
+        let said = server.home.as_deref()?;
+        is_same(&inherited, said).then_some(inherited)
     }
 
     pub(super) fn check(&self) -> Result<(), AppServerError> {
@@ -139,5 +158,13 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether two paths are of one folder.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use super::texts::Texts;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
 use crate::runtime::fingerprints::Fingerprints;
+use crate::runtime::peer::{self, Sparse};
 use crate::runtime::{CodexRequest, CompletedCall, Event, TakenAnswer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
@@ -28,6 +29,14 @@ const GENERATIONS: usize = 8;
 
 /// How much of a warning tells it from others, in bytes.
 const WARNED_BYTES: usize = 200;
+
+/// How many KiB of calls of unknown threads wait until it is known whose they are, and how many each counts for at least: so
+/// there are 256 of them at most.
+const STRANGERS_KIB: usize = 16 * 1024;
+const STRANGER_KIB: u32 = 64;
+
+/// How many refusals and other small answers of the reader wait to be written.
+const WRITING: usize = 4096;
 
 /// How many things are warned of once.
 const WARNED: usize = 4096;
@@ -88,6 +97,13 @@ pub(super) struct Shared {
     reconnects: AtomicU64,
     malformed: AtomicU64,
     warned: Mutex<HashSet<String>>,
+    left_waiting: AtomicU64,
+    /// Places for calls of unknown threads, in KiB.
+    strangers: Arc<Semaphore>,
+    /// Places for small answers that the reader has written.
+    writing: Arc<Semaphore>,
+    /// Lines about messages that cannot be read.
+    pub(super) unread: Sparse,
 }
 
 impl Shared {
@@ -106,6 +122,10 @@ impl Shared {
             reconnects: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
             warned: Mutex::default(),
+            left_waiting: AtomicU64::new(0),
+            strangers: Arc::new(Semaphore::new(STRANGERS_KIB)),
+            writing: Arc::new(Semaphore::new(WRITING)),
+            unread: Sparse::default(),
         }
     }
 
@@ -220,6 +240,15 @@ impl Shared {
         self.malformed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a message that cannot be read, and writes to the log about it, but not about each of many.
+    fn count_unread(&self, what: &str, error: &serde_json::Error) {
+        self.count_malformed();
+        if let Some(left_out) = self.unread.line() {
+            let error = peer::place(error);
+            tracing::warn!(target: "codex_skills::app_server", error, left_out, "{what}");
+        }
+    }
+
     pub(super) fn malformed(&self) -> u64 {
         self.malformed.load(Ordering::Relaxed)
     }
@@ -268,8 +297,7 @@ impl Shared {
         let message = match wire::message(bytes) {
             Ok(message) => message,
             Err(error) => {
-                self.count_malformed();
-                tracing::warn!(target: "codex_skills::app_server", %error, "a message of codex cannot be read and is left out");
+                self.count_unread("a message of codex cannot be read and is left out", &error);
                 return;
             }
         };
@@ -300,6 +328,7 @@ impl Shared {
                 if let Notice::Warning { thread_id, text } = &notice
                     && self.warns(format!("codex: {text}"))
                 {
+                    let text = peer::shown(text);
                     tracing::info!(target: "codex_skills::app_server", session = thread_id.as_deref(), "codex says: {text}");
                 }
                 match &notice {
@@ -325,8 +354,10 @@ impl Shared {
                 tell(delivery);
             }
             Err(error) => {
-                self.count_malformed();
-                tracing::warn!(target: "codex_skills::app_server", method, %error, "a notification of codex cannot be read and is left out");
+                self.count_unread(
+                    "a notification of codex cannot be read and is left out",
+                    &error,
+                );
             }
         }
     }
@@ -359,13 +390,12 @@ impl Shared {
     ) {
         match wire::call(id.clone(), params, connection.generation, texts) {
             Err(error) => {
-                self.count_malformed();
-                tracing::warn!(target: "codex_skills::app_server", %error, "a call of codex cannot be read and is refused");
+                self.count_unread("a call of codex cannot be read and is refused", &error);
                 let ours = wire::thread_of(params)
                     .is_some_and(|thread_id| self.registry().answers_calls(&thread_id));
                 if ours || !self.settings.target.is_shared() {
                     let text = "the call failed: its parameters cannot be read";
-                    write_later(connection, refused(&id, text));
+                    self.write_later(connection, refused(&id, text));
                 }
             }
             Ok(call) => self.offer_or_ask(connection, call),
@@ -373,10 +403,58 @@ impl Shared {
     }
 
     fn offer_or_ask(self: &Arc<Self>, connection: &Arc<Connection>, call: ToolCall) {
-        if let Some(call) = self.offer(call) {
-            let (shared, connection) = (self.clone(), connection.clone());
-            tokio::spawn(async move { shared.ask_whose(&connection, call).await });
+        let Some(call) = self.offer(call) else {
+            return;
+        };
+        let kib = u32::try_from(call.bytes() / 1024).unwrap_or(u32::MAX);
+        let place = self.strangers.clone();
+        let Ok(place) = place.try_acquire_many_owned(kib.max(STRANGER_KIB)) else {
+            return self.leave(connection, &call);
+        };
+        let (shared, connection) = (self.clone(), connection.clone());
+        tokio::spawn(async move {
+            shared.ask_whose(&connection, call).await;
+            drop(place);
+        });
+    }
+
+    /// Does without finding out whose a call is: too many are asked about.
+    fn leave(&self, connection: &Arc<Connection>, call: &ToolCall) {
+        match &call.request_id {
+            Some(id) if !self.settings.target.is_shared() => {
+                let text = format!(
+                    "`{}` failed: too many calls of unknown threads wait",
+                    call.tool
+                );
+                self.write_later(connection, refused(id, &text));
+            }
+            _ => self.count_left(
+                "a call of an unknown thread is left to others: too many are asked about",
+            ),
         }
+    }
+
+    /// Writes on a task of its own, since the reader does not wait; not when too many do.
+    fn write_later(&self, connection: &Arc<Connection>, answer: Vec<u8>) {
+        let Ok(place) = self.writing.clone().try_acquire_owned() else {
+            return self.count_left("codex does not read: a request is left without an answer");
+        };
+        let connection = connection.clone();
+        tokio::spawn(async move {
+            connection.write(answer).await;
+            drop(place);
+        });
+    }
+
+    fn count_left(&self, what: &str) {
+        self.left_waiting.fetch_add(1, Ordering::Relaxed);
+        if let Some(left_out) = self.unread.line() {
+            tracing::warn!(target: "codex_skills::app_server", left_out, "{what}");
+        }
+    }
+
+    pub(super) fn left_waiting(&self) -> u64 {
+        self.left_waiting.load(Ordering::Relaxed)
     }
 
     /// Tells a session about a call, and hands back one that is nobody's here.
@@ -447,7 +525,7 @@ impl Shared {
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default();
             let result = json!({"currentTimeAt": now.as_secs()});
-            write_later(connection, wire::result(&id, &result));
+            self.write_later(connection, wire::result(&id, &result));
             return;
         }
         let handler = thread_id
@@ -457,13 +535,18 @@ impl Shared {
             // Whoever only watches leaves the answer to others.
             return;
         }
+        let bytes = method.len() + params.get().len();
+        if !self.asked.has_room(bytes) {
+            let text = "codex-skills has too many requests to answer";
+            return self.write_later(connection, wire::refusal(&id, text));
+        }
         let params = serde_json::from_str(params.get()).unwrap_or_default();
         let request = CodexRequest::new(method, thread_id.as_deref(), params);
         let address = Address {
             connection: connection.clone(),
             id,
         };
-        self.asked.ask(address, request, handler);
+        self.asked.ask(address, request, bytes, handler);
     }
 
     /// Waits for a codex to talk to.
@@ -508,10 +591,4 @@ pub(super) fn tell(delivery: Option<Delivery>) {
 /// A call that is refused. A text can always be written.
 fn refused(id: &RequestId, text: &str) -> Vec<u8> {
     wire::answer(id, &SkillOutput::failure(text)).unwrap_or_else(|_| wire::refusal(id, text))
-}
-
-/// Writes on a task of its own: the reader does not wait.
-fn write_later(connection: &Arc<Connection>, answer: Vec<u8>) {
-    let connection = connection.clone();
-    tokio::spawn(async move { connection.write(answer).await });
 }

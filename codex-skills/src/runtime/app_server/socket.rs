@@ -17,6 +17,7 @@ use tungstenite::protocol::WebSocketConfig;
 
 use super::error::AppServerError;
 use super::pipe::{MESSAGE_BYTES, Reader, Writer};
+use crate::runtime::peer;
 
 /// The largest message that codex reads from a socket, 16 MiB (contract §4), less some for safety.
 pub(super) const SENT_BYTES: usize = 16 * 1024 * 1024 - 1024;
@@ -31,12 +32,21 @@ pub(super) struct Address {
     pub(super) token: Option<Token>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Place {
     /// `ws://host:port`.
     Tcp(String),
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no Unix sockets"))]
     Unix(PathBuf),
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(url) => f.write_str(&peer::address(url)),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
 }
 
 /// What opens the door.
@@ -109,7 +119,7 @@ impl Address {
     /// The address as a user knows it.
     pub(super) fn shown(&self) -> String {
         match &self.place {
-            Place::Tcp(url) => url.clone(),
+            Place::Tcp(url) => peer::address(url),
             Place::Unix(path) => format!("unix://{}", path.display()),
         }
     }
@@ -146,7 +156,7 @@ impl Address {
     fn host(&self, url: &str) -> Result<(String, u16), AppServerError> {
         let invalid = |reason: &str| AppServerError::InvalidOption {
             option: "connect",
-            reason: format!("`{url}` {reason}"),
+            reason: format!("`{}` {reason}", peer::address(url)),
         };
         if url.starts_with("unix:") {
             return Err(invalid(
@@ -229,7 +239,7 @@ impl Address {
     {
         let unreachable = |why: String| AppServerError::Unreachable {
             address: self.shown(),
-            why,
+            why: peer::shown(&why),
         };
         let mut request = url
             .into_client_request()
@@ -256,7 +266,7 @@ impl Address {
             Ok((socket, _)) => socket,
             Err(tungstenite::Error::Http(response)) => {
                 let body = response.body().as_deref().unwrap_or_default();
-                let said = String::from_utf8_lossy(body).trim().to_owned();
+                let said = peer::shown(String::from_utf8_lossy(body).trim());
                 return Err(if response.status().as_u16() == 401 {
                     AppServerError::Unauthorized {
                         address: self.shown(),

@@ -459,7 +459,15 @@ impl AppServer {
     }
 }
 
+/// The largest answer that is read as a whole, in bytes: as JSON values it takes many times as much.
+const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
 fn read(answer: &RawValue) -> Result<Value, RequestError> {
+    let bytes = answer.get().len();
+    if bytes > ANSWER_BYTES {
+        let why = format!("codex answered with {bytes} bytes, and {ANSWER_BYTES} are read at most");
+        return Err(RequestError::Unwritable(why));
+    }
     serde_json::from_str(answer.get()).map_err(|error| RequestError::Unwritable(error.to_string()))
 }
 

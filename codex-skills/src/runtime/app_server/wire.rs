@@ -8,19 +8,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::texts::Texts;
-use crate::runtime::{TakenAnswer, TokenUsage, Tokens, TurnStatus};
+use crate::runtime::read::{ID_BYTES, Id, Ids, LastWords, Text};
+use crate::runtime::{TakenAnswer, TokenUsage, Tokens, TurnStatus, detail, peer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
-
-/// A text that is borrowed where it has no escapes.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Text<'_> {
-    fn shared(&self) -> Arc<str> {
-        Arc::from(&*self.0)
-    }
-}
 
 /// The first step: who is meant, with everything else as it came.
 #[derive(Debug, Deserialize)]
@@ -54,11 +44,21 @@ pub(super) struct RpcError {
 impl RpcError {
     /// Whatever it looks like, it is a refusal.
     fn read(raw: &RawValue) -> Self {
-        let error: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-        let message = error.get("message").and_then(Value::as_str);
+        #[derive(Default, Deserialize)]
+        struct Said<'a> {
+            #[serde(borrow, default)]
+            code: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            message: Option<&'a RawValue>,
+        }
+        let said: Said<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
+        let code = said.code.and_then(|code| code.get().parse().ok());
+        let message = said.message.map(RawValue::get);
+        let message = message.and_then(|message| serde_json::from_str::<Text<'_>>(message).ok());
+        let message = message.as_ref().map_or(raw.get(), |message| &*message.0);
         Self {
-            code: error.get("code").and_then(Value::as_i64).unwrap_or(0),
-            message: message.unwrap_or(raw.get()).to_owned(),
+            code: code.unwrap_or(0),
+            message: peer::beginning(message).to_owned(),
         }
     }
 }
@@ -90,6 +90,9 @@ pub(super) enum Message<'a> {
 pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, serde_json::Error> {
     let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
     let params = envelope.params.unwrap_or(RawValue::NULL);
+    if envelope.id.is_some_and(|id| id.get().len() > ID_BYTES) {
+        return Ok(Message::Other);
+    }
     Ok(match (envelope.method, envelope.id) {
         (Some(method), Some(id)) => Message::Request {
             id: RequestId::from_json(id),
@@ -134,6 +137,9 @@ pub(super) fn whole_call(bytes: &[u8], generation: u64, texts: &mut Texts) -> Op
     // Checked as a whole, and not text by text.
     let text = std::str::from_utf8(bytes).ok()?;
     let whole: Whole<'_> = serde_json::from_str(text).ok()?;
+    if whole.id.get().len() > ID_BYTES {
+        return None;
+    }
     let id = RequestId::from_json(whole.id);
     Some(whole.params.into_call(id, generation, texts))
 }
@@ -143,15 +149,15 @@ pub(super) fn whole_call(bytes: &[u8], generation: u64, texts: &mut Texts) -> Op
 #[serde(rename_all = "camelCase")]
 struct CallParams<'a> {
     #[serde(borrow)]
-    thread_id: Text<'a>,
+    thread_id: Id<'a>,
     #[serde(borrow, default)]
-    turn_id: Option<Text<'a>>,
+    turn_id: Option<Id<'a>>,
     #[serde(borrow, default)]
-    call_id: Option<Text<'a>>,
+    call_id: Option<Id<'a>>,
     #[serde(borrow, default)]
-    namespace: Option<Text<'a>>,
+    namespace: Option<Id<'a>>,
     #[serde(borrow)]
-    tool: Text<'a>,
+    tool: Id<'a>,
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
 }
@@ -162,7 +168,7 @@ pub(super) fn resolved(params: &RawValue) -> Option<(Arc<str>, RequestId)> {
     #[serde(rename_all = "camelCase")]
     struct Resolved<'a> {
         #[serde(borrow)]
-        thread_id: Text<'a>,
+        thread_id: Id<'a>,
         #[serde(borrow)]
         request_id: &'a RawValue,
     }
@@ -191,7 +197,7 @@ impl CallParams<'_> {
             arguments,
         );
         call.turn_id = self.turn_id.map(|id| texts.share(&id.0));
-        call.call_id = self.call_id.as_ref().map(Text::shared);
+        call.call_id = self.call_id.as_ref().map(Id::shared);
         call.namespace = self
             .namespace
             .filter(|namespace| !namespace.0.is_empty())
@@ -208,10 +214,10 @@ pub(super) fn thread_of(params: &RawValue) -> Option<Arc<str>> {
     struct About<'a> {
         #[serde(borrow, default, alias = "conversationId")]
         #[serde(rename = "threadId")]
-        thread_id: Option<Text<'a>>,
+        thread_id: Option<Id<'a>>,
     }
     let about: About<'_> = serde_json::from_str(params.get()).ok()?;
-    about.thread_id.as_ref().map(Text::shared)
+    about.thread_id.as_ref().map(Id::shared)
 }
 
 /// What happened, as far as it concerns anybody.
@@ -281,14 +287,16 @@ pub(super) struct TurnEnd {
     pub(super) turn_id: Arc<str>,
     pub(super) status: TurnStatus,
     pub(super) error: Option<String>,
-    pub(super) detail: Value,
+    /// The last thing that the assistant said in it, as far as that is told here.
+    pub(super) reply: Option<String>,
+    pub(super) detail: Arc<RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TurnParams<'a> {
     #[serde(borrow)]
-    thread_id: Text<'a>,
+    thread_id: Id<'a>,
     #[serde(borrow)]
     turn: &'a RawValue,
 }
@@ -298,22 +306,24 @@ struct TurnParams<'a> {
 #[serde(rename_all = "camelCase")]
 struct Turn<'a> {
     #[serde(borrow)]
-    id: Text<'a>,
+    id: Id<'a>,
     #[serde(borrow, default)]
-    root_turn_id: Option<Text<'a>>,
+    root_turn_id: Option<Id<'a>>,
     #[serde(borrow, default)]
     status: Option<Text<'a>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    #[serde(default)]
+    items: LastWords,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DeltaParams<'a> {
     #[serde(borrow)]
-    thread_id: Text<'a>,
+    thread_id: Id<'a>,
     #[serde(borrow)]
-    turn_id: Text<'a>,
+    turn_id: Id<'a>,
     delta: String,
 }
 
@@ -321,9 +331,9 @@ struct DeltaParams<'a> {
 #[serde(rename_all = "camelCase")]
 struct ItemParams<'a> {
     #[serde(borrow)]
-    thread_id: Text<'a>,
+    thread_id: Id<'a>,
     #[serde(borrow)]
-    turn_id: Text<'a>,
+    turn_id: Id<'a>,
     #[serde(borrow)]
     item: Item<'a>,
 }
@@ -334,21 +344,21 @@ struct Item<'a> {
     #[serde(borrow)]
     r#type: Text<'a>,
     #[serde(borrow)]
-    id: Text<'a>,
+    id: Id<'a>,
     #[serde(default)]
     text: Option<String>,
     #[serde(borrow, default)]
-    namespace: Option<Text<'a>>,
+    namespace: Option<Id<'a>>,
     #[serde(borrow, default)]
-    tool: Option<Text<'a>>,
+    tool: Option<Id<'a>>,
     #[serde(default)]
     success: Option<bool>,
     #[serde(borrow, default)]
     content_items: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    sender_thread_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    receiver_thread_ids: Vec<Text<'a>>,
+    sender_thread_id: Option<Id<'a>>,
+    #[serde(default)]
+    receiver_thread_ids: Ids,
 }
 
 impl Item<'_> {
@@ -392,9 +402,9 @@ pub(super) fn answers_in(turn: &RawValue) -> Vec<(Arc<str>, TakenAnswer)> {
 #[serde(rename_all = "camelCase")]
 struct UsageParams<'a> {
     #[serde(borrow)]
-    thread_id: Text<'a>,
+    thread_id: Id<'a>,
     #[serde(borrow)]
-    turn_id: Text<'a>,
+    turn_id: Id<'a>,
     token_usage: WireUsage,
 }
 
@@ -440,7 +450,7 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
             Notice::TurnStarted {
                 thread_id: params.thread_id.shared(),
                 turn_id: turn.id.shared(),
-                root_turn_id: turn.root_turn_id.as_ref().map(Text::shared),
+                root_turn_id: turn.root_turn_id.as_ref().map(Id::shared),
             }
         }
         "turn/completed" => {
@@ -472,7 +482,7 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
                 },
                 ("dynamicToolCall", Some(tool)) => {
                     let call_id = item.id.shared();
-                    let namespace = item.namespace.as_ref().map(Text::shared);
+                    let namespace = item.namespace.as_ref().map(Id::shared);
                     let tool = tool.shared();
                     if completed {
                         Notice::ToolCompleted {
@@ -496,7 +506,7 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
                 }
                 ("collabAgentToolCall", _) => Notice::Children {
                     parent_id: item.sender_thread_id.map_or(thread_id, |id| id.shared()),
-                    thread_ids: item.receiver_thread_ids.iter().map(Text::shared).collect(),
+                    thread_ids: item.receiver_thread_ids.0,
                 },
                 _ => return Ok(None),
             }
@@ -522,13 +532,13 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
             #[serde(rename_all = "camelCase")]
             struct Failure<'a> {
                 #[serde(borrow, default)]
-                thread_id: Option<Text<'a>>,
+                thread_id: Option<Id<'a>>,
                 #[serde(borrow)]
                 error: &'a RawValue,
             }
             let failure: Failure<'_> = serde_json::from_str(params)?;
             Notice::Warning {
-                thread_id: failure.thread_id.as_ref().map(Text::shared),
+                thread_id: failure.thread_id.as_ref().map(Id::shared),
                 text: RpcError::read(failure.error).message,
             }
         }
@@ -537,13 +547,13 @@ pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, 
             #[serde(rename_all = "camelCase")]
             struct Warning<'a> {
                 #[serde(borrow, default)]
-                thread_id: Option<Text<'a>>,
+                thread_id: Option<Id<'a>>,
                 #[serde(default, alias = "summary")]
                 message: String,
             }
             let warning: Warning<'_> = serde_json::from_str(params)?;
             Notice::Warning {
-                thread_id: warning.thread_id.as_ref().map(Text::shared),
+                thread_id: warning.thread_id.as_ref().map(Id::shared),
                 text: warning.message,
             }
         }
@@ -556,7 +566,7 @@ fn gone(params: &str, reason: &'static str) -> Result<Notice, serde_json::Error>
     #[serde(rename_all = "camelCase")]
     struct Gone<'a> {
         #[serde(borrow)]
-        thread_id: Text<'a>,
+        thread_id: Id<'a>,
     }
     let gone: Gone<'_> = serde_json::from_str(params)?;
     Ok(Notice::Gone {
@@ -576,10 +586,10 @@ pub(super) fn parent(answer: &RawValue) -> Option<Arc<str>> {
     #[serde(rename_all = "camelCase")]
     struct Thread<'a> {
         #[serde(borrow, default)]
-        parent_thread_id: Option<Text<'a>>,
+        parent_thread_id: Option<Id<'a>>,
     }
     let answer: Answer<'_> = serde_json::from_str(answer.get()).ok()?;
-    answer.thread.parent_thread_id.as_ref().map(Text::shared)
+    answer.thread.parent_thread_id.as_ref().map(Id::shared)
 }
 
 /// How a turn stands, from codex's own description of it. Whatever else is in it costs the detail at most.
@@ -589,20 +599,12 @@ pub(super) fn turn_end(raw: &RawValue) -> Result<TurnEnd, serde_json::Error> {
     Ok(TurnEnd {
         turn_id: turn.id.shared(),
         status: TurnStatus::from(status),
-        error: turn.error.map(|error| RpcError::read(error).message),
-        detail: serde_json::from_str(raw.get()).unwrap_or_default(),
+        error: turn
+            .error
+            .map(|error| peer::shown(&RpcError::read(error).message)),
+        reply: turn.items.0,
+        detail: detail(raw),
     })
-}
-
-/// The last thing that the assistant said, from codex's own description of a turn.
-pub(super) fn reply_in(turn: &Value) -> Option<String> {
-    let items = turn.get("items")?.as_array()?;
-    items
-        .iter()
-        .rev()
-        .filter(|item| item.get("type").and_then(Value::as_str) == Some("agentMessage"))
-        .find_map(|item| item.get("text")?.as_str())
-        .map(str::to_owned)
 }
 
 /// A request of ours.

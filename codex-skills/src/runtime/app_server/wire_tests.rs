@@ -259,11 +259,46 @@ fn the_children_of_a_thread_are_read_from_the_tool_that_made_them() {
 
 #[test]
 fn the_reply_of_a_turn_is_the_last_message_in_it() {
-    let turn = json!({"items": [
+    let turn = json!({"id": "t", "items": [
         {"type": "agentMessage", "text": "first"},
         {"type": "agentMessage", "text": "last"},
         {"type": "reasoning"},
     ]});
-    assert_eq!(reply_in(&turn).as_deref(), Some("last"));
-    assert_eq!(reply_in(&json!({})), None);
+    let end = |turn: &Value| {
+        let raw = serde_json::value::to_raw_value(turn).expect("JSON");
+        turn_end(&raw).expect("it is read")
+    };
+    assert_eq!(end(&turn).reply.as_deref(), Some("last"));
+    assert_eq!(end(&json!({"id": "t"})).reply, None);
+}
+
+#[test]
+fn ids_that_are_too_long_spoil_their_message_only() {
+    let long = "x".repeat(ID_BYTES + 1);
+    for member in ["threadId", "turnId", "callId", "namespace", "tool"] {
+        let mut params = json!({"threadId": "t", "turnId": "u", "callId": "c", "tool": "tool"});
+        params[member] = long.as_str().into();
+        let line = json!({"method": "item/tool/call", "id": 1, "params": params}).to_string();
+        let texts = &mut Texts::default();
+        assert!(whole_call(line.as_bytes(), 1, texts).is_none());
+        let Ok(Message::Request { id, params, .. }) = message(line.as_bytes()) else {
+            unreachable!("{member}")
+        };
+        assert!(call(id, params, 1, texts).is_err(), "{member}");
+    }
+    let line = format!(r#"{{"method":"item/tool/call","id":"{long}","params":{{}}}}"#);
+    assert!(matches!(message(line.as_bytes()), Ok(Message::Other)));
+}
+
+#[test]
+fn a_detail_that_is_too_large_is_left_out_and_the_rest_is_read() {
+    let items = "0,".repeat(crate::runtime::DETAIL_BYTES / 2);
+    let said = r#"{"type":"agentMessage","text":"done"}"#;
+    let turn = format!(r#"{{"id":"t","status":"completed","items":[{items}{said}]}}"#);
+    let end = turn_end(&RawValue::from_string(turn).expect("JSON")).expect("it is read");
+    assert_eq!(
+        (end.reply.as_deref(), end.detail.get()),
+        (Some("done"), "null")
+    );
+    assert_eq!(end.status, TurnStatus::Completed);
 }

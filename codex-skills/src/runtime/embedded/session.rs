@@ -421,7 +421,7 @@ impl EmbeddedSession {
             turn_id: turn_id.clone(),
             status,
             error,
-            detail: self.detail_of(Some(turn_id)),
+            detail: raw(&self.detail_of(Some(turn_id))),
         });
     }
 
@@ -649,6 +649,12 @@ fn cut(text: &str, limit: usize) -> String {
         (tail - head).div_ceil(4),
         &text[tail..]
     )
+}
+
+/// A value as JSON text.
+fn raw(value: &Value) -> Arc<RawValue> {
+    let raw = serde_json::value::to_raw_value(value);
+    raw.unwrap_or_else(|_| RawValue::NULL.to_owned()).into()
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use super::question::{self, Kind, Question};
 use super::shared::{Shared, tell};
 use crate::runtime::{CodexReply, CodexRequest, Event, EventSink, RequestHandler, RuntimeError};
 
-/// How many questions wait at the same time; those beyond are left to others.
+/// How many questions wait at the same time, and how many bytes of them; those beyond are left to others. As JSON values
+/// they take many times as much.
 const WAITING: usize = 1024;
+const WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// What makes two announcements the same question. The id alone begins at 0 again with each process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +33,8 @@ struct Key {
 struct Waiting {
     asked_in: AskedIn,
     request: CodexRequest,
+    /// The size of the question, in bytes.
+    bytes: usize,
     /// Ends the wait for a handler; without one it is left to others.
     handler: Option<CancellationToken>,
 }
@@ -86,7 +90,9 @@ impl Shared {
         let request = CodexRequest::new(&question.method, Some(thread_id), question.params);
         let decides = asked_in.handler.clone().filter(|handler| !handler.leaves());
         let mut waiting = self.asked.waiting();
-        if waiting.contains_key(&key) || waiting.len() >= WAITING {
+        let bytes: usize = waiting.values().map(|known| known.bytes).sum();
+        let is_full = waiting.len() >= WAITING || bytes + question.bytes > WAITING_BYTES;
+        if waiting.contains_key(&key) || is_full {
             return;
         }
         let handler = decides.map(|decides| self.put(key.clone(), request.clone(), decides));
@@ -94,6 +100,7 @@ impl Shared {
         let known = Waiting {
             asked_in: asked_in.clone(),
             request: request.clone(),
+            bytes: question.bytes,
             handler,
         };
         waiting.insert(key.clone(), known);

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::CodexManager;
 use super::address;
@@ -14,8 +14,9 @@ use super::asked::Asked;
 use super::http::{Http, Way};
 use super::link::{LinkConfig, LinkState, PULSE};
 use super::profile::{self, ProfileError, Settings};
-use super::shared::Shared;
+use super::shared::{ADOPTING, Shared};
 use crate::runtime::fingerprints::Fingerprints;
+use crate::runtime::peer::Sparse;
 
 /// codex-manager's limit of a request's body (contract, More that was measured), less what is around an
 /// answer.
@@ -30,7 +31,7 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 pub struct CodexManagerBuilder {
     profile: Option<String>,
     profile_path: Option<PathBuf>,
-    base_url: Option<String>,
+    base_url: Option<Url>,
     api_prefix: Option<String>,
     timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
@@ -46,6 +47,16 @@ pub struct CodexManagerBuilder {
     proxy: Option<Secret>,
     system_proxy: bool,
     ignore_env: bool,
+}
+
+/// An address, which may have a password in it.
+#[derive(Clone)]
+struct Url(String);
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", profile::shown(&self.0))
+    }
 }
 
 #[derive(Clone)]
@@ -73,7 +84,7 @@ impl CodexManagerBuilder {
 
     /// The address, like `http://127.0.0.1:3001`.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = Some(url.into());
+        self.base_url = Some(Url(url.into()));
         self
     }
 
@@ -208,7 +219,7 @@ impl CodexManagerBuilder {
             settings = settings.with_env(&variable)?;
         }
         if let Some(url) = self.base_url {
-            settings.base_url = profile::base_url(&url, "CodexManagerBuilder::base_url")?;
+            settings.base_url = profile::base_url(&url.0, "CodexManagerBuilder::base_url")?;
         }
         if let Some(prefix) = self.api_prefix {
             settings.api_prefix = profile::api_prefix(&prefix);
@@ -255,6 +266,8 @@ impl CodexManagerBuilder {
                 unnamed: AtomicU64::new(0),
                 reconnects: AtomicU64::new(0),
                 malformed: AtomicU64::new(0),
+                adopting: Arc::new(Semaphore::new(ADOPTING)),
+                unread: Sparse::default(),
             }),
             stream: Mutex::default(),
             detached: Mutex::default(),

@@ -10,8 +10,6 @@ use crate::runtime::{HttpFailure, RuntimeError, RuntimeErrorKind};
 
 /// How many bytes of what a server says are repeated in a message.
 const SAID_BYTES: usize = 1024;
-/// How many bytes of an answer that is none of the 2xx are kept.
-const KEPT_BYTES: usize = 8 * 1024;
 /// How many of the server's complaints about a request are repeated.
 const ISSUES: usize = 5;
 
@@ -88,12 +86,11 @@ pub(super) fn of(
     if let Some(death) = death {
         message.push_str(&format!("; {death}"));
     }
-    let body = cut(&response.body, KEPT_BYTES).to_owned();
     RuntimeError::new(NAME, operation, kind, message).with_http(Arc::new(HttpFailure::new(
         method.as_str(),
         path,
         status.as_u16(),
-        body,
+        &response.body,
     )))
 }
 
@@ -232,7 +229,7 @@ mod tests {
             "{text}"
         );
         assert!(text.len() < 1400, "{}", text.len());
-        assert_eq!(error.http().map(|http| http.body().len()), Some(KEPT_BYTES));
+        assert_eq!(error.http().map(|http| http.body().len()), Some(1024));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) const NAME: &str = "codex-manager";
 
 /// The largest body of an answer that is read, in bytes: that of a session has all that happened in it.
 const BODY_BYTES: usize = 256 * 1024 * 1024;
+/// The most that is read of the body of an error, in bytes.
+const ERROR_BYTES: usize = 64 * 1024;
 
 /// The largest body of a request that codex-manager takes unless it was set up otherwise, in bytes (contract, More that
 /// was measured).
@@ -211,13 +213,23 @@ impl Http {
             .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
         let location = header(LOCATION).map(str::to_owned);
         let status = response.status();
+        // Of an error no more is read than is shown or looked at.
+        let limit = if status.is_success() {
+            BODY_BYTES
+        } else {
+            ERROR_BYTES
+        };
         let mut body = Vec::new();
         loop {
             let chunk = response.chunk().await;
             let Some(chunk) = chunk.map_err(|error| self.broken(request, error))? else {
                 break;
             };
-            if body.len() + chunk.len() > BODY_BYTES {
+            if body.len() + chunk.len() > limit {
+                if !status.is_success() {
+                    body.extend_from_slice(&chunk[..limit - body.len()]);
+                    break;
+                }
                 let problem = format!("the answer is over {BODY_BYTES} bytes");
                 return Err(Broken::new(request, How::Other, &problem));
             }

@@ -278,16 +278,8 @@ pub(crate) fn base_url(url: &str, origin: &str) -> Result<String, ProfileError> 
     Ok(url.trim().trim_end_matches('/').to_owned())
 }
 
-/// An address without the name and the password that may be in it.
-pub(crate) fn shown(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((before, host)) => {
-            let scheme = before.split_once("//").map_or("", |(scheme, _)| scheme);
-            format!("{scheme}//…@{host}")
-        }
-        None => url.to_owned(),
-    }
-}
+/// An address without what may be secret in it.
+pub(crate) use crate::runtime::peer::address as shown;
 
 pub(crate) fn api_prefix(prefix: &str) -> String {
     match prefix.trim().trim_matches('/') {

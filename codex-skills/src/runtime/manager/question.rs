@@ -48,6 +48,8 @@ pub(super) struct Question {
     pub(super) turn_id: Option<Arc<str>>,
     pub(super) item_id: Option<Arc<str>>,
     pub(super) params: Value,
+    /// The size of what asks it, in bytes.
+    pub(super) bytes: usize,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +81,7 @@ pub(super) fn question(kind: Kind, text: &str) -> Result<Question, serde_json::E
         turn_id: row.turn_id,
         item_id: row.item_id,
         params: row.details,
+        bytes: text.len(),
     })
 }
 

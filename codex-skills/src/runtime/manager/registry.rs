@@ -17,6 +17,14 @@ use crate::skill::ToolCall;
 const ENDED_TURNS: usize = 64;
 /// How many threads are remembered that were found to be nobody's here.
 const STRANGERS: usize = 4096;
+/// How many children of sessions are followed; the oldest are forgotten, and asked about again when they call.
+const CHILDREN: usize = 16 * 1024;
+/// How many turns of a session run at the same time, as far as the frames tell, before the oldest is given up.
+const ACTIVE_TURNS: usize = 1024;
+/// How many waiting calls of a session are known, and how many bytes of them. A session that answers its calls has limits of
+/// its own long before.
+const KNOWN_CALLS: usize = 64 * 1024;
+const KNOWN_BYTES: usize = 256 * 1024 * 1024;
 
 /// Which sessions are asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +55,8 @@ pub(super) struct Registry {
     sessions: HashMap<Arc<str>, Session>,
     /// Sub-agents.
     parents: HashMap<Arc<str>, Parent>,
+    /// The keys of `parents`, oldest first, and of some that are none any more.
+    children: VecDeque<Arc<str>>,
     /// The sub-agents of sessions that are being deleted.
     families: HashMap<Arc<str>, Vec<Arc<str>>>,
     strangers: HashSet<Arc<str>>,
@@ -57,7 +67,6 @@ pub(super) struct Registry {
     /// At how many sessions those are looked for that nobody listens to any more.
     sweep_at: usize,
 }
-
 /// Whose sub-agent a thread is.
 struct Parent {
     /// The session at the root.
@@ -66,8 +75,6 @@ struct Parent {
     is_spawned: bool,
 }
 
-/// How many sub-agents are known at the same time; those beyond are served when they are asked about.
-const CHILDREN: usize = 16 * 1024;
 /// How many sessions are being deleted, with sub-agents, at the same time.
 const FAMILIES: usize = 4096;
 
@@ -107,9 +114,52 @@ struct Session {
     /// The turns of the last messages, with a hash of each.
     said: VecDeque<(Arc<str>, u64)>,
     ended: VecDeque<Arc<str>>,
-    calls: HashMap<String, Arc<ToolCall>>,
+    calls: Calls,
     /// Who decides what codex asks besides.
     requests: Option<RequestHandler>,
+}
+
+/// The calls of a session that wait, by request id.
+#[derive(Default)]
+struct Calls {
+    known: HashMap<String, Arc<ToolCall>>,
+    /// Their size, in bytes.
+    bytes: usize,
+}
+
+impl Calls {
+    /// Notes a call, unless there are far too many.
+    fn insert(&mut self, request_id: String, call: Arc<ToolCall>) {
+        let bytes = self.bytes + call.bytes();
+        if self.known.len() >= KNOWN_CALLS || bytes > KNOWN_BYTES {
+            return;
+        }
+        self.bytes = bytes;
+        if let Some(earlier) = self.known.insert(request_id, call) {
+            self.bytes -= earlier.bytes();
+        }
+    }
+
+    fn get(&self, request_id: &str) -> Option<&Arc<ToolCall>> {
+        self.known.get(request_id)
+    }
+
+    fn remove(&mut self, request_id: &str) -> Option<Arc<ToolCall>> {
+        let call = self.known.remove(request_id)?;
+        self.bytes -= call.bytes();
+        Some(call)
+    }
+
+    fn retain(&mut self, mut stays: impl FnMut(&Arc<ToolCall>) -> bool) {
+        let bytes = &mut self.bytes;
+        self.known.retain(|_, call| {
+            let stays = stays(call);
+            if !stays {
+                *bytes -= call.bytes();
+            }
+            stays
+        });
+    }
 }
 
 impl Registry {
@@ -136,7 +186,7 @@ impl Registry {
                 said: VecDeque::new(),
                 active: Vec::new(),
                 ended: VecDeque::new(),
-                calls: HashMap::new(),
+                calls: Calls::default(),
                 requests: None,
             },
         );
@@ -327,6 +377,7 @@ impl Registry {
             let request_id = request_id.to_string();
             if session
                 .calls
+                .known
                 .get(&request_id)
                 .is_some_and(|known| known.same_address(call))
             {
@@ -346,7 +397,7 @@ impl Registry {
         sessions
             .filter_map(|session| {
                 let mut gone = Vec::new();
-                session.calls.retain(|_, call| {
+                session.calls.retain(|call| {
                     let stays = call.generation == generation;
                     if !stays {
                         gone.push(Event::CallExpired(call.clone()));
@@ -452,15 +503,19 @@ impl Registry {
         if self.sessions.contains_key(&child) {
             return;
         }
-        let is_full = self.parents.len() >= CHILDREN;
-        match self.parents.entry(child) {
+        match self.parents.entry(child.clone()) {
             Entry::Occupied(mut known) => known.get_mut().is_spawned |= is_spawned,
-            Entry::Vacant(_) if is_full => {}
             Entry::Vacant(unknown) => {
                 unknown.insert(Parent {
                     session_id: session_id.clone(),
                     is_spawned,
                 });
+                self.children.push_back(child);
+            }
+        }
+        while self.children.len() > CHILDREN {
+            if let Some(oldest) = self.children.pop_front() {
+                self.parents.remove(&oldest);
             }
         }
     }
@@ -528,6 +583,7 @@ impl Registry {
         let session = self.session(thread_id)?;
         let expired: Vec<String> = session
             .calls
+            .known
             .iter()
             .filter(|(_, call)| call.turn_id.as_ref() == Some(&end.turn_id))
             .map(|(id, _)| id.clone())
@@ -685,6 +741,9 @@ impl Session {
                 generation,
             }),
         }
+        if self.active.len() > ACTIVE_TURNS {
+            self.active.remove(0);
+        }
     }
 
     /// Whether a turn is active of which nothing was heard since this look.
@@ -722,7 +781,6 @@ impl Session {
 mod tests {
     use std::sync::Mutex;
 
-    use serde_json::Value;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -769,7 +827,7 @@ mod tests {
             status,
             error: None,
             reply: None,
-            payload: Value::Null,
+            payload: RawValue::NULL.to_owned().into(),
         }
     }
 

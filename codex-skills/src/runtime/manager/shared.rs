@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::answer::Outage;
 use super::asked::Asked;
@@ -16,10 +16,14 @@ use super::profile::Settings;
 use super::registry::{Delivery, Registry, Which};
 use super::wire::Frame;
 use crate::runtime::fingerprints::Fingerprints;
+use crate::runtime::peer::Sparse;
 
 /// Generations from here on are not process ids: a server that does not tell its process's id may be
 /// another one after each connection.
 pub(super) const UNNAMED: u64 = 1 << 63;
+
+/// How many threads that nobody has heard of are asked about at the same time.
+pub(super) const ADOPTING: usize = 64;
 
 /// What the stream's task and the requests share.
 pub(super) struct Shared {
@@ -49,6 +53,10 @@ pub(super) struct Shared {
     pub(super) unnamed: AtomicU64,
     pub(super) reconnects: AtomicU64,
     pub(super) malformed: AtomicU64,
+    /// Places for asking whose a thread is.
+    pub(super) adopting: Arc<Semaphore>,
+    /// Lines about frames that cannot be read.
+    pub(super) unread: Sparse,
 }
 
 impl Shared {
@@ -158,8 +166,17 @@ impl Shared {
         if let Frame::Call { thread_id, .. } | Frame::Asked { thread_id, .. } = &frame
             && self.registry().is_unknown(thread_id)
         {
-            let (shared, thread_id) = (self.clone(), thread_id.clone());
-            tokio::spawn(async move { shared.adopt(thread_id).await });
+            match self.adopting.clone().try_acquire_owned() {
+                Ok(place) => {
+                    let (shared, thread_id) = (self.clone(), thread_id.clone());
+                    tokio::spawn(async move {
+                        shared.adopt(thread_id).await;
+                        drop(place);
+                    });
+                }
+                // Too many are asked about: this one is with its next call.
+                Err(_) => self.registry().ask_again(thread_id),
+            }
         }
         if let Frame::Asked {
             thread_id,

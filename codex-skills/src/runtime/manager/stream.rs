@@ -24,6 +24,7 @@ use super::poll;
 use super::registry::Which;
 use super::shared::Shared;
 use super::wire::{self, Frame};
+use crate::runtime::peer;
 
 /// A WebSocket, and what is asked of it.
 struct Socket {
@@ -217,8 +218,10 @@ async fn read(
             Ok(frame) => shared.deliver_frame(frame, socket.process),
             Err(error) => {
                 shared.count_malformed();
-                let error = wire::place(&error);
-                tracing::warn!(target: "codex_skills::manager", error, "a frame of the stream cannot be read and is left out");
+                if let Some(left_out) = shared.unread.line() {
+                    let error = peer::place(&error);
+                    tracing::warn!(target: "codex_skills::manager", error, left_out, "a frame of the stream cannot be read and is left out");
+                }
             }
         }
     }

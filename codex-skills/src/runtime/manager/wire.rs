@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::question::{self, Kind, Question};
-use crate::runtime::TurnStatus;
+use crate::runtime::read::{ID_BYTES, Id, Ids, LastWords, Text};
+use crate::runtime::{TurnStatus, peer};
 use crate::skill::{RequestId, ToolCall};
 
 /// One frame of the stream, as far as it concerns anybody.
@@ -108,7 +108,7 @@ pub(super) struct TurnEnd {
     pub(super) status: TurnStatus,
     pub(super) error: Option<String>,
     pub(super) reply: Option<String>,
-    pub(super) payload: Value,
+    pub(super) payload: Arc<RawValue>,
 }
 
 impl TurnEnd {
@@ -119,7 +119,7 @@ impl TurnEnd {
             status: TurnStatus::Lost,
             error: Some(why.to_owned()),
             reply: None,
-            payload: Value::Null,
+            payload: RawValue::NULL.to_owned().into(),
         }
     }
 }
@@ -128,7 +128,7 @@ impl TurnEnd {
 struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
     kind: std::borrow::Cow<'a, str>,
-    #[serde(rename = "threadId", default)]
+    #[serde(rename = "threadId", default, deserialize_with = "some_id")]
     thread_id: Option<Arc<str>>,
     #[serde(borrow, default)]
     payload: Option<&'a RawValue>,
@@ -151,8 +151,11 @@ struct Request<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CallParams<'a> {
+    #[serde(default, deserialize_with = "some_id")]
     turn_id: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "some_id")]
     call_id: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "some_id")]
     namespace: Option<Arc<str>>,
     tool: String,
     #[serde(borrow, default)]
@@ -164,7 +167,9 @@ struct CallParams<'a> {
 struct Row<'a> {
     #[serde(borrow)]
     request_id: &'a RawValue,
+    #[serde(default, deserialize_with = "some_id")]
     turn_id: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "some_id")]
     call_id: Option<Arc<str>>,
     tool: String,
     #[serde(borrow, default)]
@@ -175,54 +180,89 @@ struct Row<'a> {
 
 #[derive(Default, Deserialize)]
 struct Details {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_id")]
     namespace: Option<Arc<str>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TurnParams {
-    turn: Turn,
+struct TurnParams<'a> {
+    #[serde(borrow)]
+    turn: Turn<'a>,
 }
 
 #[derive(Deserialize)]
-struct Turn {
+struct Turn<'a> {
+    #[serde(deserialize_with = "id")]
     id: Arc<str>,
     #[serde(default)]
     status: String,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
     #[serde(default)]
-    error: Value,
-    #[serde(default)]
-    items: Vec<Value>,
+    items: LastWords,
+}
+
+/// An id that is short enough to be kept.
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    Ok(Id::deserialize(deserializer)?.shared())
+}
+
+/// The same where it may be missing.
+fn some_id<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Arc<str>>, D::Error> {
+    let id: Option<Id<'de>> = Deserialize::deserialize(deserializer)?;
+    Ok(id.map(|id| id.shared()))
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ItemParams {
+struct ItemParams<'a> {
+    #[serde(deserialize_with = "id")]
     turn_id: Arc<str>,
-    item: Item,
+    #[serde(borrow)]
+    item: Item<'a>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct Item<'a> {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
     text: Option<String>,
-    #[serde(default)]
-    tool: Value,
+    #[serde(borrow, default)]
+    tool: Option<&'a RawValue>,
     #[serde(rename = "receiverThreadIds", default)]
-    receivers: Value,
-    #[serde(rename = "agentThreadId", default)]
-    agent: Value,
+    receivers: Ids,
+    #[serde(borrow, rename = "agentThreadId", default)]
+    agent: Option<&'a RawValue>,
 }
 
 /// Whether an item is that of a new thread.
-fn is_spawn(kind: &str, tool: &Value) -> bool {
-    kind == "collabAgentToolCall" && tool == "spawnAgent"
+fn is_spawn(kind: &str, tool: Option<&str>) -> bool {
+    kind == "collabAgentToolCall" && tool == Some("spawnAgent")
 }
 
-/// The sub-agents that an item of a turn tells of.
+impl Item<'_> {
+    /// The tool that it is about.
+    fn tool(&self) -> Option<&str> {
+        let tool = self.tool?.get();
+        tool.strip_prefix('"')?.strip_suffix('"')
+    }
+
+    /// The sub-agents that it tells of.
+    fn children(&self) -> Vec<Arc<str>> {
+        let mut children = self.receivers.0.clone();
+        let agent = self
+            .agent
+            .and_then(|raw| serde_json::from_str::<Id<'_>>(raw.get()).ok());
+        children.extend(agent.filter(|id| !id.0.is_empty()).map(|id| id.shared()));
+        children
+    }
+}
+
+/// The sub-agents that an item of a turn in a detail tells of.
 fn children_of_item(receivers: &Value, agent: &Value) -> Vec<Arc<str>> {
     let receivers = receivers.as_array().into_iter().flatten();
     let ids = receivers.chain([agent]).filter_map(Value::as_str);
@@ -232,6 +272,7 @@ fn children_of_item(receivers: &Value, agent: &Value) -> Vec<Arc<str>> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DeltaParams {
+    #[serde(deserialize_with = "id")]
     turn_id: Arc<str>,
     delta: String,
 }
@@ -244,8 +285,9 @@ struct ThreadParams {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Thread {
+    #[serde(deserialize_with = "id")]
     id: Arc<str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_id")]
     parent_thread_id: Option<Arc<str>>,
 }
 
@@ -256,16 +298,6 @@ struct Resolved<'a> {
     request_id: &'a RawValue,
     #[serde(borrow, default)]
     status: std::borrow::Cow<'a, str>,
-}
-
-/// What is wrong with a text, without any of it: it may have arguments or answers in it.
-pub(super) fn place(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        Category::Io | Category::Syntax => "no JSON",
-        Category::Eof => "cut off",
-        Category::Data => "not of the expected form",
-    };
-    format!("{what} at column {}", error.column())
 }
 
 /// Reads one frame.
@@ -317,7 +349,7 @@ pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
             }
         }
         "app_server.turn.started" => {
-            let payload: Payload<TurnParams> = serde_json::from_str(payload)?;
+            let payload: Payload<TurnParams<'_>> = serde_json::from_str(payload)?;
             Frame::TurnStarted {
                 thread_id,
                 turn_id: payload.params.turn.id,
@@ -332,26 +364,27 @@ pub(super) fn frame(text: &str) -> Result<Frame, serde_json::Error> {
             }
         }
         kind @ ("app_server.item.started" | "app_server.item.completed") => {
-            let payload: Payload<ItemParams> = serde_json::from_str(payload)?;
+            let payload: Payload<ItemParams<'_>> = serde_json::from_str(payload)?;
             let item = payload.params.item;
-            let children = children_of_item(&item.receivers, &item.agent);
+            let children = item.children();
+            let are_spawned = is_spawn(&item.kind, item.tool());
             match (item.kind.as_str(), item.text) {
                 ("agentMessage", Some(text)) if kind.ends_with("completed") => Frame::Message {
                     thread_id,
                     turn_id: payload.params.turn_id,
                     text,
                 },
-                (kind, _) if !children.is_empty() => Frame::Children {
+                _ if !children.is_empty() => Frame::Children {
                     parent_id: thread_id,
                     thread_ids: children,
-                    are_spawned: is_spawn(kind, &item.tool),
+                    are_spawned,
                 },
                 _ => Frame::Other,
             }
         }
         "app_server.turn.completed" => {
-            let whole: Value = serde_json::from_str(payload)?;
-            let payload: Payload<TurnParams> = serde_json::from_str(payload)?;
+            let whole = envelope.payload.unwrap_or(RawValue::NULL);
+            let payload: Payload<TurnParams<'_>> = serde_json::from_str(payload)?;
             Frame::TurnCompleted {
                 thread_id,
                 end: turn_end(payload.params.turn, whole),
@@ -405,7 +438,7 @@ pub(super) fn pending_calls(body: &str) -> Result<(Vec<PendingCall>, usize), Str
         code: Option<String>,
     }
     let list: List<'_> = serde_json::from_str(body)
-        .map_err(|error| format!("the list of tool calls is {}", place(&error)))?;
+        .map_err(|error| format!("the list of tool calls is {}", peer::place(&error)))?;
     let Some(rows) = list.data else {
         return match (list.status.as_deref(), list.code.as_deref()) {
             (Some("deleted"), _) | (Some("error"), Some("system_session")) => Ok((Vec::new(), 0)),
@@ -444,6 +477,7 @@ pub(super) fn turn_of_detail(detail: &Value, turn_id: &str) -> Option<TurnEnd> {
         .filter_map(|entry| entry.get("content").and_then(Value::as_str))
         .find(|text| !text.trim().is_empty())
         .map(str::to_owned);
+    let raw = serde_json::value::to_raw_value(detail).ok()?;
     Some(TurnEnd {
         turn_id: turn_id.into(),
         status: turn
@@ -453,7 +487,7 @@ pub(super) fn turn_of_detail(detail: &Value, turn_id: &str) -> Option<TurnEnd> {
             .into(),
         error: error_text(turn.get("error").unwrap_or(&Value::Null)),
         reply,
-        payload: detail.clone(),
+        payload: crate::runtime::detail(&raw),
     })
 }
 
@@ -490,7 +524,10 @@ pub(super) fn children_of_detail(detail: &Value) -> Vec<Arc<str>> {
 /// The threads that codex made for the turns of a session.
 pub(super) fn spawned_in_detail(detail: &Value) -> Vec<Arc<str>> {
     children_of_items(detail, |item| {
-        is_spawn(item["type"].as_str().unwrap_or_default(), &item["tool"])
+        is_spawn(
+            item["type"].as_str().unwrap_or_default(),
+            item["tool"].as_str(),
+        )
     })
 }
 
@@ -504,33 +541,41 @@ fn children_of_items(detail: &Value, is_wanted: impl Fn(&Value) -> bool) -> Vec<
         .collect()
 }
 
-fn turn_end(turn: Turn, payload: Value) -> TurnEnd {
-    let reply = turn
-        .items
-        .iter()
-        .rev()
-        .filter(|item| item.get("type").and_then(Value::as_str) == Some("agentMessage"))
-        .filter_map(|item| item.get("text").and_then(Value::as_str))
-        .find(|text| !text.trim().is_empty())
-        .map(str::to_owned);
+fn turn_end(turn: Turn<'_>, payload: &RawValue) -> TurnEnd {
     TurnEnd {
         turn_id: turn.id,
         status: turn.status.as_str().into(),
-        error: error_text(&turn.error),
-        reply,
-        payload,
+        error: turn.error.and_then(error_of),
+        reply: turn.items.0,
+        payload: crate::runtime::detail(payload),
     }
+}
+
+/// What went wrong with a turn: a text, or something with a `message`.
+fn error_of(error: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said<'a> {
+        #[serde(borrow)]
+        message: Text<'a>,
+    }
+    let raw = error.get();
+    if raw == "null" {
+        return None;
+    }
+    let text = serde_json::from_str::<Text<'_>>(raw);
+    let text = text.or_else(|_| serde_json::from_str::<Said<'_>>(raw).map(|said| said.message));
+    Some(text.map_or_else(|_| peer::shown(raw), |text| peer::shown(&text.0)))
 }
 
 fn error_text(error: &Value) -> Option<String> {
     match error {
         Value::Null => None,
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(peer::shown(text)),
         other => Some(
             other
                 .get("message")
                 .and_then(Value::as_str)
-                .map_or_else(|| other.to_string(), str::to_owned),
+                .map_or_else(|| peer::shown(&other.to_string()), peer::shown),
         ),
     }
 }
@@ -557,7 +602,8 @@ fn call(
 ) -> Option<PendingCall> {
     let present = |id: Option<Arc<str>>| id.filter(|id| !id.trim().is_empty());
     let tool = tool.trim();
-    if tool.is_empty() {
+    // One whose ids are too long to be kept is nothing that codex makes.
+    if tool.is_empty() || tool.len() > ID_BYTES || request_id?.get().len() > ID_BYTES {
         return None;
     }
     Some(PendingCall {

@@ -1,0 +1,3 @@
+//! The manual, by task.
+
+pub mod limits;

@@ -1,0 +1,270 @@
+//! A codex that floods its client in one way: `flood CASE` prints by how many KiB the memory of this process grew at most.
+//! The limits that a client can set are small; the others are what they are.
+
+use std::sync::Arc;
+
+use codex_skills::{AppServer, Client, Draft, Limits, skill, skills};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::sync::{Mutex, watch};
+
+const THREAD: &str = "01a20376-1b18-75a0-8c01-e6a677c63e7d";
+const MIB: usize = 1024 * 1024;
+/// How many calls wait for their answers at the same time, where they are answered.
+const PACE: usize = 8;
+
+/// Answer at length.
+#[skill]
+fn long(bytes: usize) -> String {
+    "x".repeat(bytes)
+}
+
+/// What the client wrote by now.
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    answers: usize,
+    /// Whether the last request was answered.
+    last: bool,
+}
+
+struct Peer<W> {
+    writes: Mutex<W>,
+    heard: watch::Sender<Heard>,
+}
+
+impl<W: AsyncWrite + Unpin> Peer<W> {
+    async fn say(&self, line: &str) -> std::io::Result<()> {
+        let mut writes = self.writes.lock().await;
+        writes.write_all(line.as_bytes()).await?;
+        writes.write_all(b"\n").await
+    }
+
+    /// Reads what the client writes; a deaf one only until it has a session.
+    async fn listen(&self, reads: impl AsyncRead + Unpin, is_deaf: bool) -> std::io::Result<()> {
+        let mut reads = BufReader::new(reads);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if reads.read_until(b'\n', &mut line).await? == 0 {
+                return Ok(());
+            }
+            // What it is about is said first.
+            let head = &line[..line.len().min(64)];
+            let says = |what: &[u8]| head.windows(what.len()).any(|part| part == what);
+            if says(b"\"initialize\"") {
+                self.say(r#"{"id":1,"result":{"userAgent":"rig/0.171.0"}}"#)
+                    .await?;
+            } else if says(b"\"thread/start\"") {
+                let message: Value = serde_json::from_slice(&line)?;
+                let result = json!({"id": message["id"], "result": {"thread": {"id": THREAD}}});
+                self.say(&result.to_string()).await?;
+                if is_deaf {
+                    std::future::pending::<()>().await;
+                }
+            } else if !says(b"\"method\":") {
+                let is_last = line.starts_with(b"{\"id\":\"last\"");
+                self.heard.send_modify(|heard| {
+                    heard.answers += usize::from(!is_last);
+                    heard.last |= is_last;
+                });
+            }
+        }
+    }
+}
+
+fn call(n: usize, thread: &str, turn: &str, arguments: &str) -> String {
+    format!(
+        r#"{{"method":"item/tool/call","id":{n},"params":{{"threadId":"{thread}","turnId":"{turn}","callId":"c{n}","tool":"long","arguments":{arguments}}}}}"#
+    )
+}
+
+fn ended(turn: &str, items: &str) -> String {
+    format!(
+        r#"{{"method":"turn/completed","params":{{"threadId":"{THREAD}","turn":{{"id":"{turn}","status":"completed","items":[{items}]}}}}}}"#
+    )
+}
+
+/// One line of a flood, by its number.
+type Line = Box<dyn Fn(usize) -> String + Send + Sync>;
+
+/// How many lines a flood has, and which.
+fn flood(case: &str) -> Option<(usize, Line)> {
+    let half_a_mib = r#"{"bytes":524288}"#;
+    let (lines, line): (usize, Line) = match case {
+        "one-turn" => (128, Box::new(move |n| call(n, THREAD, "t", half_a_mib))),
+        "unended-turns" => (
+            128,
+            Box::new(move |n| call(n, THREAD, &format!("t{n}"), half_a_mib)),
+        ),
+        "many-turns" => (
+            128,
+            Box::new(move |n| {
+                // The end of a turn whose call is answered.
+                let over = format!("t{}", n.wrapping_sub(2 * PACE));
+                call(n, THREAD, &format!("t{n}"), half_a_mib) + "\n" + &ended(&over, "")
+            }),
+        ),
+        "unserved" | "large-calls" => (
+            96,
+            Box::new(|n| {
+                let arguments = format!(r#"{{"bytes":1,"x":"{}"}}"#, "x".repeat(MIB));
+                call(n, THREAD, "t", &arguments)
+            }),
+        ),
+        "deaf-calls" => (
+            256,
+            Box::new(|n| call(n, THREAD, "t", r#"{"bytes":1048576}"#)),
+        ),
+        "deaf-requests" => (
+            8_000,
+            Box::new(|n| {
+                format!(
+                    r#"{{"method":"item/commandExecution/requestApproval","id":{n},"params":{{"threadId":"{THREAD}","turnId":"t","itemId":"i{n}","command":"{}"}}}}"#,
+                    "x".repeat(2_000)
+                )
+            }),
+        ),
+        "deaf-refusals" => (
+            20_000,
+            Box::new(|n| {
+                format!(
+                    r#"{{"method":"item/tool/call","id":{n},"params":{{"threadId":"{THREAD}"}}}}"#
+                )
+            }),
+        ),
+        "strangers" => (
+            8_000,
+            Box::new(|n| {
+                let arguments = format!(r#"{{"x":"{}"}}"#, "x".repeat(4_000));
+                call(n, &format!("stranger-{n}"), "t", &arguments)
+            }),
+        ),
+        "children" => {
+            let ids = (0..1000).map(|m| format!("\"01a20376-1b18-75a0-8c01-LINE{m:06}\""));
+            let ids = ids.collect::<Vec<_>>().join(",");
+            let line = format!(
+                r#"{{"method":"item/completed","params":{{"threadId":"{THREAD}","turnId":"t","item":{{"type":"collabAgentToolCall","id":"x","senderThreadId":"{THREAD}","receiverThreadIds":[{ids}]}}}}}}"#
+            );
+            (
+                200,
+                Box::new(move |n| line.replace("LINE", &format!("{n:06}"))),
+            )
+        }
+        "child-list" => (
+            1,
+            Box::new(|_| {
+                format!(
+                    r#"{{"method":"item/completed","params":{{"threadId":"{THREAD}","turnId":"t","item":{{"type":"collabAgentToolCall","id":"x","receiverThreadIds":[{}"z"]}}}}}}"#,
+                    r#""","#.repeat(MIB)
+                )
+            }),
+        ),
+        "signals" => (
+            128,
+            Box::new(|n| {
+                format!(
+                    r#"{{"method":"item/agentMessage/delta","params":{{"threadId":"{THREAD}","turnId":"t","delta":"{}{n}"}}}}"#,
+                    "x".repeat(MIB)
+                )
+            }),
+        ),
+        "replies" => (
+            128,
+            Box::new(|n| {
+                format!(
+                    r#"{{"method":"item/completed","params":{{"threadId":"{THREAD}","turnId":"t{n}","item":{{"type":"agentMessage","id":"x","text":"{}"}}}}}}"#,
+                    "x".repeat(MIB)
+                )
+            }),
+        ),
+        "details" => (
+            1,
+            Box::new(|n| ended(&format!("t{n}"), &("[0],".repeat(MIB + MIB / 8) + "0"))),
+        ),
+        "long-ids" => (
+            96,
+            Box::new(|n| call(n, THREAD, &"t".repeat(MIB / 2), "{}")),
+        ),
+        "names" => (
+            6_000,
+            Box::new(|n| {
+                let long = "x".repeat(900);
+                let call = call(n, THREAD, &format!("{n}-{long}"), "{}");
+                call.replace("\"long\"", &format!("\"{n}-{long}\""))
+            }),
+        ),
+        _ => return None,
+    };
+    Some((lines, line))
+}
+
+/// The memory of this process in KiB: resident, and at most.
+fn memory() -> std::io::Result<(usize, usize)> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.ok_or_else(|| std::io::Error::other(format!("no {name}")))
+    };
+    Ok((of("VmRSS:")?, of("VmHWM:")?))
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let case = std::env::args().nth(1).unwrap_or_default();
+    let (lines, line) = flood(&case).ok_or("there is no such case")?;
+    let is_deaf = case.starts_with("deaf");
+    let is_paced = matches!(
+        &*case,
+        "one-turn" | "unended-turns" | "many-turns" | "large-calls"
+    );
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let (reads, writes) = tokio::io::split(theirs);
+    let (heard, mut hears) = watch::channel(Heard::default());
+    let peer = Arc::new(Peer {
+        writes: Mutex::new(writes),
+        heard,
+    });
+    let listening = peer.clone();
+    tokio::spawn(async move { listening.listen(reads, is_deaf).await });
+    let (reads, writes) = tokio::io::split(ours);
+    let client = Client::new(AppServer::over(reads, writes).await?).with_limits(Limits {
+        concurrent_calls: 2,
+        open_bytes: 4 * MIB,
+        settled_calls: 64,
+        settled_bytes: 4 * MIB,
+        remembered_turns: 4,
+        remembered_bytes: 4 * MIB,
+        signal_bytes: 4 * MIB,
+        ..Limits::default()
+    });
+    let catalog = Draft::new().register(skills![long]).seal()?;
+    let (_, session) = client.create_session_with(catalog).await?;
+    if case != "unserved" {
+        let session = session.clone();
+        tokio::spawn(async move { session.serve().await });
+        tokio::task::yield_now().await;
+    }
+    let signals = session.signals();
+    let (before, _) = memory()?;
+    for n in 0..lines {
+        peer.say(&line(n)).await?;
+        if is_paced {
+            let enough = n.saturating_sub(PACE);
+            hears.wait_for(|heard| heard.answers >= enough).await?;
+        }
+    }
+    if is_deaf {
+        // Nothing tells when the client has done what it can.
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    } else {
+        // Answered by the reader, when everything before it was read.
+        peer.say(r#"{"method":"currentTime/read","id":"last","params":{}}"#)
+            .await?;
+        hears.wait_for(|heard| heard.last).await?;
+    }
+    let (_, most) = memory()?;
+    println!("{}", most - before.min(most));
+    drop(signals);
+    Ok(())
+}
