@@ -297,3 +297,48 @@ async fn a_handler_is_let_go_when_somebody_else_decides_or_the_turn_ends() -> Re
     assert_eq!(manager.decisions().len(), 1);
     Ok(())
 }
+
+/// A list that was made before the decision has the question still when it comes.
+#[tokio::test]
+async fn what_was_decided_is_not_asked_again_by_an_old_word() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    let (gate, decides, asked) = (Gate::new(), Gate::new(), Counter::default());
+    let (held_up, count) = (decides.clone(), asked.clone());
+    let handler = RequestHandler::new(move |_| {
+        let held_up = held_up.clone();
+        count.count();
+        async move {
+            held_up.enter().await;
+            CodexReply::Grant
+        }
+    });
+    let run = client
+        .lifecycle_with(catalog(vec![held(&Counter::default(), &gate)]))
+        .on_request(handler)
+        .await?;
+    let id = run.session_id();
+    let listed = during(run.skills(), &gate, async {
+        let first = manager.ask(id, COMMAND, &command());
+        decides.somebody().await;
+        let path = format!("{}/api/sessions/{id}/approvals", manager.direct_url());
+        let listed = crate::contract::client().get(path).send().await;
+        let listed = listed.expect("an answer").text().await.expect("a body");
+        let listed: Value = serde_json::from_str(&listed).expect("JSON");
+        let row = listed["data"][0].clone();
+        assert_eq!(row["approvalId"], first.to_string(), "{listed}");
+        decides.open();
+        decision(&manager, first).await;
+        let frame = json!({"type": "approval", "threadId": id, "payload": row});
+        manager.emit(&frame);
+        // What comes after it on the stream is decided, so it was read.
+        decision(&manager, manager.ask(id, COMMAND, &command())).await;
+        frame
+    })
+    .await;
+    assert_eq!(asked.get(), 2, "one for each question");
+    // Nor by one that comes after the end of the turn.
+    manager.emit(&listed);
+    run.send_and_handle("hello").await?;
+    assert_eq!(asked.get(), 2);
+    Ok(())
+}

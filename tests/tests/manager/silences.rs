@@ -213,3 +213,40 @@ async fn an_answer_that_was_taken_without_a_word_is_settled_when_the_turn_goes_o
     assert_eq!(runs.get(), 1);
     Ok(())
 }
+
+/// Calls that expire in a turn that runs are looked into, together.
+#[tokio::test]
+async fn many_calls_that_expire_cost_few_requests() -> Result<(), Error> {
+    const EXPIRED: usize = 300;
+    let (manager, client) = start().await;
+    let (gate, runs) = (Gate::new(), Counter::default());
+    let run = client
+        .lifecycle_with(catalog(vec![
+            crate::support::held(&runs, &gate),
+            echo(&Counter::default()),
+        ]))
+        .await?;
+    let id = run.session_id();
+    let lists = |manager: &Manager| manager.count("GET", "/tool-calls");
+    let before = lists(&manager);
+    let expires = async {
+        gate.somebody().await;
+        for call in 0..EXPIRED {
+            let payload =
+                json!({"requestId": format!("9{call}"), "status": "expired", "success": false});
+            manager
+                .emit(&json!({"type": "tool_call_resolved", "threadId": id, "payload": payload}));
+        }
+        manager
+            .until("it is looked into", |manager| lists(manager) > before)
+            .await;
+        gate.open();
+    };
+    let turn = run.send_and_handle("CALL held {\"text\":\"a\"}\nCALL echo {\"text\":\"b\"}");
+    let (turn, ()) = tokio::join!(turn.into_future(), expires);
+    turn?;
+    run.send_and_handle("hello").await?;
+    let looks = lists(&manager) - before;
+    assert!(looks < EXPIRED / 10, "{looks}");
+    Ok(())
+}

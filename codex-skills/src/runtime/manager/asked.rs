@@ -37,6 +37,18 @@ struct Waiting {
     bytes: usize,
     /// Ends the wait for a handler; without one it is left to others.
     handler: Option<CancellationToken>,
+    /// Whether it was decided. It is remembered until its turn ends: a list that was made before has it still.
+    is_decided: bool,
+}
+
+impl Waiting {
+    /// Notes the decision; whether there was none before.
+    fn decide(&mut self) -> bool {
+        if let Some(handler) = &self.handler {
+            handler.cancel();
+        }
+        !std::mem::replace(&mut self.is_decided, true)
+    }
 }
 
 /// Where a question is asked.
@@ -72,12 +84,47 @@ impl Asked {
         }
         taken
     }
+
+    /// Remembers that a question was decided, as long as its turn runs. One without a turn would be remembered for too
+    /// long: the next process may ask another one by its id.
+    fn keep(&self, key: &Key) {
+        let mut waiting = self.waiting();
+        if key.turn_id.is_none() {
+            waiting.remove(key);
+        } else if let Some(known) = waiting.get_mut(key) {
+            known.decide();
+        }
+    }
+
+    /// Notes what was decided elsewhere, or here. Returns what had been left to others till then.
+    fn decide(&self, decided: impl Fn(&Key) -> bool) -> Vec<(Key, AskedIn)> {
+        let mut waiting = self.waiting();
+        let mut left = Vec::new();
+        for (key, known) in waiting.iter_mut().filter(|(key, _)| decided(key)) {
+            if known.decide() && known.handler.is_none() {
+                left.push((key.clone(), known.asked_in.clone()));
+            }
+        }
+        waiting.retain(|key, _| key.turn_id.is_some() || !decided(key));
+        left
+    }
+}
+
+/// Tells that a question which was left to others is settled.
+fn settled(key: Key, asked_in: &AskedIn) {
+    if let Some(sink) = asked_in.events.upgrade() {
+        sink.deliver(Event::RequestSettled {
+            turn_id: asked_in.turn_id.clone(),
+            id: key.id,
+        });
+    }
 }
 
 impl Shared {
     /// Puts a question to whoever decides in its session, where it is one of this client's.
     pub(super) fn ask(self: &Arc<Self>, thread_id: &Arc<str>, question: Question) {
-        let Some(asked_in) = self.registry().asked_in(thread_id) else {
+        let turn_id = question.turn_id.as_ref();
+        let Some(asked_in) = self.registry().asked_in(thread_id, turn_id) else {
             return;
         };
         let key = Key {
@@ -90,9 +137,17 @@ impl Shared {
         let request = CodexRequest::new(&question.method, Some(thread_id), question.params);
         let decides = asked_in.handler.clone().filter(|handler| !handler.leaves());
         let mut waiting = self.asked.waiting();
-        let bytes: usize = waiting.values().map(|known| known.bytes).sum();
-        let is_full = waiting.len() >= WAITING || bytes + question.bytes > WAITING_BYTES;
-        if waiting.contains_key(&key) || is_full {
+        if waiting.contains_key(&key) {
+            return;
+        }
+        let is_full = |waiting: &HashMap<Key, Waiting>| {
+            let bytes: usize = waiting.values().map(|known| known.bytes).sum();
+            waiting.len() >= WAITING || bytes + question.bytes > WAITING_BYTES
+        };
+        if is_full(&waiting) {
+            waiting.retain(|_, known| !known.is_decided);
+        }
+        if is_full(&waiting) {
             return;
         }
         let handler = decides.map(|decides| self.put(key.clone(), request.clone(), decides));
@@ -102,6 +157,7 @@ impl Shared {
             request: request.clone(),
             bytes: question.bytes,
             handler,
+            is_decided: false,
         };
         waiting.insert(key.clone(), known);
         drop(waiting);
@@ -129,11 +185,14 @@ impl Shared {
             // A handler that panics refuses.
             let reply = reply.unwrap_or(CodexReply::Refuse);
             let decision = question::decision(key.kind, reply, &request);
-            if let Err(error) = shared.decide(&key, &decision).await {
-                tracing::warn!(target: "codex_skills::manager", method = request.method, %error, "a decision was not taken");
+            match shared.decide(&key, &decision).await {
+                Ok(()) => shared.asked.keep(&key),
+                Err(error) => {
+                    tracing::warn!(target: "codex_skills::manager", method = request.method, %error, "a decision was not taken");
+                    // It is asked again, if codex still wants to know.
+                    shared.asked.waiting().remove(&key);
+                }
             }
-            // One that was not taken is asked again, if codex still wants to know.
-            shared.asked.waiting().remove(&key);
         });
         no_use
     }
@@ -184,7 +243,12 @@ impl Shared {
 
     /// A question was decided, or its time is over.
     pub(super) fn decided(&self, thread_id: &Arc<str>, kind: Kind, id: &Arc<str>) {
-        self.settle(|key, _| key.thread_id == *thread_id && key.kind == kind && key.id == *id);
+        let left = self
+            .asked
+            .decide(|key| key.thread_id == *thread_id && key.kind == kind && key.id == *id);
+        for (key, asked_in) in left {
+            settled(key, &asked_in);
+        }
     }
 
     /// A turn of a thread ended, with what it asked; without one all of them.
@@ -202,13 +266,8 @@ impl Shared {
 
     fn settle(&self, gone: impl Fn(&Key, &Waiting) -> bool) {
         for (key, known) in self.asked.take(gone) {
-            if known.handler.is_none()
-                && let Some(sink) = known.asked_in.events.upgrade()
-            {
-                sink.deliver(Event::RequestSettled {
-                    turn_id: known.asked_in.turn_id,
-                    id: key.id,
-                });
+            if known.handler.is_none() && !known.is_decided {
+                settled(key, &known.asked_in);
             }
         }
     }
@@ -219,20 +278,23 @@ impl Shared {
             return;
         }
         let left = |_: &Key, known: &Waiting| {
-            known.handler.is_none() && *known.asked_in.session_id == *session_id
+            known.handler.is_none()
+                && !known.is_decided
+                && *known.asked_in.session_id == *session_id
         };
         for (key, known) in self.asked.take(left) {
             let event = Event::RequestSettled {
                 turn_id: known.asked_in.turn_id.clone(),
                 id: key.id.clone(),
             };
-            let handler = self.put(key.clone(), known.request.clone(), handler.clone());
             let sink = known.asked_in.events.upgrade();
-            let known = Waiting {
-                handler: Some(handler),
-                ..known
-            };
-            self.asked.waiting().insert(key, known);
+            {
+                // A handler that decides at once finds the question here.
+                let mut waiting = self.asked.waiting();
+                let handler = self.put(key.clone(), known.request.clone(), handler.clone());
+                let handler = Some(handler);
+                waiting.insert(key, Waiting { handler, ..known });
+            }
             tell(sink.map(|sink| (sink, vec![event])));
         }
     }

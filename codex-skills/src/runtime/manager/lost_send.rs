@@ -1,8 +1,9 @@
 //! What became of a request of the user whose answer was lost: looked up in the session's turns, and never repeated, since
 //! a turn that began would be steered by its own request.
 //!
-//! codex-manager keeps no id of a client with a message. A turn is told by its text, and by being newer than those that
-//! were known before: codex's ids are in the order of their time.
+//! codex-manager keeps no id of a client with a message. A turn is told by a text that no other request from here
+//! explains, and by having run when the request was sent or being newer than those that were known then: codex's ids are
+//! in the order of their time. Where that leaves a choice, the outcome is not known.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::catch_up::Because;
 use super::failure::How;
 use super::http::{NAME, Request, Response};
 use super::registry::ActiveTurn;
+use super::sent::Sent;
 use super::{CodexManager, session_path};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Accepted, HttpFailure, RuntimeError, RuntimeErrorKind, TurnStatus};
@@ -33,12 +35,33 @@ const LOOKS: [Duration; 7] = [
 /// The pause between looks at a turn that may have taken the request, and at a server that is away.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// A time-out beyond which a request whose answer was lost is not looked for.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A request of the user as it was sent.
 pub(super) struct Message {
     pub(super) session_id: Arc<str>,
     pub(super) text: String,
-    /// The newest turn before it, where it is known.
+    pub(super) before: Before,
+}
+
+/// What was known of a session when a request was sent.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// The key of the request among those that were sent.
+    pub(super) key: u64,
+    /// The newest turn, where it is known.
     pub(super) newest: Option<Newest>,
+    /// The turns that may have run: the request may have steered one of them.
+    pub(super) running: Vec<Arc<str>>,
+}
+
+impl Before {
+    /// Whether a turn is known to have begun later.
+    pub(super) fn precedes(&self, turn_id: &str) -> bool {
+        let newest = self.newest.as_ref();
+        newest.is_some_and(|newest| newest.is_before(turn_id))
+    }
 }
 
 /// What a look at a session's turns shows.
@@ -74,6 +97,26 @@ pub(super) fn is_lost(error: &RuntimeError) -> bool {
     error.kind() == RuntimeErrorKind::Unavailable
         && !error.is_unsent()
         && !matches!(said_so, Some(425 | 429))
+}
+
+/// The error of a creation, which may have left a session behind where its answer was lost. A status of the server's is an
+/// answer, but that of a gateway which had none.
+pub(super) fn creation_lost(error: RuntimeError) -> RuntimeError {
+    let is_read = error.http().is_some_and(|said| said.status() != 504);
+    let was_accepted = error.kind() == RuntimeErrorKind::Unknown;
+    if !was_accepted && (is_read || !is_lost(&error)) {
+        return error;
+    }
+    tracing::warn!(target: "codex_skills::manager", %error, "a session may be left behind: it was to be created, and its id is not known");
+    let text = format!(
+        "{}; whether there is a session now is not known: `list_sessions` has it",
+        error.message()
+    );
+    let unknown = RuntimeError::new(NAME, "create the session", RuntimeErrorKind::Unknown, text);
+    match error.shared_http() {
+        Some(failure) => unknown.with_http(failure),
+        None => unknown,
+    }
 }
 
 impl CodexManager {
@@ -121,7 +164,7 @@ impl CodexManager {
             instead,
         }: Failed,
     ) -> Result<Accepted, RuntimeError> {
-        let until = Instant::now() + self.shared.settings.timeout;
+        let until = Instant::now() + self.shared.settings.timeout.min(LONGEST);
         let operation = "read the session";
         let path = session_path(operation, &message.session_id, "")?;
         let mut looks = LOOKS.into_iter();
@@ -134,16 +177,15 @@ impl CodexManager {
                 body: None,
             });
             let pause = match detail.await {
-                Ok(response) => match look(&response.json(), message) {
+                Ok(response) => match self.look(&response.json(), message) {
                     Look::Took(turn_id) => return Ok(self.join(message, turn_id).await),
                     Look::May(turn_id) => {
                         may = Some(turn_id);
                         PAUSE
                     }
-                    Look::None(turn_id) => match (looks.next(), turn_id.or(may.take())) {
-                        (Some(pause), _) => pause,
-                        (None, None) => return Err(instead.unwrap_or_else(|| not_taken(&lost))),
-                        (None, turn_id) => return Err(unknown(turn_id, &lost)),
+                    Look::None(turn_id) => match looks.next() {
+                        Some(pause) => pause,
+                        None => return Err(given_up(turn_id.or(may), &lost, instead)),
                     },
                 },
                 Err(error) if error.kind() == RuntimeErrorKind::Unavailable => {
@@ -152,17 +194,25 @@ impl CodexManager {
                     if let Ok(death) = process.map(|process| process.death)
                         && let Some(death) = death
                     {
-                        return Err(ended(&lost, &death));
+                        return Err(match may {
+                            Some(turn_id) => unknown(Some(turn_id), &lost),
+                            None => ended(&lost, &death),
+                        });
                     }
                     PAUSE
                 }
-                Err(_) => return Err(lost),
+                Err(_) => return Err(unknown(may, &lost)),
             };
             if Instant::now() + pause > until {
                 return Err(unknown(may, &lost));
             }
             tokio::time::sleep(pause).await;
         }
+    }
+
+    fn look(&self, detail: &Value, message: &Message) -> Look {
+        let sent = self.shared.registry().sent(&message.session_id);
+        look(detail, message, &sent)
     }
 
     /// Goes on with the turn that took the request.
@@ -193,6 +243,21 @@ impl CodexManager {
                 .await;
         }
         Accepted::new(turn_id, payload)
+    }
+}
+
+/// What is said where no look showed the turn that took the request; `instead` of that it can be sent again.
+fn given_up(
+    may: Option<Arc<str>>,
+    lost: &RuntimeError,
+    instead: Option<RuntimeError>,
+) -> RuntimeError {
+    // A request that was accepted has a turn, seen or not.
+    let was_accepted = lost.kind() == RuntimeErrorKind::Unknown;
+    if may.is_none() && !was_accepted {
+        instead.unwrap_or_else(|| not_taken(lost))
+    } else {
+        unknown(may, lost)
     }
 }
 
@@ -240,31 +305,51 @@ fn unknown(turn_id: Option<Arc<str>>, lost: &RuntimeError) -> RuntimeError {
     }
 }
 
-/// Looks for the request in the turns of a session.
-fn look(detail: &Value, message: &Message) -> Look {
+/// Looks for the request in the turns of a session. `sent`: what else the session was sent from here.
+fn look(detail: &Value, message: &Message, sent: &Sent) -> Look {
+    let before = &message.before;
     let turns = detail.pointer("/thread/turns").and_then(Value::as_array);
-    let mut unclear = None;
+    let (mut runs, mut unclear) = (None, None);
+    // The turns with texts that no other request from here explains, and how many there are.
+    let (mut found, mut unexplained) = (Vec::new(), 0);
     for turn in turns.into_iter().flatten().rev() {
         let Some(id) = turn.get("id").and_then(Value::as_str) else {
             continue;
         };
         let status = turn.get("status").and_then(Value::as_str).unwrap_or("");
-        let is_active = TurnStatus::from(status) == TurnStatus::InProgress;
-        let newest = message.newest.as_ref();
-        let is_new = newest.is_none_or(|newest| newest.is_before(id));
+        let status = TurnStatus::from(status);
+        let is_active = status == TurnStatus::InProgress;
+        let is_new = before.newest.is_none() || before.precedes(id);
+        let did_run = before.running.iter().any(|running| **running == *id);
+        if is_active && runs.is_none() {
+            runs = Some(id.into());
+        }
+        if !is_new && !did_run && !is_active {
+            continue;
+        }
         let said = said(turn, detail, id);
-        // What a turn was begun with is known where the turn is; what steers it comes later.
-        let mut own = said.iter().skip(usize::from(!is_new));
-        if own.any(|text| text.trim() == message.text.trim()) && (is_new || is_active) {
-            match newest {
-                Some(_) => return Look::Took(id.into()),
-                None => unclear = unclear.or(Some(id.into())),
-            }
-        } else if is_active {
-            return Look::May(id.into());
+        let is_known = is_new || sent.began(id);
+        // What a turn was begun with elsewhere is not this request; what steers it may be anybody's.
+        let own = said.iter().skip(usize::from(!is_known));
+        let equal = own.filter(|text| text.trim() == message.text.trim());
+        let more = equal.count().saturating_sub(sent.taken(id, &message.text));
+        if more > 0 && is_known && before.newest.is_some() {
+            found.push(id);
+            unexplained += more;
+        } else if more > 0 {
+            unclear = unclear.or(Some(id.into()));
+        } else if !is_active && (did_run || status != TurnStatus::Completed || said.is_empty()) {
+            // It may have ended with a request that it had not read yet.
+            unclear = unclear.or(Some(id.into()));
         }
     }
-    Look::None(unclear)
+    let expected = 1 + sent.uncertain(before.key, &message.text);
+    match (found.as_slice(), runs) {
+        ([only], _) if unexplained == expected => Look::Took((*only).into()),
+        ([first, ..], _) => Look::None(Some((*first).into())),
+        ([], Some(turn_id)) => Look::May(turn_id),
+        ([], None) => Look::None(unclear.or(before.running.first().cloned())),
+    }
 }
 
 /// What the user said in a turn: its items, or where there are none, the transcript.
@@ -292,53 +377,5 @@ fn said(turn: &Value, detail: &Value, id: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(newest: Option<Newest>) -> Message {
-        Message {
-            session_id: "s".into(),
-            text: "do it".to_owned(),
-            newest,
-        }
-    }
-
-    fn detail(id: &str, status: &str, texts: &[&str]) -> Value {
-        let transcript: Vec<Value> = texts
-            .iter()
-            .map(|text| json!({"turnId": id, "role": "user", "content": text}))
-            .collect();
-        json!({"thread": {"turns": [{"id": id, "status": status}]}, "transcript": transcript})
-    }
-
-    #[test]
-    fn a_new_turn_is_told_by_its_text() {
-        for newest in [Newest::None, Newest::Turn("b".into())] {
-            let message = message(Some(newest));
-            let own = detail("c", "completed", &["do it\n"]);
-            assert_eq!(look(&own, &message), Look::Took("c".into()));
-            let others = detail("c", "completed", &["do something else"]);
-            assert_eq!(look(&others, &message), Look::None(None));
-            let running = detail("c", "inProgress", &[]);
-            assert_eq!(look(&running, &message), Look::May("c".into()));
-        }
-    }
-
-    #[test]
-    fn a_turn_that_was_known_took_it_only_where_it_was_steered() {
-        let message = message(Some(Newest::Turn("b".into())));
-        let same = detail("b", "completed", &["do it"]);
-        assert_eq!(look(&same, &message), Look::None(None));
-        let running = detail("b", "inProgress", &["do it"]);
-        assert_eq!(look(&running, &message), Look::May("b".into()));
-        let steered = detail("b", "inProgress", &["do it", "do it"]);
-        assert_eq!(look(&steered, &message), Look::Took("b".into()));
-    }
-
-    #[test]
-    fn of_a_session_whose_turns_are_not_known_nothing_is_believed() {
-        let message = message(None);
-        let same = detail("c", "completed", &["do it"]);
-        assert_eq!(look(&same, &message), Look::None(Some("c".into())));
-    }
-}
+#[path = "lost_send_tests.rs"]
+mod tests;

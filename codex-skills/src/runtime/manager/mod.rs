@@ -15,6 +15,7 @@ mod poll;
 mod profile;
 mod question;
 mod registry;
+mod sent;
 mod shared;
 mod stream;
 mod tls;
@@ -158,8 +159,8 @@ impl CodexManager {
         let operation = "create the session";
         let fingerprint = request.fingerprint.clone();
         let body = options::body(request, operation)?;
-        let response = self.post(operation, "/sessions", &body).await?;
-        let payload = response.json();
+        let response = self.post(operation, "/sessions", &body).await;
+        let payload = response.map_err(lost_send::creation_lost)?.json();
         let session_id = payload
             .pointer("/session/sessionId")
             .and_then(Value::as_str)
@@ -173,12 +174,10 @@ impl CodexManager {
                 }
                 Ok(Created::new(id, payload))
             }
-            None => Err(RuntimeError::new(
-                NAME,
+            None => Err(lost_send::creation_lost(accepted_unread(
                 operation,
-                RuntimeErrorKind::Unavailable,
                 "the answer has no session.sessionId",
-            )),
+            ))),
         }
     }
 
@@ -187,23 +186,44 @@ impl CodexManager {
         session_id: Arc<str>,
         request: SendRequest,
     ) -> Result<Accepted, RuntimeError> {
-        let operation = "send the request";
         self.stream_ready().await;
-        let before = self.known_generation().await;
         let message = lost_send::Message {
-            newest: self.shared.registry().newest_turn(&session_id),
-            session_id: session_id.clone(),
+            before: self
+                .shared
+                .registry()
+                .begin_send(&session_id, &request.text),
+            session_id,
             text: request.text,
         };
+        let sent = self.send_noted(&message, request.dynamic_tools).await;
+        let turn_id = match &sent {
+            Ok(accepted) => Some(&accepted.turn_id),
+            // Some turn may have it.
+            Err(error) if error.kind() == RuntimeErrorKind::Unknown => return sent,
+            Err(_) => None,
+        };
+        let (session_id, before) = (&message.session_id, &message.before);
+        self.shared.registry().end_send(session_id, before, turn_id);
+        sent
+    }
+
+    async fn send_noted(
+        &self,
+        message: &lost_send::Message,
+        tools: Option<Arc<serde_json::value::RawValue>>,
+    ) -> Result<Accepted, RuntimeError> {
+        let operation = "send the request";
+        let session_id = &message.session_id;
+        let before = self.known_generation().await;
         let mut body = json!({"text": message.text});
-        if let Some(tools) = request.dynamic_tools {
+        if let Some(tools) = tools {
             body["dynamicTools"] = options::tools(&tools, operation)?;
         }
-        let path = session_path(operation, &session_id, "/messages")?;
+        let path = session_path(operation, session_id, "/messages")?;
         let payload = match self.post_message(operation, &path, &body).await {
             Ok(response) => response.json(),
             Err(failed) if lost_send::is_lost(&failed.error) => {
-                return self.look_up(&message, failed).await;
+                return self.look_up(message, failed).await;
             }
             Err(failed) => return Err(failed.error),
         };
@@ -212,21 +232,22 @@ impl CodexManager {
             .and_then(Value::as_str)
             .filter(|id| !id.trim().is_empty());
         let Some(turn_id) = turn_id else {
-            return Err(RuntimeError::new(
-                NAME,
-                operation,
-                RuntimeErrorKind::Unavailable,
-                "the answer has no turnId",
-            ));
+            let lost = accepted_unread(operation, "the answer has no turnId");
+            return self.look_up(message, lost.into()).await;
         };
         let turn_id: Arc<str> = turn_id.into();
         let after = self.shared.generation();
         let generation = before.filter(|before| *before == after).unwrap_or(0);
         self.shared
             .registry()
-            .began(&session_id, &turn_id, generation);
+            .began(session_id, &turn_id, generation);
         Ok(Accepted::new(turn_id, payload))
     }
+}
+
+/// The error for a request that was accepted, with an answer that does not say what became of it.
+fn accepted_unread(operation: &'static str, why: &str) -> RuntimeError {
+    RuntimeError::new(NAME, operation, RuntimeErrorKind::Unknown, why)
 }
 
 /// The path of a session, or of something of it.
@@ -262,7 +283,7 @@ impl Runtime for CodexManager {
             let operation = "resume the session";
             let path = session_path(operation, &session_id, "/resume")?;
             let resumed = self.post(operation, &path, &json!({})).await?;
-            let turns = wire::turn_ids(&resumed.body);
+            let turns = wire::known_turns(&resumed.body);
             self.shared.registry().knows_turns(&session_id, turns);
             self.stream_ready().await;
             self.known_generation().await;

@@ -8,7 +8,9 @@ use std::sync::{Arc, LazyLock, Weak};
 use tokio::sync::watch;
 
 use super::asked::AskedIn;
-use super::wire::{Frame, PendingCall, TurnEnd};
+use super::lost_send::Before;
+use super::sent::Sent;
+use super::wire::{Frame, KnownTurn, PendingCall, TurnEnd};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink, RequestHandler};
 use crate::skill::ToolCall;
@@ -103,12 +105,18 @@ struct Session {
     active: Vec<ActiveTurn>,
     /// The newest turn, where all before it are known.
     newest: Option<Newest>,
+    /// The newest turn when the session was opened, where it was over.
+    over: Option<Arc<str>>,
+    /// What it was sent from here.
+    sent: Sent,
     /// How many frames of it came.
     frames: u64,
     /// How many had come when it was last looked whether there were some, by those who poll and those who ask
     /// whether codex runs.
     polled: u64,
     pulsed: u64,
+    /// Whether somebody looks after it, since calls expired in a turn that runs.
+    looks: Looks,
     /// Whether frames of it may have been missed.
     has_missed: bool,
     /// The turns of the last messages, with a hash of each.
@@ -162,6 +170,15 @@ impl Calls {
     }
 }
 
+/// Who looks after a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    None,
+    One,
+    /// One does, and it is to be done once more.
+    Again,
+}
+
 impl Registry {
     pub(super) fn subscribe(&mut self, session_id: Arc<str>, events: Weak<dyn EventSink>) {
         if self.sessions.len() >= self.sweep_at {
@@ -173,15 +190,20 @@ impl Registry {
             self.sweep_at = (2 * self.sessions.len()).max(64);
         }
         self.strangers.remove(&session_id);
+        // A sub-agent that is opened serves itself.
+        self.parents.remove(&session_id);
         let newest = self.created.remove(&session_id).then_some(Newest::None);
         self.sessions.insert(
             session_id,
             Session {
                 events,
                 newest,
+                over: None,
+                sent: Sent::default(),
                 frames: 1,
                 polled: 0,
                 pulsed: 0,
+                looks: Looks::None,
                 has_missed: false,
                 said: VecDeque::new(),
                 active: Vec::new(),
@@ -201,18 +223,55 @@ impl Registry {
     }
 
     /// Which turns a session has had, where that was told.
-    pub(super) fn knows_turns(&mut self, session_id: &str, turns: Option<Vec<Arc<str>>>) {
+    pub(super) fn knows_turns(&mut self, session_id: &str, turns: Option<Vec<KnownTurn>>) {
         if let (Some(session), Some(turns)) = (self.sessions.get_mut(session_id), turns) {
             session.newest.get_or_insert(Newest::None);
-            for turn_id in &turns {
-                session.know(turn_id);
+            for turn in &turns {
+                session.know(&turn.id);
             }
+            let newest = turns.into_iter().max_by(|one, two| one.id.cmp(&two.id));
+            session.over = newest.filter(|turn| turn.is_over).map(|turn| turn.id);
         }
     }
 
-    /// The newest turn that is known of a session. `None` where there may be some that are not.
-    pub(super) fn newest_turn(&self, session_id: &str) -> Option<Newest> {
-        self.sessions.get(session_id)?.newest.clone()
+    /// A request is about to be sent to a session: what is known of it before.
+    pub(super) fn begin_send(&mut self, session_id: &str, text: &str) -> Before {
+        let Some(session) = self.sessions.get_mut(session_id) else {
+            return Before::default();
+        };
+        Before {
+            key: session.sent.begin(text),
+            newest: session.newest.clone(),
+            running: session.running(),
+        }
+    }
+
+    /// A turn took a request that was sent to a session; without one, none did.
+    pub(super) fn end_send(
+        &mut self,
+        session_id: &str,
+        before: &Before,
+        turn_id: Option<&Arc<str>>,
+    ) {
+        let Some(session) = self.sessions.get_mut(session_id) else {
+            return;
+        };
+        match turn_id {
+            Some(turn_id) => {
+                session
+                    .sent
+                    .took(before.key, turn_id, before.precedes(turn_id));
+            }
+            None => session.sent.not_taken(before.key),
+        }
+    }
+
+    /// What a session was sent from here.
+    pub(super) fn sent(&self, session_id: &str) -> Sent {
+        let session = self.sessions.get(session_id);
+        session
+            .map(|session| session.sent.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn forget(&mut self, session_id: &str) {
@@ -255,11 +314,27 @@ impl Registry {
             .collect()
     }
 
-    /// Whether a turn of the session that serves a thread is known to run, with a call of this id or without.
-    pub(super) fn is_busy(&self, thread_id: &Arc<str>) -> bool {
+    /// Whether to look after the session that serves a thread: where a turn of it runs, unless that is done already.
+    /// Then it is done once more.
+    pub(super) fn begin_look(&mut self, thread_id: &Arc<str>) -> Option<Arc<str>> {
         let owner = self.owner(thread_id.clone());
-        let session = self.sessions.get(&owner);
-        session.is_some_and(|session| !session.active.is_empty())
+        let session = self.sessions.get_mut(&owner)?;
+        if session.active.is_empty() {
+            return None;
+        }
+        let is_first = session.looks == Looks::None;
+        session.looks = if is_first { Looks::One } else { Looks::Again };
+        is_first.then_some(owner)
+    }
+
+    /// A session was looked after. Whether it is to be done once more.
+    pub(super) fn end_look(&mut self, session_id: &str) -> bool {
+        let Some(session) = self.sessions.get_mut(session_id) else {
+            return false;
+        };
+        let again = session.looks == Looks::Again && !session.active.is_empty();
+        session.looks = if again { Looks::One } else { Looks::None };
+        again
     }
 
     /// Whether a call is known that a list has.
@@ -665,10 +740,21 @@ impl Registry {
     }
 
     /// Who decides in the session that serves a thread.
-    pub(super) fn asked_in(&self, thread_id: &Arc<str>) -> Option<AskedIn> {
+    pub(super) fn asked_in(
+        &self,
+        thread_id: &Arc<str>,
+        turn_id: Option<&Arc<str>>,
+    ) -> Option<AskedIn> {
         let session_id = self.owner(thread_id.clone());
         let session = self.sessions.get(&session_id)?;
-        session.events.upgrade()?;
+        // A late word: no decision is wanted any more.
+        if turn_id.is_some_and(|turn_id| session.ended.contains(turn_id)) {
+            return None;
+        }
+        // One that was upgraded may be the last, and would end under the lock.
+        if session.events.strong_count() == 0 {
+            return None;
+        }
         Some(AskedIn {
             turn_id: session.active.last().map(|turn| turn.id.clone()),
             events: session.events.clone(),
@@ -705,7 +791,8 @@ enum Look {
     Pulse,
 }
 
-fn hash(text: &str) -> u64 {
+/// A hash of what is said, for this process.
+pub(super) fn hash(text: &str) -> u64 {
     use std::hash::BuildHasher as _;
     static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::default);
     STATE.hash_one(text.trim())
@@ -744,6 +831,19 @@ impl Session {
         if self.active.len() > ACTIVE_TURNS {
             self.active.remove(0);
         }
+    }
+
+    /// The turns that may run: those that are active, and the newest unless it is known to be over.
+    fn running(&self) -> Vec<Arc<str>> {
+        let mut running: Vec<Arc<str>> = self.active.iter().map(|turn| turn.id.clone()).collect();
+        if let Some(Newest::Turn(newest)) = &self.newest
+            && self.over.as_ref() != Some(newest)
+            && !self.ended.contains(newest)
+            && !running.contains(newest)
+        {
+            running.push(newest.clone());
+        }
+        running
     }
 
     /// Whether a turn is active of which nothing was heard since this look.
@@ -872,6 +972,64 @@ mod tests {
         assert_eq!(&*call.session_id, "s");
         assert_eq!(call.thread_id.as_deref(), Some("grandchild"));
         assert_eq!(registry.children("s").len(), 2);
+    }
+
+    #[test]
+    fn a_child_that_is_opened_as_a_session_has_its_own_calls() {
+        let (mut registry, sink) = registry();
+        registry.take(
+            Frame::Children {
+                parent_id: "s".into(),
+                thread_ids: vec!["child".into()],
+                are_spawned: true,
+            },
+            1,
+        );
+        let events: Arc<dyn EventSink> = sink.clone();
+        registry.subscribe("child".into(), Arc::downgrade(&events));
+        let events = told(registry.take(call("child", "0", false), 1));
+        let [Event::ToolCall(call)] = &events[..] else {
+            unreachable!("{events:?}")
+        };
+        assert_eq!((&*call.session_id, &call.thread_id), ("child", &None));
+        assert!(registry.children("s").is_empty());
+    }
+
+    #[test]
+    fn a_session_is_looked_after_once_at_a_time() {
+        let (mut registry, _sink) = registry();
+        let id: Arc<str> = "s".into();
+        assert_eq!(registry.begin_look(&id), None, "nothing runs");
+        registry.began("s", &"t".into(), 1);
+        assert_eq!(registry.begin_look(&id), Some(id.clone()));
+        for _ in 0..100 {
+            assert_eq!(registry.begin_look(&id), None, "one does already");
+        }
+        assert!(registry.end_look("s"), "once more");
+        assert!(!registry.end_look("s"));
+        assert_eq!(registry.begin_look(&id), Some(id.clone()));
+        registry.begin_look(&id);
+        registry.ended(&id, end(TurnStatus::Completed));
+        assert!(!registry.end_look("s"), "the turn is over");
+    }
+
+    #[test]
+    fn turns_that_may_run_are_those_that_are_not_over() {
+        let turn = |id: &str, is_over| KnownTurn {
+            id: id.into(),
+            is_over,
+        };
+        let (mut registry, _sink) = registry();
+        let running = |registry: &mut Registry| registry.begin_send("s", "do it").running;
+        assert!(running(&mut registry).is_empty());
+        registry.knows_turns("s", Some(vec![turn("a", false), turn("b", true)]));
+        assert!(running(&mut registry).is_empty());
+        registry.knows_turns("s", Some(vec![turn("a", true), turn("b", false)]));
+        assert_eq!(running(&mut registry), ["b".into()]);
+        registry.began("s", &"t".into(), 1);
+        assert_eq!(running(&mut registry), ["t".into()]);
+        registry.ended(&"s".into(), end(TurnStatus::Completed));
+        assert!(running(&mut registry).is_empty());
     }
 
     #[test]

@@ -195,14 +195,27 @@ impl Shared {
         };
         self.deliver_of(frame, process.unwrap_or_else(|| self.generation()));
         // The end of a turn is told before its calls expire: without one, codex may be gone (contract, Expiry).
-        if let Some(thread_id) = expired
-            && self.registry().is_busy(&thread_id)
-        {
-            let shared = self.clone();
-            tokio::spawn(
-                async move { shared.catch_up(&Which::Of(thread_id), Because::Asked).await },
-            );
+        if let Some(thread_id) = expired {
+            self.look_after(&thread_id);
         }
+    }
+
+    /// Catches up with the session that serves a thread, where a turn of it runs: once at a time, and once more where
+    /// that is asked for meanwhile.
+    fn look_after(self: &Arc<Self>, thread_id: &Arc<str>) {
+        let Some(session_id) = self.registry().begin_look(thread_id) else {
+            return;
+        };
+        let shared = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let which = Which::Of(session_id.clone());
+                shared.catch_up(&which, Because::Asked).await;
+                if !shared.registry().end_look(&session_id) {
+                    return;
+                }
+            }
+        });
     }
 
     /// Notes which codex process request ids belong to from now on. One that was started anew counts its

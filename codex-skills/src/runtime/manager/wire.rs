@@ -491,29 +491,38 @@ pub(super) fn turn_of_detail(detail: &Value, turn_id: &str) -> Option<TurnEnd> {
     })
 }
 
-/// The ids of the turns in the answer to a resumption; `None` where it has no list of them.
-pub(super) fn turn_ids(body: &str) -> Option<Vec<Arc<str>>> {
+/// A turn that a session had before it was opened.
+pub(super) struct KnownTurn {
+    pub(super) id: Arc<str>,
+    /// Whether it is over for certain: `interrupted` is also shown of turns that run.
+    pub(super) is_over: bool,
+}
+
+/// The turns in the answer to a resumption; `None` where it has no list of them.
+pub(super) fn known_turns(body: &str) -> Option<Vec<KnownTurn>> {
     #[derive(Deserialize)]
     struct Resumed {
         thread: Turns,
     }
     #[derive(Deserialize)]
     struct Turns {
-        turns: Vec<Id>,
+        turns: Vec<Turn>,
     }
     #[derive(Deserialize)]
-    struct Id {
+    struct Turn {
         id: Arc<str>,
+        #[serde(default)]
+        status: Value,
     }
     let resumed: Resumed = serde_json::from_str(body).ok()?;
-    Some(
-        resumed
-            .thread
-            .turns
-            .into_iter()
-            .map(|turn| turn.id)
-            .collect(),
-    )
+    let turns = resumed.thread.turns.into_iter().map(|turn| {
+        let status = TurnStatus::from(turn.status.as_str().unwrap_or_default());
+        KnownTurn {
+            id: turn.id,
+            is_over: matches!(status, TurnStatus::Completed | TurnStatus::Failed),
+        }
+    });
+    Some(turns.collect())
 }
 
 /// The threads that the turns of a session have to do with: its sub-agents.

@@ -250,7 +250,7 @@ fn choice(schema: &mut Object, branches: Vec<Value>) {
 fn of_tag(forms: &[Form], tag: &str, shared: &[String]) -> String {
     let mut apart = shared.to_vec();
     apart.push(tag.to_owned());
-    let lines: Vec<String> = forms
+    let mut lines: Vec<String> = forms
         .iter()
         .take(NAMED)
         .filter_map(|form| {
@@ -266,12 +266,19 @@ fn of_tag(forms: &[Form], tag: &str, shared: &[String]) -> String {
             })
         })
         .collect();
+    match forms.len().saturating_sub(NAMED) {
+        0 => {}
+        1 => lines.push("What the last value needs is not said here.".to_owned()),
+        more => lines.push(format!(
+            "What the last {more} values need is not said here."
+        )),
+    }
     lines.join("\n")
 }
 
 /// Which members go together, where no tag tells.
 fn of_forms(forms: &[Form], shared: &[String], is_optional: bool) -> String {
-    let given: Vec<String> = forms
+    let mut given: Vec<String> = forms
         .iter()
         .take(NAMED)
         .map(|form| {
@@ -300,6 +307,11 @@ fn of_forms(forms: &[Form], shared: &[String], is_optional: bool) -> String {
         })
         .filter(|names| !names.is_empty())
         .collect();
+    match forms.len().saturating_sub(NAMED) {
+        0 => {}
+        1 => given.push("what 1 more form needs".to_owned()),
+        more => given.push(format!("what one of {more} more forms needs")),
+    }
     let none = if is_optional { ", or none of them" } else { "" };
     match given.as_slice() {
         [] => String::new(),
@@ -329,11 +341,15 @@ fn places(forms: &[Form], shared: &[String]) -> Vec<String> {
 }
 
 fn listed(names: &[&String], and: &str) -> String {
-    let names: Vec<String> = names
+    let more = names.len().saturating_sub(NAMED);
+    let mut names: Vec<String> = names
         .iter()
         .take(NAMED)
         .map(|name| format!("`{name}`"))
         .collect();
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
     match names.split_last() {
         None => String::new(),
         Some((only, [])) => only.clone(),
@@ -377,4 +393,60 @@ fn unite(known: &mut Value, other: Value) {
     }
     let first = known.take();
     *known = json!({"anyOf": [first, other]});
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A choice of so many forms, with a member each.
+    fn forms(count: usize, with_tag: bool) -> String {
+        let branch = |at: usize| {
+            let own = format!("own{at}");
+            let tag = json!({"type": "string", "enum": [format!("value{at}")]});
+            if with_tag {
+                json!({"type": "object", "properties": {"kind": tag, (&own): {"type": "string"}}, "required": ["kind", &own]})
+            } else {
+                json!({"type": "object", "properties": {(&own): {"type": "string"}}, "required": [&own]})
+            }
+        };
+        let branches: Vec<Value> = (0..count).map(branch).collect();
+        let mut root = json!({"type": "object", "oneOf": branches});
+        assert!(flatten(&mut root));
+        let at = if with_tag { "kind" } else { "own0" };
+        let text = root["properties"][at]["description"].as_str();
+        text.unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn forms_beyond_those_that_are_named_are_counted() {
+        let said = forms(NAMED, true);
+        assert_eq!(said.lines().count(), NAMED);
+        assert!(said.ends_with("`value39` needs `own39`."), "{said}");
+        let said = forms(NAMED + 3, true);
+        assert_eq!(said.lines().count(), NAMED + 1);
+        assert!(
+            said.ends_with("\nWhat the last 3 values need is not said here."),
+            "{said}"
+        );
+        let said = forms(NAMED + 1, true);
+        assert!(
+            said.ends_with("\nWhat the last value needs is not said here."),
+            "{said}"
+        );
+        assert!(forms(NAMED, false).ends_with("or `own39`."));
+        let said = forms(NAMED + 3, false);
+        assert!(
+            said.ends_with("or `own39`, or what one of 3 more forms needs."),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn members_beyond_those_that_are_named_are_counted() {
+        let names: Vec<String> = (0..NAMED + 2).map(|at| format!("m{at}")).collect();
+        let names: Vec<&String> = names.iter().collect();
+        assert!(listed(&names, "and").ends_with("`m39` and 2 more"));
+        assert!(listed(&names[..NAMED], "and").ends_with("`m38` and `m39`"));
+    }
 }

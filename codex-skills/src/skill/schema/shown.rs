@@ -15,6 +15,9 @@ const DEPTH: usize = 3;
 /// Most places that a warning names.
 const PLACES: usize = 3;
 
+/// How many schemas are counted at most, to tell which form shows more.
+const COUNTED: u32 = 20_000;
+
 const COMPOSITIONS: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
@@ -74,7 +77,8 @@ impl Shown {
             let pointer = reference.strip_prefix('#')?;
             self.schema.pointer(pointer)
         };
-        worth(&self.schema, &definitions, &mut Vec::new())
+        let mut left = COUNTED;
+        worth(&self.schema, &definitions, &mut Vec::new(), &mut left)
     }
 
     /// What its size costs, in one line.
@@ -413,6 +417,7 @@ fn worth<'a>(
     schema: &'a Value,
     definitions: &impl Fn(&'a str) -> Option<&'a Value>,
     open: &mut Vec<&'a str>,
+    left: &mut u32,
 ) -> (u64, u64) {
     /// Beyond so many references within each other nothing is counted.
     const OPEN: usize = 16;
@@ -424,6 +429,11 @@ fn worth<'a>(
     let Value::Object(members) = schema else {
         return sum;
     };
+    // Definitions that refer to each other are reached on more ways than can be gone.
+    let Some(rest) = left.checked_sub(1) else {
+        return sum;
+    };
+    *left = rest;
     add((0, u64::from(members.contains_key("description"))));
     if let Some(reference) = members.get("$ref").and_then(Value::as_str)
         && !open.contains(&reference)
@@ -431,7 +441,7 @@ fn worth<'a>(
         && let Some(target) = definitions(reference)
     {
         open.push(reference);
-        add(worth(target, definitions, open));
+        add(worth(target, definitions, open, left));
         open.pop();
     }
     for (keyword, value) in members {
@@ -439,18 +449,51 @@ fn worth<'a>(
             ("properties", Value::Object(schemas)) => {
                 for schema in schemas.values() {
                     add((1, 0));
-                    add(worth(schema, definitions, open));
+                    add(worth(schema, definitions, open, left));
                 }
             }
-            ("items" | "additionalProperties", schema) => add(worth(schema, definitions, open)),
+            ("items" | "additionalProperties", schema) => {
+                add(worth(schema, definitions, open, left))
+            }
             ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
                 for schema in schemas {
                     add((1, 0));
-                    add(worth(schema, definitions, open));
+                    add(worth(schema, definitions, open, left));
                 }
             }
             _ => {}
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_that_all_refer_to_each_other_are_counted_up_to_a_limit() {
+        let names: Vec<String> = (0..14).map(|at| format!("D{at}")).collect();
+        let members: Object = names
+            .iter()
+            .map(|name| (name.clone(), json!({"$ref": format!("#/$defs/{name}")})))
+            .collect();
+        let definitions: Object = names
+            .iter()
+            .map(|name| {
+                (
+                    name.clone(),
+                    json!({"type": "object", "properties": members}),
+                )
+            })
+            .collect();
+        let schema = json!({"type": "object", "properties": members, "$defs": definitions});
+        let shown = Shown {
+            schema,
+            losses: Losses::default(),
+        };
+        let (members, _) = shown.worth();
+        assert!(members > 1000, "{members}");
+        assert!(members <= 20 * u64::from(COUNTED), "{members}");
+    }
 }
