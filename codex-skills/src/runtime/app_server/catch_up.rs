@@ -221,7 +221,7 @@ impl Shared {
             turns: Vec<Box<RawValue>>,
         }
         let timeout = self.settings.request_timeout;
-        let unreadable = |error: serde_json::Error| RequestError::Unwritable(error.to_string());
+        let unreadable = |error: serde_json::Error| RequestError::Unreadable(error.to_string());
         let params = json!({"threadId": thread_id, "limit": 5, "sortDirection": "desc", "itemsView": "full"});
         match connection
             .request("thread/turns/list", &params, timeout)

@@ -63,12 +63,19 @@ pub(super) enum RequestError {
     TooLarge { bytes: usize, limit: usize },
     /// It cannot be written as JSON.
     Unwritable(String),
+    /// Codex did it, and its answer cannot be read.
+    Unreadable(String),
 }
 
 impl RequestError {
     /// Whether codex said so in these words.
     pub(super) fn says(&self, words: &str) -> bool {
         matches!(self, Self::Refused(error) if error.message.contains(words))
+    }
+
+    /// Whether codex may have done what it was asked.
+    pub(super) fn is_unclear(&self) -> bool {
+        matches!(self, Self::Lost | Self::Silent(_) | Self::Unreadable(_))
     }
 
     pub(super) fn into_runtime(self, operation: &'static str) -> RuntimeError {
@@ -105,6 +112,10 @@ impl RequestError {
                 format!("the request has {bytes} bytes, and the connection carries {limit}"),
             ),
             Self::Unwritable(error) => (RuntimeErrorKind::Refused, error),
+            Self::Unreadable(error) => (
+                RuntimeErrorKind::Unknown,
+                format!("the answer cannot be read: {error}"),
+            ),
         };
         RuntimeError::new(NAME, operation, kind, message)
     }

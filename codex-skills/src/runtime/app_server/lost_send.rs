@@ -43,18 +43,28 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Message {
     id: String,
     text: String,
-    /// The newest turn before it, where it is known.
-    newest: Option<Newest>,
+    before: Before,
+}
+
+/// What is known of a thread when a request is sent to it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Before {
+    /// The newest turn, where it is known.
+    pub(super) newest: Option<Newest>,
+    /// The turn that runs, which the request steers then.
+    pub(super) active: Option<Arc<str>>,
+    /// How many requests that turn took already.
+    pub(super) taken: u64,
 }
 
 impl Message {
-    pub(super) fn new(text: String, newest: Option<Newest>) -> Self {
+    pub(super) fn new(text: String, before: Before) -> Self {
         // Random keys: other processes send to the same thread.
         let id = || RandomState::new().build_hasher().finish();
         Self {
             id: format!("codex-skills-{:016x}{:016x}", id(), id()),
             text,
-            newest,
+            before,
         }
     }
 
@@ -88,23 +98,26 @@ impl AppServer {
         message: &Message,
         is_lost: bool,
     ) -> Result<Accepted, RuntimeError> {
-        let until = Instant::now() + self.shared.settings.request_timeout;
+        let until = deadline(self.shared.settings.request_timeout);
         let mut generation = if is_lost {
             before.generation
         } else {
             before.generation.saturating_sub(1)
         };
         let mut looks = LOOKS.into_iter();
-        let mut may = None;
+        // What it steers may have taken it, whatever is seen of it later.
+        let mut may = message.before.active.clone();
         let is_shared = self.shared.settings.target.is_shared();
         loop {
             let patience = until.saturating_duration_since(Instant::now());
             let up = self.shared.up_after(generation, patience).await;
             let connection = up.map_err(|why| unknown(may.take(), &why))?;
             let is_another = connection.generation != before.generation;
-            let pause = match self.look(&connection, thread_id, message).await {
+            // With its process, a request is gone.
+            let is_gone = is_another && !is_shared;
+            let look = self.look(&connection, thread_id, message, is_gone).await;
+            let pause = match look {
                 Ok((Look::Took(turn_id), turns)) => {
-                    let is_gone = is_another && !is_shared;
                     return Ok(self.join(&connection, thread_id, turn_id, turns, is_gone));
                 }
                 Ok((Look::May(turn_id), _)) => {
@@ -112,18 +125,12 @@ impl AppServer {
                     PAUSE
                 }
                 Ok((Look::None(turn_id), _)) => {
-                    // With its process, a request is gone.
-                    let pause = if is_another && !is_shared {
-                        None
-                    } else {
-                        looks.next()
-                    };
-                    match (pause, turn_id.or(may.take())) {
-                        (Some(pause), _) => pause,
-                        (None, None) if is_lost => return Err(not_taken()),
-                        (None, turn_id) => {
-                            return Err(unknown(turn_id, "the thread does not show it"));
-                        }
+                    may = turn_id.or(may);
+                    let pause = if is_gone { None } else { looks.next() };
+                    match pause {
+                        Some(pause) => pause,
+                        None if may.is_none() && is_lost => return Err(not_taken()),
+                        None => return Err(unknown(may, "the thread does not show it")),
                     }
                 }
                 Err(RequestError::Lost) => {
@@ -147,6 +154,7 @@ impl AppServer {
         connection: &Connection,
         thread_id: &Arc<str>,
         message: &Message,
+        is_gone: bool,
     ) -> Result<(Look, Vec<Box<RawValue>>), RequestError> {
         if !self.shared.registry().is_subscribed(thread_id) {
             // Nothing had been sent when the connection was made.
@@ -157,7 +165,7 @@ impl AppServer {
             }
         }
         match self.shared.turns(connection, thread_id).await {
-            Ok(turns) => Ok((look(&turns, message), turns)),
+            Ok(turns) => Ok((look(&turns, message, is_gone), turns)),
             // Its first turn has just begun, and is not written yet.
             Err(error) if error.says("list_turns") => Ok((Look::May(None), Vec::new())),
             Err(error) if has_no_turns(&error) => Ok((Look::None(None), Vec::new())),
@@ -202,6 +210,13 @@ impl AppServer {
     }
 }
 
+/// The end of a time that may be longer than clocks can tell.
+fn deadline(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    let latest = || now + Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    now.checked_add(timeout).unwrap_or_else(latest)
+}
+
 fn has_no_turns(error: &RequestError) -> bool {
     [
         "no rollout found",
@@ -236,53 +251,96 @@ fn ends(turns: &[Box<RawValue>]) -> impl Iterator<Item = TurnEnd> {
     turns.iter().filter_map(|turn| wire::turn_end(turn).ok())
 }
 
-/// Looks for the request in the newest turns, the newest first or last.
-fn look(turns: &[Box<RawValue>], message: &Message) -> Look {
-    #[derive(Deserialize)]
-    struct Turn {
-        id: Arc<str>,
-        #[serde(default)]
-        status: Value,
-        #[serde(default)]
-        items: Vec<Value>,
+/// A turn, as far as a request is looked for in it.
+#[derive(Deserialize)]
+struct Turn {
+    id: Arc<str>,
+    #[serde(default)]
+    status: Value,
+    #[serde(default)]
+    items: Vec<Value>,
+}
+
+impl Turn {
+    /// What was said in it, its own request first.
+    fn said(&self) -> impl Iterator<Item = &Value> {
+        let items = self.items.iter();
+        items.filter(|item| item["type"] == "userMessage")
     }
+
+    fn is_active(&self) -> bool {
+        TurnStatus::from(self.status.as_str().unwrap_or_default()) == TurnStatus::InProgress
+    }
+
+    /// Whether the request is said in it, of all messages of this text that have no id.
+    fn says(&self, message: &Message) -> Said {
+        let same = |item: &&Value| item["clientId"].is_null() && text_of(item) == message.text;
+        let before = &message.before;
+        if before.active.as_ref() == Some(&self.id) {
+            // The first message is not what steers. More may have been said in these words before.
+            return match (self.said().skip(1).any(|item| same(&item)), before.taken) {
+                (true, 0 | 1) => Said::Yes,
+                _ => Said::Perhaps,
+            };
+        }
+        let is_new = |newest: &Newest| newest.is_before(&self.id);
+        let is_said = || self.said().any(|item| same(&item));
+        match &before.newest {
+            Some(newest) if is_new(newest) && is_said() => Said::Yes,
+            None if is_said() => Said::Perhaps,
+            _ => Said::No,
+        }
+    }
+
+    /// Whether it ended before what it was asked was written, after the request was sent.
+    fn is_cut_short(&self, message: &Message) -> bool {
+        let newest = message.before.newest.as_ref();
+        let is_new = newest.is_none_or(|newest| newest.is_before(&self.id));
+        is_new && !self.is_active() && self.said().next().is_none()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Yes,
+    Perhaps,
+    No,
+}
+
+/// Looks for the request in the newest turns, the newest first or last. `is_gone`: the process that it was sent to, which
+/// had no other client.
+fn look(turns: &[Box<RawValue>], message: &Message, is_gone: bool) -> Look {
     let turns: Vec<Turn> = turns
         .iter()
         .filter_map(|turn| serde_json::from_str(turn.get()).ok())
         .collect();
-    let (mut may, mut unclear) = (None, None);
-    for turn in &turns {
-        let newest = message.newest.as_ref();
-        let is_new = newest.is_none_or(|newest| newest.is_before(&turn.id));
-        let mut said = turn
-            .items
+    let has_id = |turn: &&Turn| turn.said().any(|item| item["clientId"] == message.id);
+    if let Some(turn) = turns.iter().find(has_id) {
+        return Look::Took(turn.id.clone());
+    }
+    let said = |wanted: Said| {
+        turns
             .iter()
-            .filter(|item| item["type"] == "userMessage")
-            .peekable();
-        let is_active =
-            TurnStatus::from(turn.status.as_str().unwrap_or_default()) == TurnStatus::InProgress;
-        // It may have ended with its process, before its message was written.
-        let mut looks_ours = is_new && !is_active && said.peek().is_none();
-        for item in said {
-            match item["clientId"].as_str() {
-                Some(id) if id == message.id => return Look::Took(turn.id.clone()),
-                Some(_) => {}
-                None => looks_ours |= is_new && text_of(item) == message.text,
-            }
-        }
-        if looks_ours && newest.is_some() {
+            .filter(move |turn| turn.says(message) == wanted)
+    };
+    let mut short = turns.iter().filter(|turn| turn.is_cut_short(message));
+    let mut perhaps = said(Said::Perhaps);
+    let (mut certain, mut unclear) = (said(Said::Yes), None);
+    match (certain.next(), certain.next()) {
+        (Some(turn), None) => return Look::Took(turn.id.clone()),
+        (Some(turn), Some(_)) => unclear = Some(turn),
+        (None, _) => {}
+    }
+    match (short.next(), short.next()) {
+        (Some(turn), None) if is_gone && unclear.is_none() && message.before.newest.is_some() => {
             return Look::Took(turn.id.clone());
         }
-        if looks_ours && unclear.is_none() {
-            unclear = Some(turn.id.clone());
-        }
-        if is_active {
-            may = Some(turn.id.clone());
-        }
+        (turn, _) => unclear = unclear.or(turn),
     }
-    match may {
-        Some(turn_id) => Look::May(Some(turn_id)),
-        None => Look::None(unclear),
+    unclear = unclear.or_else(|| perhaps.next());
+    match turns.iter().rfind(|turn| turn.is_active()) {
+        Some(turn) => Look::May(Some(turn.id.clone())),
+        None => Look::None(unclear.map(|turn| turn.id.clone())),
     }
 }
 
@@ -299,7 +357,33 @@ mod tests {
     use super::*;
 
     fn message() -> Message {
-        Message::new("do it".to_owned(), Some(Newest::Turn("b-old".into())))
+        let newest = Some(Newest::Turn("b-old".into()));
+        sent(Before {
+            newest,
+            ..Before::default()
+        })
+    }
+
+    fn sent(before: Before) -> Message {
+        Message::new("do it".to_owned(), before)
+    }
+
+    /// A message that steers a turn that took some requests before.
+    fn steering(turn_id: &str, taken: u64) -> Message {
+        sent(Before {
+            newest: Some(Newest::Turn(turn_id.into())),
+            active: Some(turn_id.into()),
+            taken,
+        })
+    }
+
+    fn look(turns: &[Box<RawValue>], message: &Message) -> Look {
+        super::look(turns, message, false)
+    }
+
+    /// A look after the process of codex ended.
+    fn look_after_end(turns: &[Box<RawValue>], message: &Message) -> Look {
+        super::look(turns, message, true)
     }
 
     fn turn(id: &str, status: &str, items: &Value) -> Box<RawValue> {
@@ -357,14 +441,96 @@ mod tests {
     fn a_turn_that_ended_before_its_message_was_written_took_it() {
         let message = message();
         let ended = turn("c-new", "interrupted", &json!([]));
-        assert_eq!(look(&[ended], &message), Look::Took("c-new".into()));
+        assert_eq!(
+            look_after_end(&[ended], &message),
+            Look::Took("c-new".into())
+        );
         let ended = turn("b-old", "interrupted", &json!([]));
-        assert_eq!(look(&[ended], &message), Look::None(None));
+        assert_eq!(look_after_end(&[ended], &message), Look::None(None));
+    }
+
+    #[test]
+    fn an_empty_turn_may_be_anothers_where_codex_goes_on_or_there_are_two() {
+        let message = message();
+        let ended = |id| turn(id, "interrupted", &json!([]));
+        let unclear = Look::None(Some("c-new".into()));
+        assert_eq!(look(&[ended("c-new")], &message), unclear);
+        let two = [ended("c-new"), ended("d-new")];
+        assert_eq!(look_after_end(&two, &message), unclear);
+    }
+
+    #[test]
+    fn the_id_of_a_message_is_believed_before_any_other_sign() {
+        let message = message();
+        let own = || turn("c-new", "completed", &said(Some(message.id()), "do it"));
+        for sign in [json!([]), said(None, "do it")] {
+            let other = || turn("d-new", "interrupted", &sign);
+            for turns in [[other(), own()], [own(), other()]] {
+                assert_eq!(look_after_end(&turns, &message), Look::Took("c-new".into()));
+            }
+        }
+    }
+
+    #[test]
+    fn without_ids_the_same_text_in_two_turns_is_unclear() {
+        let same = |id| turn(id, "completed", &said(None, "do it"));
+        assert_eq!(
+            look(&[same("c-new"), same("d-new")], &message()),
+            Look::None(Some("c-new".into()))
+        );
+    }
+
+    #[test]
+    fn a_turn_that_was_steered_and_ended_since_has_taken_it_perhaps() {
+        let perhaps = Look::None(Some("b-old".into()));
+        for items in [
+            json!([]),
+            said(Some("another"), "begin"),
+            said(None, "begin"),
+            // Its own first request is not what steers it.
+            said(None, "do it"),
+        ] {
+            for status in ["completed", "interrupted", "failed"] {
+                let ended = turn("b-old", status, &items);
+                let message = steering("b-old", 1);
+                assert_eq!(look(&[ended.clone()], &message), perhaps);
+                assert_eq!(look_after_end(&[ended], &message), perhaps);
+            }
+        }
+    }
+
+    #[test]
+    fn without_ids_a_turn_that_was_steered_is_told_by_its_later_texts() {
+        let mut items = said(None, "do it");
+        let later = items[0].clone();
+        items.as_array_mut().expect("a list").push(later);
+        for status in ["inProgress", "completed"] {
+            let ended = turn("b-old", status, &items);
+            for taken in [0, 1] {
+                assert_eq!(
+                    look(&[ended.clone()], &steering("b-old", taken)),
+                    Look::Took("b-old".into())
+                );
+            }
+        }
+        // It was steered in the same words before, perhaps.
+        let ended = turn("b-old", "completed", &items);
+        assert_eq!(
+            look(&[ended], &steering("b-old", 2)),
+            Look::None(Some("b-old".into()))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_time_that_no_clock_tells_is_long() {
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        assert!(deadline(Duration::MAX) > Instant::now() + year);
+        assert!(deadline(Duration::ZERO) <= Instant::now());
     }
 
     #[test]
     fn of_a_thread_whose_turns_are_not_known_nothing_is_believed_without_an_id() {
-        let message = Message::new("do it".to_owned(), None);
+        let message = sent(Before::default());
         for odd in [said(None, "do it"), json!([])] {
             let turn = turn("c-new", "interrupted", &odd);
             assert_eq!(look(&[turn], &message), Look::None(Some("c-new".into())));

@@ -9,6 +9,7 @@ use foldhash::HashMap;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::lost_send::Before;
 use super::wire::{Notice, TurnEnd};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink, MEMORY_ONLY, RequestHandler, TurnStatus};
@@ -46,6 +47,8 @@ struct Thread {
     events: Weak<dyn EventSink>,
     requests: Option<RequestHandler>,
     active: Option<Arc<str>>,
+    /// How many requests of this client the active turn took.
+    taken: u64,
     /// Whether a message of the active turn was heard.
     spoke: bool,
     ended: VecDeque<Arc<str>>,
@@ -120,6 +123,7 @@ impl Registry {
                     events,
                     requests: None,
                     active: None,
+                    taken: 0,
                     spoke: false,
                     ended: VecDeque::new(),
                     calls: HashMap::default(),
@@ -174,7 +178,8 @@ impl Registry {
             .is_some_and(|thread| thread.events.strong_count() > 0)
     }
 
-    /// Where the calls of a thread are told of.
+    /// Where the calls of a thread are told of. It may be the last that keeps the session, and is dropped without the
+    /// registry's lock.
     pub(super) fn listener(&self, thread_id: &Arc<str>) -> Option<Arc<dyn EventSink>> {
         self.threads.get(self.owner(thread_id))?.events.upgrade()
     }
@@ -182,14 +187,6 @@ impl Registry {
     /// Whether a thread is the child of a session.
     pub(super) fn is_child(&self, thread_id: &Arc<str>) -> bool {
         self.owner(thread_id) != thread_id
-    }
-
-    /// Whether the calls of a thread are answered here.
-    pub(super) fn answers_calls(&self, thread_id: &Arc<str>) -> bool {
-        self.threads
-            .get(self.owner(thread_id))
-            .and_then(|thread| thread.events.upgrade())
-            .is_some_and(|events| events.answers_calls())
     }
 
     pub(super) fn fate(&self, thread_id: &str) -> Fate {
@@ -209,13 +206,19 @@ impl Registry {
         self.threads.get(thread_id)?.active.clone()
     }
 
-    /// The newest turn that is known. `None` where there may be some that are not.
-    pub(super) fn newest_turn(&self, thread_id: &str) -> Option<Newest> {
-        let thread = self.threads.get(thread_id)?;
-        let turns = thread.ended.iter().chain(&thread.active);
-        match turns.max() {
-            Some(turn_id) => Some(Newest::Turn(turn_id.clone())),
-            None => (thread.fate != Fate::Persisted).then_some(Newest::None),
+    /// What a request that is sent now finds.
+    pub(super) fn before(&self, thread_id: &str) -> Before {
+        let Some(thread) = self.threads.get(thread_id) else {
+            return Before::default();
+        };
+        let newest = thread.ended.iter().chain(&thread.active).max();
+        Before {
+            newest: match newest {
+                Some(turn_id) => Some(Newest::Turn(turn_id.clone())),
+                None => (thread.fate != Fate::Persisted).then_some(Newest::None),
+            },
+            active: thread.active.clone(),
+            taken: thread.taken,
         }
     }
 
@@ -303,6 +306,14 @@ impl Registry {
     pub(super) fn began(&mut self, thread_id: &str, turn_id: &Arc<str>) {
         if let Some(thread) = self.threads.get_mut(thread_id) {
             thread.begin(turn_id);
+        }
+    }
+
+    /// A turn took a request, which began it or steered it.
+    pub(super) fn took(&mut self, thread_id: &str, turn_id: &Arc<str>) {
+        if let Some(thread) = self.threads.get_mut(thread_id) {
+            thread.begin(turn_id);
+            thread.taken += 1;
         }
     }
 
@@ -583,6 +594,7 @@ impl Thread {
         }
         if !self.ended.contains(turn_id) && self.active.as_ref() != Some(turn_id) {
             self.active = Some(turn_id.clone());
+            self.taken = 0;
             self.spoke = false;
         }
     }

@@ -391,8 +391,9 @@ impl Shared {
         match wire::call(id.clone(), params, connection.generation, texts) {
             Err(error) => {
                 self.count_unread("a call of codex cannot be read and is refused", &error);
-                let ours = wire::thread_of(params)
-                    .is_some_and(|thread_id| self.registry().answers_calls(&thread_id));
+                let thread_id = wire::thread_of(params);
+                let listener = thread_id.and_then(|id| self.registry().listener(&id));
+                let ours = listener.is_some_and(|sink| sink.answers_calls());
                 if ours || !self.settings.target.is_shared() {
                     let text = "the call failed: its parameters cannot be read";
                     self.write_later(connection, refused(&id, text));

@@ -71,10 +71,17 @@ impl AppServer {
         let operation = "create the session";
         let connection = self.connection(operation).await?;
         let params = self.thread_params(&request, operation)?;
-        let payload = self
-            .ask(&connection, "thread/start", &params)
-            .await
-            .map_err(|error| error.into_runtime(operation))?;
+        let started = self.ask(&connection, "thread/start", &params).await;
+        // A thread without a turn is in codex's memory only, and gone with a process of our own.
+        let is_gone =
+            matches!(started, Err(RequestError::Lost)) && !self.shared.settings.target.is_shared();
+        let payload = started.map_err(|error| {
+            if is_gone {
+                error.into_runtime(operation)
+            } else {
+                not_created(error, operation)
+            }
+        })?;
         let thread_id = thread_id(&payload, operation)?;
         let fate = if payload["thread"]["ephemeral"] == true {
             Fate::Ephemeral
@@ -238,7 +245,7 @@ impl AppServer {
                 let why = "codex has no history of it: run a turn first; an ephemeral session cannot be forked";
                 return RuntimeError::new(NAME, operation, RuntimeErrorKind::Refused, why);
             }
-            error.into_runtime(operation)
+            not_created(error, operation)
         })?;
         let fork_id = self::thread_id(&payload, operation)?;
         let fate = if payload["thread"]["ephemeral"] == true {
@@ -261,8 +268,8 @@ impl AppServer {
     ) -> Result<Accepted, RuntimeError> {
         let operation = "send the request";
         let connection = self.connection(operation).await?;
-        let newest = self.shared.registry().newest_turn(&thread_id);
-        let message = lost_send::Message::new(request.text, newest);
+        let before = self.shared.registry().before(&thread_id);
+        let message = lost_send::Message::new(request.text, before);
         let params = json!({
             "threadId": &*thread_id,
             "clientUserMessageId": message.id(),
@@ -273,16 +280,17 @@ impl AppServer {
             Err(RequestError::Lost) => {
                 return self.look_up(&connection, &thread_id, &message, true).await;
             }
-            Err(RequestError::Silent(_)) => {
+            Err(RequestError::Silent(_) | RequestError::Unreadable(_)) => {
                 return self.look_up(&connection, &thread_id, &message, false).await;
             }
             Err(error) => return Err(error.into_runtime(operation)),
         };
         let turn_id: Arc<str> = match payload["turn"]["id"].as_str() {
             Some(id) if !id.is_empty() => id.into(),
-            _ => return Err(unavailable(operation, "the answer has no turn.id")),
+            // It was taken, and the thread says by which turn.
+            _ => return self.look_up(&connection, &thread_id, &message, false).await,
         };
-        self.shared.registry().began(&thread_id, &turn_id);
+        self.shared.registry().took(&thread_id, &turn_id);
         if !self.shared.registry().is_subscribed(&thread_id) {
             self.subscribe_again(&connection, &thread_id, &turn_id)
                 .await;
@@ -466,9 +474,25 @@ fn read(answer: &RawValue) -> Result<Value, RequestError> {
     let bytes = answer.get().len();
     if bytes > ANSWER_BYTES {
         let why = format!("codex answered with {bytes} bytes, and {ANSWER_BYTES} are read at most");
-        return Err(RequestError::Unwritable(why));
+        return Err(RequestError::Unreadable(why));
     }
-    serde_json::from_str(answer.get()).map_err(|error| RequestError::Unwritable(error.to_string()))
+    serde_json::from_str(answer.get()).map_err(|error| RequestError::Unreadable(error.to_string()))
+}
+
+/// Why a thread was not created. Where no answer came, there may be one that has no owner, and another attempt makes
+/// another one.
+fn not_created(error: RequestError, operation: &'static str) -> RuntimeError {
+    if !error.is_unclear() {
+        return error.into_runtime(operation);
+    }
+    let why = error.into_runtime(operation);
+    unknown_creation(operation, why.message())
+}
+
+fn unknown_creation(operation: &'static str, why: &str) -> RuntimeError {
+    tracing::warn!(target: "codex_skills::app_server", operation, why, "codex may have made a session that nothing owns, since its answer was lost");
+    let text = format!("{why}; there may be one now that nothing owns");
+    RuntimeError::new(NAME, operation, RuntimeErrorKind::Unknown, text)
 }
 
 fn is_missing(error: &RequestError) -> bool {
@@ -498,7 +522,7 @@ fn found_instead(error: &RequestError) -> Option<Arc<str>> {
 fn thread_id(payload: &Value, operation: &'static str) -> Result<Arc<str>, RuntimeError> {
     match payload["thread"]["id"].as_str() {
         Some(id) if !id.is_empty() => Ok(id.into()),
-        _ => Err(unavailable(operation, "the answer has no thread.id")),
+        _ => Err(unknown_creation(operation, "the answer has no thread.id")),
     }
 }
 
