@@ -16,9 +16,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::num::{NonZeroI64, NonZeroU8};
+use std::sync::RwLock;
+use std::time::Duration;
 
 use calls::raw;
-use codex_skills::{Catalog, Draft, Skill, skill, skills};
+use codex_skills::embedded::{ModelItem, Step};
+use codex_skills::{Catalog, Draft, Embedded, Skill, skill, skills};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,6 +49,12 @@ async fn all(catalog: &Catalog, cases: &[(&str, &str, &str)]) {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// Sends.
+#[skill]
+fn send(amount: u128) -> String {
+    amount.to_string()
 }
 
 fn catalog() -> Catalog {
@@ -99,12 +108,6 @@ fn catalog() -> Catalog {
         query: String,
         #[serde(flatten)]
         page: Page,
-    }
-
-    /// Sends.
-    #[skill]
-    fn send(amount: u128) -> String {
-        amount.to_string()
     }
 
     /// Signed.
@@ -393,4 +396,111 @@ async fn long_arguments_reach_each_kind_of_handler() {
     for skill in ["long_async", "long_inline"] {
         assert_eq!(told(&catalog, skill, &text).await, "100000");
     }
+}
+
+/// Held by a test as long as nothing gets through.
+static CHECKING: RwLock<()> = RwLock::new(());
+static DECODING: RwLock<()> = RwLock::new(());
+
+fn pass(gate: &RwLock<()>) {
+    drop(
+        gate.read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner),
+    );
+}
+
+/// What takes as long to be checked as the gate is closed.
+#[derive(Debug, Deserialize)]
+struct Checked {
+    text: String,
+}
+
+impl JsonSchema for Checked {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Checked".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        pass(&CHECKING);
+        schemars::json_schema!({"type": "object", "properties": {"text": {"type": "string"}}})
+    }
+}
+
+/// What takes as long to be decoded as the gate is closed.
+#[derive(Debug, JsonSchema)]
+struct Decoded {
+    text: String,
+}
+
+impl<'de> Deserialize<'de> for Decoded {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = BTreeMap::<String, String>::deserialize(deserializer)?;
+        pass(&DECODING);
+        let text = text.into_values().next().unwrap_or_default();
+        Ok(Self { text })
+    }
+}
+
+/// What a call with long arguments comes to, while a gate is closed.
+fn told_while_closed(gate: &RwLock<()>, skill: Skill) -> String {
+    let catalog = Draft::new().register(skill).seal().expect("a catalog");
+    let closed = gate.write().expect("a gate");
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let text = format!(r#"{{"text": "{}"}}"#, "x".repeat(100_000));
+    let told = tokio.block_on(told(&catalog, "slow", &text));
+    drop(closed);
+    told
+}
+
+#[test]
+fn the_deadline_covers_the_check_of_long_arguments_and_says_so() {
+    let slow = Skill::builder("slow")
+        .description("Slow.")
+        .timeout(Duration::from_millis(50))
+        .handler(|given: Checked| async move { Ok::<_, Infallible>(given.text) });
+    assert_eq!(
+        told_while_closed(&CHECKING, slow),
+        "skill `slow` was not run: checking its arguments took longer than 50ms; write less"
+    );
+}
+
+#[test]
+fn the_deadline_covers_the_decoding_of_long_arguments() {
+    let slow = Skill::builder("slow")
+        .description("Slow.")
+        .timeout(Duration::from_millis(50))
+        .handler(|given: Decoded| async move { Ok::<_, Infallible>(given.text) });
+    assert_eq!(
+        told_while_closed(&DECODING, slow),
+        "skill `slow` failed: no answer within 50ms"
+    );
+}
+
+#[tokio::test]
+async fn a_script_with_values_is_taken_like_a_call_with_values() {
+    let calls = [
+        json!({"amount": 18_446_744_073_709_551_616_f64}),
+        json!({"amount": 5.0}),
+    ];
+    let steps = calls.map(|arguments| Step::call("send", arguments));
+    let written = Step::items([ModelItem::raw_call("send", r#"{"amount": 1e18}"#)]);
+    let codex = Embedded::scripted(steps.into_iter().chain([written]));
+    let (_, session) = codex
+        .create_session(|draft| draft.register(skills![send]))
+        .await
+        .expect("a session");
+    let turn = session.send_and_handle("go").await.expect("a turn");
+    let told: Vec<String> = turn
+        .dispatches
+        .iter()
+        .map(|record| record.output().to_text().into_owned())
+        .collect();
+    let [refused, whole, large] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert!(refused.contains("may have lost digits"), "{refused}");
+    assert_eq!([whole.as_str(), large], ["5", "1000000000000000000"]);
 }

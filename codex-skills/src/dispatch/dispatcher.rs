@@ -77,7 +77,6 @@ impl Dispatcher {
                 shown: Shown::new(&limits),
                 whole_answers: limits.whole_answers,
                 argument_bytes: limits.argument_bytes,
-                rounded: false,
             },
             ledger,
             common,

@@ -77,8 +77,9 @@ impl Catalog {
             name: name.to_owned(),
             reason: error.to_string(),
         })?;
-        let call = ToolCall::new("local".into(), skill.name().into(), arguments)
+        let mut call = ToolCall::new("local".into(), skill.name().into(), arguments)
             .with_namespace(skill.namespace().map(Into::into));
+        call.rounded = rounded;
         let limits = Limits::default();
         let bounds = Bounds {
             slots: Arc::new(Semaphore::new(1)),
@@ -88,7 +89,6 @@ impl Catalog {
             shown: Shown::new(&limits),
             whole_answers: limits.whole_answers,
             argument_bytes: limits.argument_bytes,
-            rounded,
         };
         Ok(run::run(
             self,
@@ -105,7 +105,9 @@ impl Catalog {
 
 /// The arguments as JSON, and whether a whole number among them came as a float beyond 2^53: then its digits are not
 /// those that its author wrote, and no integer is made of it.
-fn written(arguments: &impl Serialize) -> Result<(Box<RawValue>, bool), serde_json::Error> {
+pub(crate) fn written(
+    arguments: &impl Serialize,
+) -> Result<(Box<RawValue>, bool), serde_json::Error> {
     let mut json = Vec::new();
     let mut rounded = false;
     let watch = Watch(&mut rounded);

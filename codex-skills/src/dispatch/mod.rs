@@ -26,4 +26,6 @@ pub use shown::Cut;
 pub(crate) use claim::broken_off;
 pub(crate) use claim::{Settle, SharedLedger, is_newer};
 pub(crate) use dispatcher::{Announced, Dispatcher};
+#[cfg(feature = "embedded")]
+pub(crate) use local::written;
 pub(crate) use metrics::Common;

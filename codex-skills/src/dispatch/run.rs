@@ -83,8 +83,6 @@ pub(crate) struct Bounds {
     pub(crate) whole_answers: bool,
     /// The largest arguments in bytes of JSON.
     pub(crate) argument_bytes: usize,
-    /// Whether large numbers of the arguments may have lost digits before they were written.
-    pub(crate) rounded: bool,
 }
 
 /// Arguments of more bytes than these are checked and decoded on threads for blocking code.
@@ -111,6 +109,8 @@ pub(super) enum Ended {
     Panicked(String),
     Cancelled,
     TimedOut,
+    /// The time was over before the arguments were checked.
+    Unchecked,
 }
 
 impl From<std::thread::Result<Answer>> for Ended {
@@ -212,12 +212,11 @@ impl<'a> Job<'a> {
             ));
         }
         let state = catalog.state().clone();
-        if length > LONG_ARGUMENTS {
+        let input = self.skill.input();
+        if length > LONG_ARGUMENTS && !input.is_enforced() {
             return Begun::Unchecked(turn, call, state);
         }
-        let input = self.skill.input();
-        let rounded = self.bounds.rounded;
-        let check = AssertUnwindSafe(|| input.check(&call.arguments, rounded));
+        let check = AssertUnwindSafe(|| input.check_before(&call));
         match catch_unwind(check) {
             Ok(Ok(checked)) => self.admit(self.invocation(call, state, checked), turn),
             Ok(Err(wrong)) => refused(wrong),
@@ -261,17 +260,15 @@ impl<'a> Job<'a> {
         state: Arc<StateMap>,
     ) -> Begun {
         let (input, unchecked) = (self.skill.input().clone(), call.clone());
-        let rounded = self.bounds.rounded;
         let checking = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || {
-            catch_unwind(AssertUnwindSafe(|| {
-                input.check(&unchecked.arguments, rounded)
-            }))
+            catch_unwind(AssertUnwindSafe(|| input.check(&unchecked)))
         }));
         match self.in_time(checking).await {
             Ok(Ok(Ok(Ok(checked)))) => self.admit(self.invocation(call, state, checked), turn),
             Ok(Ok(Ok(Err(wrong)))) => refused(wrong),
             Ok(Ok(Err(panic))) => Begun::Started(Started::Over(Err(panic).into())),
             Ok(Err(error)) => Begun::Started(Started::Over(Ended::Panicked(error.to_string()))),
+            Err(Ended::TimedOut) => Begun::Started(Started::Over(Ended::Unchecked)),
             Err(ended) => Begun::Started(Started::Over(ended)),
         }
     }
@@ -634,6 +631,13 @@ fn conclude(
         Ended::Cancelled => failure(
             Outcome::Cancelled,
             format!("skill `{name}` was cancelled before it answered"),
+            None,
+        ),
+        Ended::Unchecked => failure(
+            Outcome::TimedOut,
+            format!(
+                "skill `{name}` was not run: checking its arguments took longer than {timeout:?}; write less"
+            ),
             None,
         ),
         Ended::TimedOut => failure(

@@ -92,6 +92,7 @@ impl<T> Slot<T> {
                 schema: T::schema,
                 optional: is_optional::<T, V>,
                 default: None,
+                type_name: std::any::type_name::<T>,
             },
             decode: T::decode,
             absent: T::absent,

@@ -35,6 +35,8 @@ pub struct ToolCall {
     pub tool: Arc<str>,
     /// The arguments as they came.
     pub arguments: Box<RawValue>,
+    /// Whether large numbers of the arguments may have lost digits before they were written.
+    pub(crate) rounded: bool,
     /// Whether the runtime's list of waiting calls has it: then no answer of it has arrived, while an
     /// announcement may be a repeat of one that was answered.
     pub is_listed: bool,
@@ -55,6 +57,7 @@ impl ToolCall {
             namespace: None,
             tool,
             arguments,
+            rounded: false,
             is_listed: false,
         }
     }

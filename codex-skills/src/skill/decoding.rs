@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::context::Invocation;
 use super::output::{FailureKind, SkillFailure};
-use super::schema::check::key_before;
+use super::schema::check::{Checked, key_before};
 
 /// The longest path and the longest reason, which repeat what the model wrote.
 const PATH: usize = 200;
@@ -20,41 +20,64 @@ impl Invocation {
         read: impl Fn(&RawValue) -> Result<T, SkillFailure>,
     ) -> Result<T, SkillFailure> {
         let arguments = self.arguments();
-        let value = match read(arguments) {
-            Ok(value) => value,
-            Err(failure) => match self.checked.respelt(arguments) {
-                Some(respelt) => read(&respelt).map_err(|failure| self.explained(failure))?,
-                None => return Err(self.explained(failure)),
-            },
-        };
-        self.checked
-            .settle(arguments, &|question| read(question).is_ok())
+        let (value, later);
+        let mut checked = &self.checked;
+        match read(arguments) {
+            Ok(read) => value = read,
+            Err(failure) => {
+                if let Some(shape) = checked.due() {
+                    let found = shape.check(&self.context.call);
+                    later = found.map_err(SkillFailure::arguments)?;
+                    checked = &later;
+                }
+                value = match checked.respelt(arguments) {
+                    Some(respelt) => {
+                        read(&respelt).map_err(|failure| explained(checked, failure))?
+                    }
+                    None => return Err(explained(checked, failure)),
+                };
+            }
+        }
+        checked
+            .settle(arguments, &|question| {
+                // Without an answer it counts as ignored: the call is over.
+                self.context.is_cancelled() || read(question).is_ok()
+            })
             .map_err(SkillFailure::arguments)?;
         if arguments.get().len() > LONG && self.context.is_cancelled() {
             return Err(SkillFailure::handler("its call is over"));
         }
         Ok(value)
     }
+}
 
-    /// The failure in the words of the check, where it found what the type misses.
-    fn explained(&self, failure: SkillFailure) -> SkillFailure {
-        const SAME: [&str; 5] = [
-            "is missing",
-            "unknown member",
-            "unknown argument",
-            "is not one of",
-            "fits none of",
-        ];
-        match self.checked.doubts() {
-            Some(doubts)
-                if failure.kind == FailureKind::Arguments
-                    && SAME.iter().any(|same| failure.message.contains(same)) =>
-            {
-                SkillFailure::arguments(doubts)
-            }
-            _ => failure,
+/// The failure in the words of the check, where it found what the type misses.
+fn explained(checked: &Checked, failure: SkillFailure) -> SkillFailure {
+    let doubts = checked.doubts();
+    match doubts.filter(|_| failure.kind == FailureKind::Arguments) {
+        Some(doubts) if is_said_in(&failure.message, &doubts) => SkillFailure::arguments(doubts),
+        _ => failure,
+    }
+}
+
+/// Whether doubts say what a type says: where it names what it misses, they name that too.
+fn is_said_in(message: &str, doubts: &str) -> bool {
+    // Long names are cut in both.
+    let begins = |name: &str| name.chars().take(20).collect::<String>();
+    let last = |before: &str, ends: &[char]| before.rsplit(ends).next().map(begins);
+    if let Some((before, _)) = message.split_once("` is missing") {
+        let name = last(before, &['`', '.']).unwrap_or_default();
+        return doubts.contains(&format!("`{name}")) || doubts.contains(&format!(".{name}"));
+    }
+    for unknown in ["unknown member `", "unknown argument `"] {
+        if let Some((_, name)) = message.split_once(unknown) {
+            return doubts.contains(&begins(name.split('`').next().unwrap_or_default()));
         }
     }
+    if let Some((before, _)) = message.split_once("\" is not one of") {
+        return doubts.contains(&last(before, &['"']).unwrap_or_default());
+    }
+    message.contains("fits none of")
 }
 
 /// Decodes the arguments into a whole struct: the derived one of a skill whose parameters carry

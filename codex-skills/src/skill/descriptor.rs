@@ -58,6 +58,7 @@ pub struct ParameterDescriptor {
     pub(crate) schema: fn(&mut SchemaGenerator) -> Schema,
     pub(crate) optional: fn() -> bool,
     pub(crate) default: Option<fn() -> Option<Value>>,
+    pub(crate) type_name: fn() -> &'static str,
 }
 
 impl ParameterDescriptor {

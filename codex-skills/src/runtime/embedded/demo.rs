@@ -41,6 +41,7 @@ impl Model for Demo {
                     &mut words,
                 ))
                 .to_string(),
+                rounded: false,
                 call_id: None,
             })
             .collect())

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::catalog::without_instructions;
+use crate::dispatch::written;
 use crate::skill::SkillOutput;
 use crate::skill::call::qualified;
 
@@ -172,6 +173,9 @@ pub enum ModelItem {
         tool: String,
         /// The arguments as JSON text; models also write what is no JSON.
         arguments: String,
+        /// Whether large numbers of the arguments may have lost digits as floats of a `Value`, so that no whole number
+        /// is made of them.
+        rounded: bool,
         /// The id of the call; one is made up where it is `None`.
         call_id: Option<String>,
     },
@@ -180,10 +184,16 @@ pub enum ModelItem {
 }
 
 impl ModelItem {
-    /// A call of a tool: `lookup`, or `tickets.lookup` for one in a namespace.
+    /// A call of a tool: `lookup`, or `tickets.lookup` for one in a namespace. As with
+    /// [`Catalog::call`](crate::Catalog::call), no whole number is made of a float from 2^53 on: its digits may not be
+    /// those that were written.
     #[allow(clippy::needless_pass_by_value, reason = "reads best with `json!`")]
     pub fn call(tool: impl Into<String>, arguments: Value) -> Self {
-        Self::raw_call(tool, arguments.to_string())
+        let mut call = Self::raw_call(tool, arguments.to_string());
+        if let Self::Call { rounded, .. } = &mut call {
+            *rounded = written(&arguments).is_ok_and(|(_, rounded)| rounded);
+        }
+        call
     }
 
     /// A call whose arguments may be anything that a model can write.
@@ -197,6 +207,7 @@ impl ModelItem {
             namespace,
             tool,
             arguments: arguments.into(),
+            rounded: false,
             call_id: None,
         }
     }

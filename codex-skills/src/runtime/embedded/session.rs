@@ -449,10 +449,12 @@ impl EmbeddedSession {
                         namespace,
                         tool,
                         arguments,
+                        rounded,
                         call_id,
                     } => {
                         let call_id =
                             call_id.unwrap_or_else(|| format!("call_{}", Uuid::now_v7().simple()));
+                        let arguments = (arguments, rounded);
                         answers.extend(self.call(turn_id, namespace, tool, arguments, &call_id));
                     }
                 }
@@ -507,7 +509,7 @@ impl EmbeddedSession {
         turn_id: &Arc<str>,
         namespace: Option<String>,
         tool: String,
-        arguments: String,
+        (arguments, rounded): (String, bool),
         call_id: &str,
     ) -> Option<impl Future<Output = Content> + Send + use<>> {
         let call_id: Arc<str> = call_id.into();
@@ -539,6 +541,7 @@ impl EmbeddedSession {
             }
         };
         let mut call = ToolCall::new(self.id.clone(), known.name.clone(), arguments);
+        call.rounded = rounded;
         call.turn_id = Some(turn_id.clone());
         call.call_id = Some(call_id.clone());
         call.request_id = Some(RequestId::from(

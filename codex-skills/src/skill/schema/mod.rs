@@ -11,6 +11,7 @@ mod inline;
 pub(crate) mod keys;
 mod lift;
 mod pattern;
+mod plain;
 pub(crate) mod refused;
 mod shape;
 mod share;
@@ -30,6 +31,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
+use super::call::ToolCall;
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
 use check::{Checked, Checker, Source};
@@ -80,6 +82,8 @@ pub(crate) struct InputShape {
     pub(crate) undocumented: Vec<String>,
     /// What checks arguments, from the first call on. Most skills of a session are never called.
     checker: OnceLock<Checker>,
+    /// Whether decoding enforces all that the schema says, once a call asked.
+    enforced: OnceLock<bool>,
 }
 
 impl InputShape {
@@ -118,6 +122,7 @@ impl InputShape {
             warnings: Vec::new(),
             undocumented: Vec::new(),
             checker: OnceLock::new(),
+            enforced: OnceLock::new(),
         }
     }
 
@@ -218,15 +223,35 @@ impl InputShape {
         Ok(())
     }
 
-    /// Checks arguments against what the schema demands. `rounded` says that their large numbers may have lost digits
-    /// before they were written.
+    /// Checks a call's arguments before they are decoded, unless decoding them enforces all that the schema says: then
+    /// it is done where they are not read, for its words and for other spellings.
     ///
     /// # Errors
     /// With what the model is told.
-    pub(crate) fn check(&self, arguments: &RawValue, rounded: bool) -> Result<Checked, String> {
+    pub(crate) fn check_before(self: &Arc<Self>, call: &ToolCall) -> Result<Checked, String> {
+        if self.is_enforced() && call.arguments.get().starts_with('{') {
+            return Ok(Checked::later(self.clone()));
+        }
+        self.check(call)
+    }
+
+    /// Whether decoding enforces all that the schema says.
+    pub(crate) fn is_enforced(&self) -> bool {
+        *self.enforced.get_or_init(|| match self.source {
+            Source::Parameters(parameters) => plain::are_enforced(parameters),
+            Source::Derived(_) | Source::Closure(_) | Source::Written(_) => false,
+        })
+    }
+
+    /// Checks a call's arguments against what the schema demands.
+    ///
+    /// # Errors
+    /// With what the model is told.
+    pub(crate) fn check(&self, call: &ToolCall) -> Result<Checked, String> {
         // The first time the schema is compiled, which may take longer than a call.
         let checker = || Checker::new(&self.source, self.declared());
-        self.checker.get_or_init(checker).check(arguments, rounded)
+        let checker = self.checker.get_or_init(checker);
+        checker.check(&call.arguments, call.rounded)
     }
 }
 

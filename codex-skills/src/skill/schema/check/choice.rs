@@ -4,7 +4,7 @@ use super::document::{At, Document, Kind};
 use super::explain;
 use super::plan::{Branch, Check, Choice, Others, Outline, Tag, Types};
 use super::same;
-use super::walk::{Fit, Walk};
+use super::walk::{Fit, Ground, Walk};
 
 /// How a value fits one of several schemas.
 pub(super) fn choose<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Fit {
@@ -159,10 +159,71 @@ fn none(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
     let is_text = |at: &At| matches!(document.kind(*at), Kind::Plain | Kind::Escaped);
     match (tag.filter(is_text), choice.branches.first()) {
         (Some(tag), Some(branch)) if walk.ground.plan.of_type => {
-            walk.doubts_so(branch.check, tag, said)
+            let doubt = walk.doubts_so(branch.check, tag, said);
+            doubt.max(named_otherwise(walk, choice, at, tag))
         }
         _ => walk.breaks_so(said),
     }
+}
+
+/// How a value fits that may name its form by another name: as the form that it fits best but for the name.
+fn named_otherwise(walk: &mut Walk<'_>, choice: &Choice, at: At, tag: At) -> Fit {
+    let document = walk.ground.document;
+    let Some(Tag::Member { .. }) = choice.tag else {
+        return content_named_otherwise(walk, choice, at);
+    };
+    walk.assumed.insert(tag);
+    let forms = choice.branches.iter();
+    let forms = forms.filter(|branch| branch.outline.types.has(Types::OBJECT));
+    let best = forms
+        .clone()
+        .map(|branch| (walk.judge(branch.check, at), branch))
+        .min_by_key(|(fit, _)| *fit);
+    if let Some((_, branch)) = best.filter(|(fit, _)| *fit != Fit::Broken) {
+        return walk.check(branch.check, at);
+    }
+    // None of them: words from the one that has the same members, and else from the type.
+    match forms
+        .clone()
+        .find(|branch| has_members(document, at, &branch.outline))
+    {
+        Some(branch) => walk.check(branch.check, at),
+        None => match choice.branches.first() {
+            Some(branch) => walk.ask_about_members(branch.check, at, tag),
+            None => Fit::Broken,
+        },
+    }
+}
+
+/// The same of an object with one member, whose name is that of the form.
+fn content_named_otherwise(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
+    let document = walk.ground.document;
+    let Some((_, value)) = document.members(at).next() else {
+        return Fit::Exact;
+    };
+    if document.kind(at) != Kind::Object {
+        return Fit::Exact;
+    }
+    let plan = walk.ground.plan;
+    let contents = choice.branches.iter().filter_map(|branch| {
+        let rules = plan.check(branch.check).object.as_ref()?;
+        rules.properties.first().map(|property| property.check)
+    });
+    let best = contents
+        .map(|content| (walk.judge(content, value), content))
+        .min_by_key(|(fit, _)| *fit);
+    match best {
+        Some((Fit::Broken, _)) | None => Fit::Broken,
+        Some((_, content)) => walk.check(content, value),
+    }
+}
+
+/// Whether an object has the members of a form: all that it needs, and none besides those that it knows.
+fn has_members(document: &Document<'_>, at: At, outline: &Outline) -> bool {
+    let mut required = outline.required.iter();
+    let mut members = document.members(at);
+    required.all(|name| document.member(at, name).is_some())
+        && members.all(|(key, _)| outline.known.iter().any(|name| document.is(key, name)))
 }
 
 /// Several branches look like the value, and none fits: words from the one that comes nearest.
@@ -242,7 +303,12 @@ fn cover_members<'a>(
     covered: &mut Vec<At>,
     depth: usize,
 ) {
-    let (document, plan) = (walk.ground.document, walk.ground.plan);
+    let Ground {
+        document,
+        plan,
+        meter,
+        ..
+    } = walk.ground;
     if let Some(rules) = &check.object {
         let is_open = rules.others != Others::Closed && (depth > 0 || rules.others != Others::Open);
         for (key, _) in document.members(at) {
@@ -256,7 +322,7 @@ fn cover_members<'a>(
                     rules
                         .patterns
                         .iter()
-                        .any(|(pattern, _)| pattern.matches(&name))
+                        .any(|(pattern, _)| pattern.matches(&name, meter))
                 })
             };
             let checked = is_open && matches!(rules.others, Others::Checked(_));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::document::{At, Document, Kind};
+use super::leaf::Meter;
 use super::number::Bound;
 use super::plan::{Check, Choice, NumberRules, Tag, TextRules, Types};
 use super::walk::Segment;
@@ -286,7 +287,7 @@ pub(super) fn rounded(document: &Document<'_>, at: At) -> String {
 }
 
 pub(super) fn none_of(document: &Document<'_>, at: At, values: &[Value]) -> String {
-    let found = found(document, at);
+    let found = found_with_names(document, at);
     match values {
         [only] => format!("{found} is not {}", short(&only.to_string(), LIST)),
         _ => format!("{found} is not one of {}", listed(values)),
@@ -322,7 +323,7 @@ pub(super) fn number(rules: &NumberRules, text: &str) -> Option<String> {
 }
 
 /// What is wrong with a text, besides its format.
-pub(super) fn text(rules: &TextRules, text: &str) -> Option<String> {
+pub(super) fn text(rules: &TextRules, text: &str, meter: &Meter) -> Option<String> {
     let length = || u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
     let characters = ["character", "characters"];
     if let Some(least) = rules.least.filter(|least| length() < *least) {
@@ -332,7 +333,8 @@ pub(super) fn text(rules: &TextRules, text: &str) -> Option<String> {
         return Some(format!("is longer than {}", counted(most, characters)));
     }
     let pattern = rules.pattern.as_ref()?;
-    (!pattern.matches(text)).then(|| format!("does not match `{}`", short(pattern.text(), 200)))
+    (!pattern.matches(text, meter))
+        .then(|| format!("does not match `{}`", short(pattern.text(), 200)))
 }
 
 /// What is wrong with the number of items or members.
@@ -410,7 +412,13 @@ fn no_variant(document: &Document<'_>, at: At, choice: &Choice) -> String {
         )
         .collect();
     let expected = short(&all.join(", "), LIST);
-    let found = match document.kind(at) {
+    let found = found_with_names(document, at);
+    format!("{found} is not one of {expected}")
+}
+
+/// A value as a message shows it; an object with the names of its first members.
+fn found_with_names(document: &Document<'_>, at: At) -> String {
+    match document.kind(at) {
         Kind::Object => {
             let names: Vec<String> = document
                 .members(at)
@@ -423,8 +431,7 @@ fn no_variant(document: &Document<'_>, at: At, choice: &Choice) -> String {
             }
         }
         _ => found(document, at),
-    };
-    format!("{found} is not one of {expected}")
+    }
 }
 
 pub(super) fn short(text: &str, most: usize) -> String {

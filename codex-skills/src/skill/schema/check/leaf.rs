@@ -1,5 +1,10 @@
 //! Patterns and formats of texts, which `jsonschema` knows. Without the feature `validation` they are not checked.
 
+use std::cell::Cell;
+use std::time::Duration;
+#[cfg(feature = "validation")]
+use std::time::Instant;
+
 /// A pattern of texts. Patterns of map keys that are whole numbers are known without a regular expression.
 #[derive(Debug)]
 pub(super) struct Pattern {
@@ -37,7 +42,9 @@ impl Pattern {
         &self.text
     }
 
-    pub(super) fn matches(&self, text: &str) -> bool {
+    /// Whether a text matches. What a meter has no time left for does not.
+    #[cfg_attr(not(feature = "validation"), allow(unused_variables))]
+    pub(super) fn matches(&self, text: &str, meter: &Meter) -> bool {
         match &self.kind {
             Kind::Digits { signed } => {
                 let digits = if *signed {
@@ -48,10 +55,44 @@ impl Pattern {
                 !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
             }
             #[cfg(feature = "validation")]
-            Kind::Compiled(leaf) => leaf.get_or_init(|| Leaf::pattern(&self.text)).takes(text),
+            Kind::Compiled(leaf) => {
+                let leaf = leaf.get_or_init(|| Leaf::pattern(&self.text));
+                if leaf.backtracks {
+                    meter.run(|| leaf.takes(text))
+                } else {
+                    leaf.takes(text)
+                }
+            }
             #[cfg(not(feature = "validation"))]
             Kind::Unknown => true,
         }
+    }
+}
+
+/// The time that patterns which need backtracking take in one call.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    spent: Cell<Duration>,
+}
+
+impl Meter {
+    /// The most time. Patterns that turn back seldom take microseconds.
+    const MOST: Duration = Duration::from_millis(200);
+
+    #[cfg(feature = "validation")]
+    fn run(&self, matches: impl FnOnce() -> bool) -> bool {
+        if self.is_exhausted() {
+            return false;
+        }
+        let began = Instant::now();
+        let matches = matches();
+        self.spent.set(self.spent.get() + began.elapsed());
+        matches
+    }
+
+    /// Whether no time is left, so that what did not match may have.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.spent.get() >= Self::MOST
     }
 }
 
@@ -98,7 +139,11 @@ mod checked {
 
     /// One keyword, compiled; `None` where that failed, which sealing found.
     #[derive(Debug)]
-    pub(super) struct Leaf(Option<jsonschema::Validator>);
+    pub(super) struct Leaf {
+        compiled: Option<jsonschema::Validator>,
+        /// Whether it is a pattern that needs backtracking.
+        pub(super) backtracks: bool,
+    }
 
     impl Leaf {
         /// Linear in the text where the pattern allows it, bounded where it needs backtracking.
@@ -113,21 +158,26 @@ mod checked {
                     .with_pattern_options(options)
                     .build(&schema)
             };
-            Self(linear.or_else(|_| bounded()).ok())
+            let backtracks = linear.is_err();
+            Self {
+                compiled: linear.or_else(|_| bounded()).ok(),
+                backtracks,
+            }
         }
 
         pub(super) fn format(name: &str) -> Self {
             let schema = json!({ "format": name });
-            Self(
-                jsonschema::options()
-                    .should_validate_formats(true)
-                    .build(&schema)
-                    .ok(),
-            )
+            let compiled = jsonschema::options()
+                .should_validate_formats(true)
+                .build(&schema);
+            Self {
+                compiled: compiled.ok(),
+                backtracks: false,
+            }
         }
 
         pub(super) fn takes(&self, text: &str) -> bool {
-            self.0
+            self.compiled
                 .as_ref()
                 .is_none_or(|compiled| compiled.is_valid(&Value::from(text)))
         }

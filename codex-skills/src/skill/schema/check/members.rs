@@ -5,7 +5,7 @@ use super::document::{At, Document, Kind};
 use super::explain;
 use super::explain::Said;
 use super::plan::{Check, Dependent, Id, ObjectRules, Others};
-use super::walk::{About, DOUBTS, Doubt, Edit, Fit, Segment, VIOLATIONS, Walk};
+use super::walk::{About, Doubt, Edit, Fit, Segment, VIOLATIONS, Walk};
 
 impl<'a> Walk<'a> {
     /// How an object fits.
@@ -84,7 +84,11 @@ impl<'a> Walk<'a> {
         if !rules.patterns.is_empty() {
             let name = self.document().string(key);
             for (pattern, inner) in &rules.patterns {
-                if name.as_ref().is_some_and(|name| pattern.matches(name)) {
+                let meter = self.ground.meter;
+                if name
+                    .as_ref()
+                    .is_some_and(|name| pattern.matches(name, meter))
+                {
                     matched = true;
                     fit = fit.max(self.inside(Segment::Key(key), *inner, value));
                 }
@@ -136,12 +140,12 @@ impl<'a> Walk<'a> {
             return if aliases { Fit::Doubtful } else { Fit::Broken };
         }
         let all = said(self);
-        let room = DOUBTS.saturating_sub(self.findings.doubts.len());
+        let room = self.doubts_most.saturating_sub(self.findings.doubts.len());
         let fresh: Vec<At> = unknown
             .iter()
             .copied()
             .filter(|key| aliases && !self.is_asked(id, *key))
-            .take(DOUBTS + 1)
+            .take(room + 1)
             .collect();
         if !aliases || fresh.len() > room {
             if self.findings.violations.len() < VIOLATIONS {
@@ -171,6 +175,20 @@ impl<'a> Walk<'a> {
             }));
         }
         Fit::Doubtful
+    }
+
+    /// Asks the type about all members of an object but its tag: they may be those of a form that has another name.
+    pub(super) fn ask_about_members(&mut self, id: Id, at: At, tag: At) -> Fit {
+        let document = self.document();
+        let members = document.members(at);
+        let keys: Vec<At> = members
+            .filter(|(_, value)| *value != tag)
+            .map(|(key, _)| key)
+            .collect();
+        if keys.is_empty() {
+            return Fit::Doubtful;
+        }
+        self.members(id, &[], &keys, true)
     }
 
     /// Whether the type is asked about a member of this name already.

@@ -27,7 +27,11 @@ pub(crate) use respell::Checked;
 pub(crate) use source::Source;
 
 use document::Document;
+use leaf::Meter;
 use walk::{Fit, Ground, Walk};
+
+const TOO_LONG: &str =
+    "its texts take too long to be matched with their patterns, expected shorter ones or fewer";
 
 /// What checks the arguments of a skill.
 #[derive(Debug)]
@@ -77,13 +81,18 @@ impl Checker {
         let Some(document) = Document::read(text) else {
             return Err("the arguments are not JSON, or too large".to_owned());
         };
+        let meter = Meter::default();
         let mut walk = Walk::new(Ground {
             plan: &self.plan,
             document: &document,
+            meter: &meter,
             rounded,
         });
         let fit = walk.run();
         let findings = walk.findings;
+        if meter.is_exhausted() {
+            return Err(TOO_LONG.to_owned());
+        }
         if fit == Fit::Broken {
             let mut all = findings.violations;
             all.extend(findings.doubts.into_iter().map(|doubt| doubt.said));

@@ -1,13 +1,19 @@
 //! Arguments that passed their check, with what is to be tried if the type does not take them as they came, and what
 //! only the type can tell.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::document::{At, Document, Kind, Value};
 use super::walk::{About, Edit};
+use crate::skill::schema::InputShape;
 
 /// A text that no type reads which reads texts at all.
 const GARBAGE: &str = "\"\\u0001 neither this \\u0002\"";
+
+/// The most doubts that a message tells.
+const SAID: usize = 20;
 
 /// What the check of arguments found.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +21,8 @@ pub(crate) struct Checked {
     /// The object that they stand for, where they are none.
     object: Option<Box<RawValue>>,
     rest: Option<Box<Rest>>,
+    /// What checks them where they are not read.
+    later: Option<Arc<InputShape>>,
 }
 
 #[derive(Clone, Debug)]
@@ -29,7 +37,23 @@ struct Rest {
 
 impl Checked {
     pub(super) fn as_it_is(object: Option<Box<RawValue>>) -> Self {
-        Self { object, rest: None }
+        Self {
+            object,
+            ..Self::default()
+        }
+    }
+
+    /// Arguments that are checked only if their types do not read them.
+    pub(crate) fn later(shape: Arc<InputShape>) -> Self {
+        Self {
+            later: Some(shape),
+            ..Self::default()
+        }
+    }
+
+    /// What checks them, unless that is done.
+    pub(crate) fn due(&self) -> Option<&InputShape> {
+        self.later.as_deref()
     }
 
     pub(super) fn new(
@@ -50,6 +74,7 @@ impl Checked {
         Self {
             object,
             rest: Some(Box::new(rest)),
+            later: None,
         }
     }
 
@@ -78,14 +103,17 @@ impl Checked {
         };
         let mut wrong = Vec::new();
         for (about, said) in &rest.doubts {
-            let question = match about {
-                About::Missing => continue,
-                About::Member { key } => (*key, Edit::Twice),
-                About::Text(at) => (*at, Edit::Replaced(GARBAGE.to_owned())),
+            let garbage = || Edit::Replaced(GARBAGE.to_owned());
+            let is_read = |at: At, edit: Edit| {
+                let question = rest.written(arguments.get(), Some((at, edit)));
+                question.is_some_and(|question| reads(&question))
             };
-            let ignores = rest
-                .written(arguments.get(), Some(question))
-                .is_some_and(|question| reads(&question));
+            let ignores = match about {
+                About::Missing => false,
+                // A map takes a name twice, and not any name.
+                About::Member { key } => is_read(*key, Edit::Twice) && is_read(*key, garbage()),
+                About::Text(at) => is_read(*at, garbage()),
+            };
             if ignores {
                 wrong.push(said.as_str());
             }
@@ -93,7 +121,7 @@ impl Checked {
         if wrong.is_empty() {
             Ok(())
         } else {
-            Err(wrong.join("; ").replace(".; ", "; "))
+            Err(joined(&wrong))
         }
     }
 
@@ -104,8 +132,19 @@ impl Checked {
             return rest.hint.clone();
         }
         let all: Vec<&str> = rest.doubts.iter().map(|(_, said)| said.as_str()).collect();
-        Some(all.join("; ").replace(".; ", "; "))
+        Some(joined(&all))
     }
+}
+
+/// What is said of several things, as far as it is worth reading.
+fn joined(all: &[&str]) -> String {
+    let shown = all.get(..SAID).unwrap_or(all);
+    let more = if shown.len() < all.len() {
+        "; and more"
+    } else {
+        ""
+    };
+    format!("{}{more}", shown.join("; ").replace(".; ", "; "))
 }
 
 impl Rest {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::document::Document;
+use super::leaf::Meter;
 use super::walk::{Fit, Ground, Walk};
 use super::{Checker, Source, compile};
 
@@ -71,9 +72,11 @@ fn plan_of<T: JsonSchema>() -> super::plan::Plan {
 
 fn steps(plan: &super::plan::Plan, text: &str) -> (Fit, usize) {
     let document = Document::read(text).expect("JSON");
+    let meter = Meter::default();
     let mut walk = Walk::new(Ground {
         plan,
         document: &document,
+        meter: &meter,
         rounded: false,
     });
     let fit = walk.run();
@@ -145,6 +148,35 @@ fn the_work_grows_with_the_depth_of_the_arguments() {
             nested(depth, r#"{"t":"All","c":["#, &leaf, "]}")
         });
     }
+}
+
+#[test]
+fn words_of_the_nearest_form_are_looked_for_once_however_deep_the_doubts_are() {
+    let plan = plan_of::<Expr>();
+    // Each level may have its members by other names, in either form.
+    for (open, close) in [
+        (r#"{"left":"#, r#","nom":"x"}"#),
+        (r#"{"nom":"x","left":"#, "}"),
+        (r#"{"operator":"+","right":5,"left":"#, "}"),
+        (
+            r#"{"right":{"left":1,"nom":"y"},"left":"#,
+            r#","name":"x","op":"+","more":1}"#,
+        ),
+    ] {
+        for leaf in ["5", "\"x\"", "{}", r#"{"left":5,"nom":"z"}"#] {
+            grows_linearly(&plan, &DEPTHS, |depth| nested(depth, open, leaf, close));
+        }
+    }
+    let document = Document::read(r#"{"left":{"left":5,"nom":"z"},"nom":"x"}"#).expect("JSON");
+    let meter = Meter::default();
+    let mut walk = Walk::new(Ground {
+        plan: &plan,
+        document: &document,
+        meter: &meter,
+        rounded: false,
+    });
+    assert_eq!(walk.run(), Fit::Doubtful);
+    assert!(walk.hinted && !walk.findings.hints.is_empty());
 }
 
 #[test]

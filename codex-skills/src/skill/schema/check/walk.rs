@@ -4,13 +4,14 @@
 //! judgements are remembered by check and value. So the work grows with the arguments, however they nest. Words are
 //! found only along the branch that was chosen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use super::choice;
 use super::document::{At, Document, Kind};
 use super::explain::{self, Said};
+use super::leaf::Meter;
 use super::number::{self, Whole};
 use super::plan::{ArrayRules, Check, Id, NumberRules, Plan, TextRules, Types};
 use super::same;
@@ -22,8 +23,11 @@ const DEEPEST: u32 = 700;
 /// The most steps: so many, and so many for each value.
 const STEPS: usize = 1_000_000;
 const STEPS_EACH: usize = 200;
-/// The most doubts about one call.
-pub(super) const DOUBTS: usize = 8;
+/// How many doubts there may be about one call: each is settled by decoding the arguments once more, which is to take no
+/// longer than decoding so many bytes, within bounds.
+const DOUBTED_BYTES: usize = 1024 * 1024;
+const LEAST_DOUBTS: usize = 64;
+const MOST_DOUBTS: usize = 1024;
 
 /// How a value fits a schema, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,6 +150,7 @@ pub(super) struct Known {
 pub(super) struct Ground<'a> {
     pub(super) plan: &'a Plan,
     pub(super) document: &'a Document<'a>,
+    pub(super) meter: &'a Meter,
     /// Whether large numbers may have lost digits before they were written.
     pub(super) rounded: bool,
 }
@@ -155,12 +160,15 @@ pub(super) struct Walk<'a> {
     pub(super) findings: Findings,
     path: Path,
     pub(super) known: HashMap<(Id, At), Known, RandomState>,
+    /// Texts that may name a form by another name, and are taken for its name.
+    pub(super) assumed: HashSet<At, RandomState>,
     /// Whether the words of a nearest form are kept already.
     pub(super) hinted: bool,
     pub(super) reporting: bool,
     depth: u32,
     pub(super) steps: usize,
     steps_left: usize,
+    pub(super) doubts_most: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -170,10 +178,12 @@ impl<'a> Walk<'a> {
             findings: Findings::default(),
             path: Path::default(),
             known: HashMap::with_hasher(RandomState::default()),
+            assumed: HashSet::with_hasher(RandomState::default()),
             hinted: false,
             reporting: true,
             depth: 0,
             steps: 0,
+            doubts_most: doubts_about(ground.document),
             steps_left: STEPS.saturating_add(STEPS_EACH.saturating_mul(ground.document.len())),
         }
     }
@@ -334,6 +344,9 @@ impl<'a> Walk<'a> {
 
     fn values(&mut self, values: &'a [serde_json::Value], id: Id, at: At, kind: Kind) -> Fit {
         let document = self.document();
+        if self.assumed.contains(&at) {
+            return Fit::Exact;
+        }
         let Some(value) = values.iter().find(|value| same::is(document, at, value)) else {
             let said = || explain::none_of(document, at, values);
             // A variant may have further names.
@@ -391,7 +404,7 @@ impl<'a> Walk<'a> {
 
     fn text_rules(&mut self, rules: &'a TextRules, id: Id, text: &str, at: At) -> Fit {
         let document = self.document();
-        if let Some(said) = explain::text(rules, text) {
+        if let Some(said) = explain::text(rules, text, self.ground.meter) {
             return self.breaks(|| format!("{} {said}", explain::found(document, at)));
         }
         let Some(format) = rules.format.as_ref().filter(|format| !format.matches(text)) else {
@@ -532,7 +545,7 @@ impl<'a> Walk<'a> {
         if self.findings.doubts.iter().any(is_same) {
             return Fit::Doubtful;
         }
-        if self.findings.doubts.len() >= DOUBTS {
+        if self.findings.doubts.len() >= self.doubts_most {
             return self.breaks_so(said);
         }
         let said = said(self);
@@ -550,4 +563,9 @@ impl<'a> Walk<'a> {
     pub(super) fn path(&self) -> String {
         explain::path(self.document(), self.path.segments())
     }
+}
+
+fn doubts_about(document: &Document<'_>) -> usize {
+    let (start, end) = document.span(0);
+    (DOUBTED_BYTES / (end - start).max(1)).clamp(LEAST_DOUBTS, MOST_DOUBTS)
 }
