@@ -94,6 +94,7 @@ impl ToolCall {
             namespace: self.namespace.clone(),
             tool: self.tool.clone(),
             arguments: RawValue::NULL.to_owned(),
+            rounded: self.rounded,
             is_listed: self.is_listed,
         }
     }
