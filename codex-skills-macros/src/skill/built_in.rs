@@ -22,6 +22,8 @@ pub(crate) struct BuiltIn {
     pub(crate) namespace: Option<&'static str>,
     pub(crate) name: &'static str,
     pub(crate) takes: Takes,
+    /// How many letters its name has in code mode, with its namespace.
+    pub(crate) letters: usize,
 }
 
 const fn top(name: &'static str, takes: Takes) -> BuiltIn {
@@ -29,6 +31,7 @@ const fn top(name: &'static str, takes: Takes) -> BuiltIn {
         namespace: None,
         name,
         takes,
+        letters: name.len(),
     }
 }
 
@@ -37,6 +40,7 @@ const fn within(namespace: &'static str, name: &'static str, takes: Takes) -> Bu
         namespace: Some(namespace),
         name,
         takes,
+        letters: namespace.len() + "__".len() + name.len(),
     }
 }
 
@@ -98,12 +102,22 @@ pub(crate) const RESERVED_NAMESPACES: [&str; 14] = [
 
 /// Returns the tool of codex that takes the place of a skill.
 pub(crate) fn built_in(namespace: Option<&str>, name: &str) -> Option<&'static BuiltIn> {
-    BUILT_IN.iter().find(|tool| {
+    as_long_as(namespace, name).find(|tool| {
         let is_same = tool.namespace == namespace && tool.name == name;
         is_same
             || (tool.takes == Takes::Identifier
                 && member(tool.namespace, tool.name).eq(member(namespace, name)))
     })
+}
+
+/// The tools of codex whose names have as many letters: few, so that most skills are compared with none.
+pub(crate) fn as_long_as(
+    namespace: Option<&str>,
+    name: &str,
+) -> impl Iterator<Item = &'static BuiltIn> {
+    let scope = namespace.map_or(0, |scope| scope.chars().count() + "__".len());
+    let letters = scope + name.chars().count();
+    BUILT_IN.iter().filter(move |tool| tool.letters == letters)
 }
 
 /// The letters of a name with its namespace, as code mode writes it: `tickets__lookup`. The names of codex's tools are

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::skill::built_in::{BUILT_IN, RESERVED_NAMESPACES, Takes, built_in, member};
+use crate::skill::built_in::{RESERVED_NAMESPACES, Takes, as_long_as, built_in, member};
 use crate::skill::call::qualified;
 
 /// The longest name, in characters.
@@ -211,7 +211,7 @@ fn js_letters<'a>(namespace: Option<&'a str>, name: &'a str) -> impl Iterator<It
 /// The built-in tool that takes a skill's place in code mode only, where letters of its name are replaced: its
 /// identifier.
 pub(crate) fn js_shadow(namespace: Option<&str>, name: &str) -> Option<String> {
-    let is_shadow = BUILT_IN.iter().any(|tool| {
+    let is_shadow = as_long_as(namespace, name).any(|tool| {
         matches!(tool.takes, Takes::Identifier | Takes::MemberOfSome)
             && member(tool.namespace, tool.name).eq(js_letters(namespace, name))
     });
@@ -250,6 +250,7 @@ pub(crate) fn js_collisions<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::skill::built_in::BUILT_IN;
 
     fn said(checked: Result<(), NameProblem>) -> String {
         checked.map_or_else(|problem| problem.to_string(), |()| "fine".to_owned())

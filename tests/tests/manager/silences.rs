@@ -6,6 +6,7 @@ use codex_skills::{Error, Event, Outcome, SubmissionStatus};
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::manager::{Fault, Manager};
 use codex_skills_tests::skills::Counter;
+use serde_json::json;
 
 use crate::support::{builder, catalog, echo, held, limits, lost, start};
 

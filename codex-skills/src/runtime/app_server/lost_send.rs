@@ -493,7 +493,7 @@ mod tests {
             for status in ["completed", "interrupted", "failed"] {
                 let ended = turn("b-old", status, &items);
                 let message = steering("b-old", 1);
-                assert_eq!(look(&[ended.clone()], &message), perhaps);
+                assert_eq!(look(std::slice::from_ref(&ended), &message), perhaps);
                 assert_eq!(look_after_end(&[ended], &message), perhaps);
             }
         }
@@ -508,7 +508,7 @@ mod tests {
             let ended = turn("b-old", status, &items);
             for taken in [0, 1] {
                 assert_eq!(
-                    look(&[ended.clone()], &steering("b-old", taken)),
+                    look(std::slice::from_ref(&ended), &steering("b-old", taken)),
                     Look::Took("b-old".into())
                 );
             }

@@ -453,7 +453,7 @@ fn worth<'a>(
                 }
             }
             ("items" | "additionalProperties", schema) => {
-                add(worth(schema, definitions, open, left))
+                add(worth(schema, definitions, open, left));
             }
             ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
                 for schema in schemas {

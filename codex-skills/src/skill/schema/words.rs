@@ -238,14 +238,14 @@ pub(super) fn join(first: &str, second: &str) -> String {
     } else {
         " "
     };
-    format!("{first}{stop}{gap}{second}")
+    [first, stop, gap, second].concat()
 }
 
 /// `Text (words).` for one sentence, `Text. Text. Words.` for several.
 fn append(own: &str, words: &str) -> String {
     let own = own.trim();
     if own.is_empty() {
-        return format!("{}.", capitalized(words));
+        return [&*capitalized(words), "."].concat();
     }
     let (sentence, stop) = match own.strip_suffix('.') {
         Some(sentence) => (sentence, "."),
@@ -253,7 +253,7 @@ fn append(own: &str, words: &str) -> String {
     };
     let several = ends_a_sentence(sentence) || sentence.ends_with(['.', '!', '?', ':', ')', '`']);
     if !several || (sentence.ends_with('`') && !sentence.contains(['\n', ';'])) {
-        return format!("{sentence} ({words}){stop}");
+        return [sentence, " (", words, ")", stop].concat();
     }
     let gap = if own.contains('\n') { "\n\n" } else { " " };
     let stop = if own.ends_with(['.', '!', '?', ':', '`']) {
@@ -261,7 +261,7 @@ fn append(own: &str, words: &str) -> String {
     } else {
         "."
     };
-    format!("{own}{stop}{gap}{}.", capitalized(words))
+    [own, stop, gap, &*capitalized(words), "."].concat()
 }
 
 /// Whether a sentence or a line ends before the end of the text.
