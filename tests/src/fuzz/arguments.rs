@@ -175,10 +175,23 @@ impl Arguments {
         }
         // What serde_json cannot hold as a value, the validator cannot be asked about.
         if let Ok(value) = serde_json::from_str::<Value>(arguments)
+            && !is_lenient(&value)
             && let Err(error) = self.shown[name].validate(&value)
         {
             return fails(format!("it was taken, and the schema refuses it: {error}"));
         }
         Ok(true)
+    }
+}
+
+/// Whether a value has what is taken although no schema says so: `null` for what has a default, the digits of a number
+/// as a text, and a JSON text in the place of the arguments.
+fn is_lenient(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.parse::<f64>().is_ok() || text.trim_start().starts_with('{'),
+        Value::Array(items) => items.iter().any(is_lenient),
+        Value::Object(members) => members.values().any(is_lenient),
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }
