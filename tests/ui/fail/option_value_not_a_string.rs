@@ -1,6 +1,6 @@
 use codex_skills::skill;
 
-#[skill(description = concat!("a", "b"))]
+#[skill(namespace = concat!("a", "b"))]
 fn lookup() {}
 
 #[skill(group = 5)]
