@@ -1212,7 +1212,7 @@ mod submitted {
             tokio::join!(session.send_and_handle("go").into_future(), interrupt);
         interrupted.unwrap();
         assert_eq!(turn.unwrap().status, codex_skills::TurnStatus::Interrupted);
-        assert_eq!(began.elapsed().as_secs(), 6);
+        assert_eq!(began.elapsed().as_secs(), 7);
         assert_eq!(codex.metrics().undelivered.given_up, 1);
     }
 }

@@ -15,8 +15,9 @@ use crate::skill::{SkillOutput, ToolCall};
 /// The longest wait between two attempts, whatever a runtime asks for, and however many wait in line.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How long an attempt may take once its call is cancelled.
-const LAST_ATTEMPT: Duration = Duration::from_secs(5);
+/// How long an attempt may take once its call is cancelled: somewhat longer than a close waits for it, so that an answer on its way
+/// still arrives.
+const LAST_ATTEMPT: Duration = Duration::from_secs(6);
 
 /// An answer and where it goes.
 #[derive(Clone, Copy)]
