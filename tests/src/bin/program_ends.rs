@@ -12,21 +12,22 @@ use std::{env, thread};
 use codex_skills::runtime::Runtime;
 use codex_skills::{AppServer, Client, CodexManager, Error, lifecycle, skill, skills};
 use tokio::runtime::Builder;
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 
-static CALLED: Notify = Notify::const_new();
+/// Closed by the first call of a skill: everyone who waits goes on, however late.
+static CALLED: Semaphore = Semaphore::const_new(0);
 
 /// Never answer.
 #[skill]
 async fn hang() {
-    CALLED.notify_one();
+    CALLED.close();
     pending::<()>().await;
 }
 
 /// Never return.
 #[skill(timeout = "1s")]
 fn stick() {
-    CALLED.notify_one();
+    CALLED.close();
     loop {
         thread::park();
     }
@@ -64,7 +65,7 @@ async fn block<R: Runtime>(client: Client<R>, how: String, ends: bool) -> Result
     lifecycle!(client, skills: [hang, stick], inject_skills: false, |run| {
         let turn = run.send_and_handle(text(&how));
         let called = async {
-            CALLED.notified().await;
+            called().await;
             if !ends {
                 pending::<()>().await;
             }
@@ -83,6 +84,10 @@ async fn block<R: Runtime>(client: Client<R>, how: String, ends: bool) -> Result
     .await
 }
 
+async fn called() {
+    let _ = CALLED.acquire().await;
+}
+
 fn text(how: &str) -> &'static str {
     if how.starts_with("stuck") {
         "CALL stick {}"
@@ -93,23 +98,18 @@ fn text(how: &str) -> &'static str {
 
 async fn end<R: Runtime>(client: Client<R>, how: &str) -> Result<ExitCode, Error> {
     let block = |client, ends| block(client, how.to_owned(), ends);
-    let called = async {
-        CALLED.notified().await;
-        // For the one within the block, which is dropped.
-        CALLED.notify_one();
-    };
     match how {
         "return" | "error" | "panic" => block(client, true).await?,
         "select" => {
             tokio::select! {
                 ended = block(client.clone(), false) => ended?,
-                () = called => {}
+                () = called() => {}
             }
         }
         "away" => {
             tokio::select! {
                 ended = block(client.clone(), false) => ended?,
-                () = called => {
+                () = called() => {
                     println!("called");
                     std::io::stdin().read_line(&mut String::new())?;
                 }
@@ -126,7 +126,7 @@ async fn end<R: Runtime>(client: Client<R>, how: &str) -> Result<ExitCode, Error
         "task" => {
             let work = block(client, false);
             let task = tokio::spawn(async move { work.await.is_ok() });
-            called.await;
+            called().await;
             task.abort();
             // Dropped by now, with the client, on a worker.
             drop(task.await);
