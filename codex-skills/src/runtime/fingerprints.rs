@@ -3,7 +3,8 @@
 //!
 //! One file for each place, with a line for each session. Lines are only ever appended, so that several programs may
 //! share a file; one that grew too large is written anew beside itself and put in its place. Whoever writes holds the
-//! file's lock. The file is its owner's alone, links are not followed, and no more of it is read than is bounded.
+//! file's lock. The file is its owner's alone, or is made so, links are not followed, and no more of it is read than is
+//! bounded.
 //! A file that cannot be used costs the check of a resumed session and nothing else.
 
 use std::collections::HashMap;
@@ -168,7 +169,18 @@ fn open_locked(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let file = open(path, options.create(true).read(true).append(true))?;
         match file.try_lock() {
-            Ok(()) if is_at(&file, path) => return Ok(file),
+            Ok(()) if is_at(&file, path) => {
+                if let Some(mode) = keep_private(&file)? {
+                    tracing::warn!(
+                        target: "codex_skills::runtime",
+                        path = %path.display(),
+                        mode = format_args!("{mode:o}"),
+                        "others could write down here which catalog a session has: the file is its owner's alone from now on; \
+                         remove it if you do not trust them"
+                    );
+                }
+                return Ok(file);
+            }
             // Somebody else put a new one in its place meanwhile.
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
@@ -176,6 +188,25 @@ fn open_locked(path: &Path) -> io::Result<File> {
         }
     }
     Err(io::Error::other("another program keeps it locked"))
+}
+
+/// Makes the file its owner's alone. Returns its mode where others could write it.
+fn keep_private(file: &File) -> io::Result<Option<u32>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let mode = file.metadata()?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        }
+        Ok((mode & 0o022 != 0).then_some(mode))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(None)
+    }
 }
 
 /// Whether the file is the one at the path still.

@@ -141,3 +141,40 @@ async fn what_is_no_file_holds_nobody_up() -> io::Result<()> {
     assert_eq!(file.get("a".into()).await, None);
     Ok(())
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_others_may_use_is_made_its_owners_alone() -> io::Result<()> {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let home = tempfile::tempdir()?;
+    let path = file_in(home.path());
+    let mode = || Ok::<_, io::Error>(std::fs::metadata(&path)?.permissions().mode() & 0o777);
+    let file = Fingerprints::in_folder(Some(home.path().to_owned())).await;
+    for (loose, is_writable) in [
+        (0o644, false),
+        (0o604, false),
+        (0o620, true),
+        (0o602, true),
+        (0o666, true),
+        (0o777, true),
+        (0o600, false),
+        (0o400, false),
+    ] {
+        std::fs::write(&path, "{\"thread\":\"a\",\"catalog\":\"one\"}\n")?;
+        let opened = File::open(&path)?;
+        opened.set_permissions(Permissions::from_mode(loose))?;
+        let writable = keep_private(&opened)?;
+        assert_eq!(writable, is_writable.then_some(loose), "{loose:o}");
+        assert_eq!(mode()? & 0o077, 0, "{loose:o}");
+        // Whoever appends tightens it too, and loses nothing of it.
+        opened.set_permissions(Permissions::from_mode(loose | 0o200))?;
+        file.set("b".into(), Some("two".into())).await;
+        assert_eq!(mode()? & 0o077, 0, "{loose:o}");
+        assert_eq!(file.get("a".into()).await.as_deref(), Some("one"));
+        assert_eq!(file.get("b".into()).await.as_deref(), Some("two"));
+        std::fs::remove_file(&path)?;
+    }
+    Ok(())
+}
