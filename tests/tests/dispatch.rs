@@ -1077,6 +1077,32 @@ mod submitted {
         assert_eq!(began.elapsed().as_secs(), 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_that_the_runtime_asks_for_ends_with_its_call() {
+        let later = Fault::Say(Submission::Retry {
+            reason: "busy".to_owned(),
+            after: Some(Duration::from_secs(60)),
+        });
+        let faults = [later.clone(), later];
+        let (runs, codex, session) = with_faults(at_once(5), &faults).await;
+        let mut signals = session.signals();
+        session.send("go").await.unwrap();
+        let event = Event::ToolCall(first_call(&mut signals).await);
+        let began = Instant::now();
+        let interrupted = async {
+            while codex.runtime().answers().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            session.interrupt().await
+        };
+        let (record, interrupted) = tokio::join!(session.respond_to_signal(&event), interrupted);
+        interrupted.unwrap();
+        let record = record.unwrap().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert_eq!(record.submission().attempts(), 2, "one last attempt");
+        assert_eq!(runs.get(), 1);
+    }
+
     /// Two retries at a stretch for all sessions, and another one every ten seconds.
     fn two_retries() -> Limits {
         let mut limits = Limits::default();

@@ -46,6 +46,7 @@ pub(super) async fn submit(
     }
     let mut delays = None;
     let mut attempts = 0;
+    let mut is_last = false;
     let mut is_retry = answer.is_retry;
     let mut failure = std::borrow::Cow::Borrowed("it did not arrive before");
     loop {
@@ -78,16 +79,13 @@ pub(super) async fn submit(
             Submission::Refused { reason } => (SubmissionStatus::Refused, None, Some(reason)),
             Submission::Retry { reason, after } => {
                 match delays.get_or_insert_with(|| backoff(policy)).next() {
-                    Some(delay) => {
+                    Some(delay) if !is_last => {
                         tracing::debug!(target: "codex_skills::dispatch", tool = &*call.tool, attempts, reason, "answer not taken, trying again");
-                        if !policy.delay.is_zero() || after.is_some() {
-                            let wait = after.unwrap_or(delay).min(LONGEST_WAIT);
-                            tokio::time::sleep(wait).await;
-                        }
+                        is_last = !wait(answer, after, delay).await;
                         (is_retry, failure) = (true, reason.into());
                         continue;
                     }
-                    None => return given_up(call, attempts, reason),
+                    _ => return given_up(call, attempts, reason),
                 }
             }
         };
@@ -133,6 +131,24 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBackoff {
         .with_max_times(policy.attempts.saturating_sub(1))
         .with_jitter()
         .build()
+}
+
+/// Waits for the next attempt: until the runtime asked for it, where it did, and hardly for one whose call is cancelled.
+/// Returns whether more may follow it.
+async fn wait(answer: Answer<'_>, after: Option<Duration>, delay: Duration) -> bool {
+    let asked = after.unwrap_or(delay).min(LONGEST_WAIT);
+    if asked.is_zero() {
+        return true;
+    }
+    let no_use = async {
+        answer.interest.cancelled().await;
+        tokio::time::sleep(delay).await;
+    };
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep(asked) => true,
+        () = no_use => false,
+    }
 }
 
 /// Waits until the budget has a retry for the answer; not for ever, and hardly for one whose call is
