@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use codex_skills::embedded::Step;
 use codex_skills::{Embedded, Error, Skill, SubmissionStatus};
+use codex_skills_tests::faulty::{Faulty, Operation};
 use codex_skills_tests::manager::{Fault, Manager};
 use codex_skills_tests::skills::asynchronous;
 use serde_json::json;
@@ -255,4 +256,35 @@ async fn a_subscriber_that_panics_settles_no_call_twice() {
         (metrics.undelivered.total(), metrics.failed.total()),
         (0, 0)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletions_that_stay_due_are_written_to_the_log_now_and_then() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(log.clone())
+        .finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let client = Faulty::client(Embedded::demo());
+    let runtime = client.runtime();
+    runtime.set_broken(Operation::Delete, true);
+    for _ in 0..3 {
+        let run = client
+            .lifecycle_with(catalog(Vec::new()))
+            .await
+            .expect("a session");
+        assert!(run.close().await.expect("a report").is_due());
+    }
+    let asked = runtime.count(Operation::Delete);
+    tokio::time::sleep(HOUR).await;
+    let attempts = runtime.count(Operation::Delete) - asked;
+    let lines = |log: &Log| log.text().matches("was not deleted yet").count();
+    assert!(attempts > 100, "{attempts}");
+    assert!((5..=5 * 13).contains(&lines(&log)), "{} lines", lines(&log));
+    assert!(log.text().contains("due=3"), "{}", log.text());
+    runtime.set_broken(Operation::Delete, false);
+    client.shutdown().await.expect("it ends");
 }

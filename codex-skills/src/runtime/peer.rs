@@ -69,13 +69,11 @@ pub(crate) fn address(url: &str) -> String {
     }
 }
 
-/// A line of the log that a peer may cause: a few at a stretch, then one each [`PAUSE`](Sparse::PAUSE) with the number of
-/// those left out.
-#[cfg(any(feature = "app-server", feature = "manager"))]
+/// A line of the log that a peer may cause: a few at a stretch, and after a pause a few more with the number of those left
+/// out.
 #[derive(Debug, Default)]
 pub(crate) struct Sparse(std::sync::Mutex<Lines>);
 
-#[cfg(any(feature = "app-server", feature = "manager"))]
 #[derive(Debug, Default)]
 struct Lines {
     since: Option<tokio::time::Instant>,
@@ -83,21 +81,27 @@ struct Lines {
     left_out: u64,
 }
 
-#[cfg(any(feature = "app-server", feature = "manager"))]
 impl Sparse {
     /// How many lines are written at a stretch.
     const STRETCH: u64 = 5;
     /// After how long more are written.
+    #[cfg(any(feature = "app-server", feature = "manager"))]
     const PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
 
     /// Whether to write a line now, and how many were left out before it.
+    #[cfg(any(feature = "app-server", feature = "manager"))]
     pub(crate) fn line(&self) -> Option<u64> {
+        self.line_after(Self::PAUSE)
+    }
+
+    /// The same with another pause between stretches.
+    pub(crate) fn line_after(&self, pause: std::time::Duration) -> Option<u64> {
         let now = tokio::time::Instant::now();
         let mut lines = self
             .0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if lines.since.is_none_or(|since| now - since >= Self::PAUSE) {
+        if lines.since.is_none_or(|since| now - since >= pause) {
             (lines.since, lines.written) = (Some(now), 0);
         }
         if lines.written == Self::STRETCH {

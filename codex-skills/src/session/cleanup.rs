@@ -101,7 +101,7 @@ fn settle(shared: &ClientShared, session_id: &Arc<str>, outcome: &Result<Deletio
         }
         Ok(_) => {}
         Err(error) if may_succeed_later(outcome) => {
-            tracing::warn!(target: "codex_skills::session", session = &**session_id, %error, "the session was not deleted yet");
+            shared.deletions.log_failure(session_id, error);
         }
         Err(error) => {
             tracing::warn!(target: "codex_skills::session", session = &**session_id, %error, "the session was not deleted");

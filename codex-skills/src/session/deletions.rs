@@ -14,6 +14,7 @@ use foldhash::HashSet;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::runtime::peer::Sparse;
 use crate::runtime::{Deletion, Runtime, RuntimeError, RuntimeErrorKind};
 
 /// How long a runtime may take to delete a session, from when it is asked.
@@ -26,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// more at once would run into their own time limit.
 const AT_ONCE: usize = 8;
 
+/// After how long failures for now are written to the log again, once a few were.
+const QUIET: Duration = Duration::from_secs(5 * 60);
+
 /// How many deletions that failed for now are remembered.
 const REMEMBERED: usize = 4096;
 
@@ -35,6 +39,8 @@ pub(crate) struct Deletions {
     state: Mutex<State>,
     /// Wakes those that wait for their next attempt.
     hurry: Notify,
+    /// The lines of the log about failures for now.
+    warnings: Sparse,
 }
 
 #[derive(Default)]
@@ -57,6 +63,7 @@ impl Default for Deletions {
             slots: Semaphore::new(AT_ONCE),
             state: Mutex::default(),
             hurry: Notify::new(),
+            warnings: Sparse::default(),
         }
     }
 }
@@ -162,6 +169,19 @@ impl Deletions {
         let mut due: Vec<_> = self.state().due.iter().cloned().collect();
         due.sort_unstable();
         due
+    }
+
+    /// Logs that a deletion failed for now: a few times at a stretch, then seldom, whatever is due.
+    pub(super) fn log_failure(&self, session_id: &str, error: &RuntimeError) {
+        match self.warnings.line_after(QUIET) {
+            Some(left_out) => {
+                let due = self.state().due.len();
+                tracing::warn!(target: "codex_skills::session", session = session_id, %error, due, left_out, "the session was not deleted yet");
+            }
+            None => {
+                tracing::debug!(target: "codex_skills::session", session = session_id, %error, "the session was not deleted yet");
+            }
+        }
     }
 
     /// Waits for the time of a next attempt, or until there is a hurry. Cancel safe.
