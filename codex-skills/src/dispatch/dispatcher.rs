@@ -309,6 +309,11 @@ impl Dispatcher {
     /// delivered is settled.
     pub(crate) fn expire_call(&self, call: &Arc<ToolCall>, settle: &dyn Settle) {
         self.cancel_call(call);
+        self.settle_given_up(call, "expired", settle);
+    }
+
+    /// Settles an answer that was given up as not delivered, and is wanted no more. `code`: what the runtime calls it.
+    pub(crate) fn settle_given_up(&self, call: &Arc<ToolCall>, code: &str, settle: &dyn Settle) {
         let mut ledger = self.ledger.lock();
         let key = key_in(&ledger, call);
         let Some(stored) = ledger.settled_call(&key) else {
@@ -321,7 +326,7 @@ impl Dispatcher {
         let record = Arc::new(DispatchRecord {
             submission: SubmissionRecord {
                 status: SubmissionStatus::Settled,
-                code: Some("expired".into()),
+                code: Some(code.into()),
                 ..stored.submission.clone()
             },
             ..DispatchRecord::clone(stored)

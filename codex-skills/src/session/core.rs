@@ -488,6 +488,10 @@ impl EventSink for SessionCore {
             .completed(&Arc::new(call), completed.answer, Some(self));
     }
 
+    fn call_resolved(&self, call: &Arc<ToolCall>) {
+        self.dispatcher.settle_given_up(call, "resolved", self);
+    }
+
     fn answers_calls(&self) -> bool {
         !self.leaves_calls()
     }

@@ -298,3 +298,41 @@ async fn an_answer_that_was_given_up_is_settled_when_its_call_expires() -> Resul
     assert_eq!((metrics.undelivered.total(), metrics.expired), (0, 1));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_answer_that_was_given_up_is_resolved_when_the_stream_says_that_one_was_taken()
+-> Result<(), Error> {
+    let (manager, client) = start().await;
+    manager.force(Fault::ErrorBefore, u32::MAX);
+    let run = client
+        .lifecycle_with(catalog(vec![echo(&Counter::default())]))
+        .await?;
+    let resolve = async {
+        while client.metrics().undelivered.given_up == 0 {
+            tokio::task::yield_now().await;
+        }
+        let request_id = manager.waiting()[0].to_string();
+        let resolved = json!({"requestId": request_id, "status": "resolved", "success": true});
+        manager.emit(&json!({
+            "type": "tool_call_resolved",
+            "threadId": run.session_id(),
+            "payload": resolved,
+        }));
+        while client.metrics().undelivered.given_up > 0 {
+            tokio::task::yield_now().await;
+        }
+        run.interrupt().await
+    };
+    let (turn, interrupted) = tokio::join!(run.send_and_handle(ONE).into_future(), resolve);
+    interrupted?;
+    let dispatches = match &turn {
+        Ok(turn) => &turn.dispatches,
+        Err(error) => &error.turn().expect("a turn").dispatches,
+    };
+    let submission = dispatches[0].submission();
+    assert_eq!(
+        (submission.status(), submission.code()),
+        (SubmissionStatus::Settled, Some("resolved"))
+    );
+    Ok(())
+}

@@ -155,6 +155,7 @@ fn settled(fate: Fate) -> Submission {
     let code = match fate {
         Fate::Resolved => "resolved",
         Fate::Expired => "expired",
+        Fate::Restarted => return restarted(),
     };
     Submission::Settled {
         code: code.to_owned(),

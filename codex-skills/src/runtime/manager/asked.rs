@@ -12,7 +12,7 @@ use super::address;
 use super::failure;
 use super::http::Request;
 use super::question::{self, Kind, Question};
-use super::shared::{Shared, tell};
+use super::shared::Shared;
 use crate::runtime::{CodexReply, CodexRequest, Event, EventSink, RequestHandler, RuntimeError};
 
 /// How many questions wait at the same time, and how many bytes of them; those beyond are left to others. As JSON values
@@ -295,7 +295,9 @@ impl Shared {
                 let handler = Some(handler);
                 waiting.insert(key, Waiting { handler, ..known });
             }
-            tell(sink.map(|sink| (sink, vec![event])));
+            if let Some(sink) = sink {
+                sink.deliver(event);
+            }
         }
     }
 

@@ -49,7 +49,24 @@ pub(super) struct ActiveTurn {
 }
 
 /// Events for one sink, in order.
-pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
+pub(super) struct Delivery {
+    sink: Arc<dyn EventSink>,
+    /// The call that an answer was taken of, most likely one whose response was lost.
+    resolved: Option<Arc<ToolCall>>,
+    events: Vec<Event>,
+}
+
+impl Delivery {
+    /// Tells it. Not under the registry's lock: who is told may come back to it.
+    pub(super) fn tell(self) {
+        if let Some(call) = &self.resolved {
+            self.sink.call_resolved(call);
+        }
+        for event in self.events {
+            self.sink.deliver(event);
+        }
+    }
+}
 
 /// The sessions that somebody listens to.
 #[derive(Default)]
@@ -95,6 +112,8 @@ pub(super) enum Fate {
     Resolved,
     /// No answer is wanted any more.
     Expired,
+    /// Another process runs, and the one that called is gone.
+    Restarted,
 }
 
 /// How many messages of a session are remembered, so that the end of a turn does not repeat its last.
@@ -465,7 +484,7 @@ impl Registry {
     pub(super) fn restarted(&mut self, generation: u64) -> Vec<Delivery> {
         for ((process, _), outbound) in &self.answering {
             if *process != generation {
-                outbound.fate.send_replace(Some(Fate::Expired));
+                outbound.fate.send_replace(Some(Fate::Restarted));
             }
         }
         let sessions = self.sessions.values_mut();
@@ -520,17 +539,19 @@ impl Registry {
                 let session = self.session(&thread_id)?;
                 session.frames += 1;
                 let call = session.calls.remove(&request_id)?;
-                let expired = session.tell(vec![Event::CallExpired(call.clone())]);
-                let (fate, is_ours) = if is_expired {
-                    (Fate::Expired, false)
-                } else {
-                    (Fate::Resolved, true)
-                };
+                let mut delivery = session.tell(vec![Event::CallExpired(call.clone())]);
+                if is_expired {
+                    self.tell_answering(&call, Fate::Expired);
+                    return delivery;
+                }
                 // The answer that was taken is most likely the one that is under way from here.
-                if self.tell_answering(&call, fate) && is_ours {
+                if self.tell_answering(&call, Fate::Resolved) {
                     return None;
                 }
-                expired
+                if let Some(delivery) = &mut delivery {
+                    delivery.resolved = Some(call);
+                }
+                delivery
             }
             Frame::TurnStarted { thread_id, turn_id } => {
                 let session = self.sessions.get_mut(&thread_id)?;
@@ -873,7 +894,11 @@ impl Session {
 
     fn tell(&self, events: Vec<Event>) -> Option<Delivery> {
         let sink = self.events.upgrade()?;
-        (!events.is_empty()).then_some((sink, events))
+        (!events.is_empty()).then_some(Delivery {
+            sink,
+            resolved: None,
+            events,
+        })
     }
 }
 
@@ -932,7 +957,7 @@ mod tests {
     }
 
     fn told(delivery: Option<Delivery>) -> Vec<Event> {
-        delivery.map(|(_, events)| events).unwrap_or_default()
+        delivery.map(|told| told.events).unwrap_or_default()
     }
 
     #[test]
@@ -1061,7 +1086,7 @@ mod tests {
         let deliveries = registry.restarted(2);
         let events: Vec<Event> = deliveries
             .into_iter()
-            .flat_map(|(_, events)| events)
+            .flat_map(|told| told.events)
             .collect();
         let [Event::CallExpired(call)] = &events[..] else {
             unreachable!("{events:?}")

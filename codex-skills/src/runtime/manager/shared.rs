@@ -294,9 +294,7 @@ impl Pulse {
 
 /// Outside of the registry's lock.
 pub(super) fn tell(delivery: Option<Delivery>) {
-    if let Some((sink, events)) = delivery {
-        for event in events {
-            sink.deliver(event);
-        }
+    if let Some(delivery) = delivery {
+        delivery.tell();
     }
 }
