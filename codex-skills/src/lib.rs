@@ -38,6 +38,7 @@ pub mod guide;
 pub mod runtime;
 mod session;
 mod skill;
+mod withheld;
 
 pub use catalog::{
     Catalog, CatalogError, CatalogProblem, CatalogSkill, CreateTime, Draft, Drafting, IntoDraft,

@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::shown::Cut;
 use crate::runtime::{TakenAnswer, peer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
+use crate::withheld;
 
 /// The size of a record without arguments and answer, roughly, in bytes.
 const RECORD_BYTES: usize = 512;
 
-/// One call, how it was answered, and what became of the answer. Its `Display` is one line for a log,
-/// with the arguments cut at 200 characters.
-#[derive(Clone, Debug)]
+/// One call, how it was answered, and what became of the answer. Its `Display` is one line for a person to read, with the
+/// arguments cut at 200 characters; its `Debug` has sizes in the place of arguments, answer and error.
+#[derive(Clone)]
 pub struct DispatchRecord {
     pub(crate) call: Arc<ToolCall>,
     pub(crate) output: Arc<SkillOutput>,
@@ -167,6 +168,24 @@ impl DispatchRecord {
     }
 }
 
+impl fmt::Debug for DispatchRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DispatchRecord")
+            .field("call", &self.call)
+            .field("output", &self.output)
+            .field("outcome", &self.outcome)
+            .field("error", &self.error.as_deref().map(withheld::text))
+            .field("cut", &self.cut)
+            .field("waited", &self.waited)
+            .field("ran", &self.ran)
+            .field("submission", &self.submission)
+            .field("repeat", &self.repeat)
+            .field("stripped", &self.stripped)
+            .field("arrival", &self.arrival)
+            .finish()
+    }
+}
+
 impl fmt::Display for DispatchRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arguments: String = self.arguments().chars().take(200).collect();
@@ -316,7 +335,9 @@ pub enum SubmissionStatus {
     /// answer.
     Written,
     /// The runtime says that the call needs no answer any more, or took another one: the [code](SubmissionRecord::code) is
-    /// `answered_elsewhere` where it was another client's, `cancelled` where the call was cancelled first.
+    /// `answered_elsewhere` where it was another client's, `cancelled` where the call was cancelled first, `expired` where no
+    /// answer was wanted any more, and `resolved` where one was taken and codex-manager does not say which: most likely
+    /// ours, with its response lost.
     Settled,
     /// The runtime took this very answer before; it was not sent again.
     Repeated,

@@ -1,8 +1,10 @@
 //! Why a runtime did not do what it was asked.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::peer;
+use crate::withheld;
 
 /// A runtime could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -19,12 +21,24 @@ pub struct RuntimeError {
 }
 
 /// An HTTP answer that is none of the 2xx.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpFailure {
     method: String,
     path: String,
     status: u16,
     body: String,
+}
+
+/// Without the body, of which the size is shown: a server may repeat in it what it was sent.
+impl fmt::Debug for HttpFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFailure")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("status", &self.status)
+            .field("body", &withheld::text(&self.body))
+            .finish()
+    }
 }
 
 impl HttpFailure {

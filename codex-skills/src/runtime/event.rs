@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::requests::CodexRequest;
 use crate::skill::ToolCall;
+use crate::withheld;
 
 /// How a turn stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,8 +63,8 @@ impl From<&str> for TurnStatus {
     }
 }
 
-/// Something that happened in a session.
-#[derive(Clone, Debug)]
+/// Something that happened in a session. Its `Debug` has sizes in the place of what the model says and is asked.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Event {
     /// The model calls a tool. The same call may be announced more than once.
@@ -214,6 +215,92 @@ impl Event {
                 turn_id.as_deref()
             }
             Self::Warning { .. } | Self::SessionClosed { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ToolCall(call) => f.debug_tuple("ToolCall").field(call).finish(),
+            Self::CallExpired(call) => f.debug_tuple("CallExpired").field(call).finish(),
+            Self::TurnStarted { turn_id } => f
+                .debug_struct("TurnStarted")
+                .field("turn_id", turn_id)
+                .finish(),
+            Self::TextDelta { turn_id, delta } => f
+                .debug_struct("TextDelta")
+                .field("turn_id", turn_id)
+                .field("delta", &withheld::text(delta))
+                .finish(),
+            Self::Message { turn_id, text } => f
+                .debug_struct("Message")
+                .field("turn_id", turn_id)
+                .field("text", &withheld::text(text))
+                .finish(),
+            Self::ToolStarted {
+                turn_id,
+                call_id,
+                namespace,
+                tool,
+            } => f
+                .debug_struct("ToolStarted")
+                .field("turn_id", turn_id)
+                .field("call_id", call_id)
+                .field("namespace", namespace)
+                .field("tool", tool)
+                .finish(),
+            Self::ToolCompleted {
+                turn_id,
+                call_id,
+                namespace,
+                tool,
+                success,
+            } => f
+                .debug_struct("ToolCompleted")
+                .field("turn_id", turn_id)
+                .field("call_id", call_id)
+                .field("namespace", namespace)
+                .field("tool", tool)
+                .field("success", success)
+                .finish(),
+            Self::TokenUsage { turn_id, usage } => f
+                .debug_struct("TokenUsage")
+                .field("turn_id", turn_id)
+                .field("usage", usage)
+                .finish(),
+            Self::RequestWaiting {
+                turn_id,
+                id,
+                request,
+            } => f
+                .debug_struct("RequestWaiting")
+                .field("turn_id", turn_id)
+                .field("id", id)
+                .field("request", request)
+                .finish(),
+            Self::RequestSettled { turn_id, id } => f
+                .debug_struct("RequestSettled")
+                .field("turn_id", turn_id)
+                .field("id", id)
+                .finish(),
+            Self::Warning { text } => f.debug_struct("Warning").field("text", text).finish(),
+            Self::TurnCompleted {
+                turn_id,
+                status,
+                error,
+                detail,
+            } => f
+                .debug_struct("TurnCompleted")
+                .field("turn_id", turn_id)
+                .field("status", status)
+                .field("error", error)
+                .field("detail", &withheld::raw(detail))
+                .finish(),
+            Self::SessionClosed { reason } => f
+                .debug_struct("SessionClosed")
+                .field("reason", reason)
+                .finish(),
         }
     }
 }

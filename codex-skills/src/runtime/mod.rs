@@ -20,6 +20,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::skill::{SkillOutput, ToolCall};
+use crate::withheld;
 
 mod completed;
 mod error;
@@ -63,6 +64,11 @@ pub trait EventSink: Send + Sync {
     /// A call is complete, and this is the answer that was taken, whosever it was. Told before the event of it.
     fn call_completed(&self, completed: &CompletedCall) {
         let _ = completed;
+    }
+
+    /// An answer of a call was taken, and the runtime does not say which. Told before the event that the call expired.
+    fn call_resolved(&self, call: &Arc<ToolCall>) {
+        let _ = call;
     }
 
     /// Whether calls of the session are answered here. Without, a runtime does not refuse on its own what it cannot read
@@ -224,7 +230,7 @@ pub enum ToolFormat {
 }
 
 /// What a session is created with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct NewSession {
     /// The dynamic tools as a JSON array, in the runtime's [format](Runtime::tool_format); `None` when the
@@ -237,8 +243,20 @@ pub struct NewSession {
     pub options: SessionOptions,
 }
 
+/// Without the tools, of which the size is shown.
+impl fmt::Debug for NewSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tools = self.dynamic_tools.as_deref();
+        f.debug_struct("NewSession")
+            .field("dynamic_tools", &tools.map(withheld::raw))
+            .field("fingerprint", &self.fingerprint)
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
 /// A session that was created.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Created {
     /// The id of the session.
@@ -255,6 +273,16 @@ impl Created {
             session_id,
             payload,
         }
+    }
+}
+
+/// Without the payload.
+impl fmt::Debug for Created {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Created")
+            .field("session_id", &self.session_id)
+            .field("payload", &withheld::Json(&self.payload))
+            .finish()
     }
 }
 
@@ -287,8 +315,8 @@ impl Resumed {
     }
 }
 
-/// One request of the user.
-#[derive(Clone, Debug)]
+/// One request of the user. Its `Debug` has the size of the text in its place.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct SendRequest {
     /// The text, with whatever was put before it.
@@ -308,8 +336,18 @@ impl SendRequest {
     }
 }
 
+impl fmt::Debug for SendRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tools = self.dynamic_tools.as_deref();
+        f.debug_struct("SendRequest")
+            .field("text", &withheld::text(&self.text))
+            .field("dynamic_tools", &tools.map(withheld::raw))
+            .finish()
+    }
+}
+
 /// A request that was accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Accepted {
     /// The turn that works on it.
@@ -323,6 +361,16 @@ impl Accepted {
     #[must_use]
     pub fn new(turn_id: Arc<str>, payload: Value) -> Self {
         Self { turn_id, payload }
+    }
+}
+
+/// Without the payload.
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted")
+            .field("turn_id", &self.turn_id)
+            .field("payload", &withheld::Json(&self.payload))
+            .finish()
     }
 }
 
@@ -357,7 +405,7 @@ pub enum Submission {
 }
 
 /// What became of a session that was to be deleted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Deletion {
     /// `ok`, `deleted`, `not_found`, …
@@ -390,5 +438,16 @@ impl Deletion {
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         matches!(self.status.as_str(), "ok" | "deleted")
+    }
+}
+
+/// Without the payload.
+impl fmt::Debug for Deletion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deletion")
+            .field("status", &self.status)
+            .field("payload", &withheld::Json(&self.payload))
+            .field("due", &self.due)
+            .finish()
     }
 }

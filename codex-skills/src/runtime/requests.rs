@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::withheld;
+
 /// Something that codex asks while a turn runs, and that is no tool call: may this command run, may this
 /// file be changed, what does the user answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CodexRequest {
     /// The method, like `item/commandExecution/requestApproval`.
@@ -19,6 +21,17 @@ pub struct CodexRequest {
     pub thread_id: Option<String>,
     /// The parameters, as codex wrote them.
     pub params: Value,
+}
+
+/// Without the parameters: commands and questions may have secrets in them.
+impl fmt::Debug for CodexRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodexRequest")
+            .field("method", &self.method)
+            .field("thread_id", &self.thread_id)
+            .field("params", &withheld::Json(&self.params))
+            .finish()
+    }
 }
 
 impl CodexRequest {
@@ -118,7 +131,7 @@ pub enum CodexRequestKind {
 }
 
 /// The answer to a [`CodexRequest`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum CodexReply {
     /// No, in the protocol's own words. What no refusal exists for is answered with an error.
@@ -127,6 +140,20 @@ pub enum CodexReply {
     Grant,
     /// A result in the protocol's shape for the method, as it is.
     Result(Value),
+}
+
+/// Without the result: what a user answers may be a secret.
+impl fmt::Debug for CodexReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse => f.write_str("Refuse"),
+            Self::Grant => f.write_str("Grant"),
+            Self::Result(result) => {
+                let result = withheld::Json(result);
+                f.debug_tuple("Result").field(&result).finish()
+            }
+        }
+    }
 }
 
 impl CodexReply {

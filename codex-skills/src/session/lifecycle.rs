@@ -1,5 +1,6 @@
 //! The guard that owns a session from its creation to its cleanup.
 
+use std::fmt;
 use std::ops::Deref;
 
 use serde_json::Value;
@@ -10,6 +11,7 @@ use super::duty::Ownership;
 use super::handle::Session;
 use super::report::CleanupReport;
 use crate::error::Error;
+use crate::withheld;
 
 /// A session that is deleted when its guard is closed, or in the background when the guard is dropped:
 /// on return, error, panic and cancellation alike. It is a [`Session`] by dereference.
@@ -32,13 +34,24 @@ use crate::error::Error;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "the session is deleted when the guard is dropped"]
 pub struct Lifecycle {
     session: Session,
     created: Value,
     ownership: Ownership,
     ignore_cleanup_errors: bool,
+}
+
+/// Without what the runtime answered to the creation.
+impl fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lifecycle")
+            .field("session", &self.session)
+            .field("created", &withheld::Json(&self.created))
+            .field("ownership", &self.ownership)
+            .field("ignore_cleanup_errors", &self.ignore_cleanup_errors)
+            .finish()
+    }
 }
 
 impl Lifecycle {

@@ -1,5 +1,6 @@
 //! Sending a request, and waiting for what comes of it.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
@@ -16,18 +17,30 @@ use super::introduction::Introducing;
 use crate::dispatch::{DispatchRecord, Outcome, SubmissionStatus};
 use crate::error::Error;
 use crate::runtime::{Accepted, Runtime, RuntimeError, SendRequest, Tokens, TurnStatus};
+use crate::withheld;
 
 /// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
 /// calls, before the caller is told all the same.
 const ENDING: Duration = Duration::from_secs(5);
 
 /// What both ways of sending can be told.
-#[derive(Debug)]
 struct Request<'a> {
     core: &'a Arc<SessionCore>,
     text: String,
     inject_skills: Option<bool>,
     repeat_tools: bool,
+}
+
+/// Without the text, of which the size is shown.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("core", self.core)
+            .field("text", &withheld::text(&self.text))
+            .field("inject_skills", &self.inject_skills)
+            .field("repeat_tools", &self.repeat_tools)
+            .finish()
+    }
 }
 
 /// A request as it is sent.
@@ -191,7 +204,7 @@ impl<'a> IntoFuture for SendText<'a> {
 }
 
 /// A request that was accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Sent {
     /// The session.
@@ -200,6 +213,17 @@ pub struct Sent {
     pub turn_id: String,
     /// What the runtime answered.
     pub accepted: Value,
+}
+
+/// Without what the runtime answered.
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent")
+            .field("session_id", &self.session_id)
+            .field("turn_id", &self.turn_id)
+            .field("accepted", &withheld::Json(&self.accepted))
+            .finish()
+    }
 }
 
 /// A turn that need not have a reply.
@@ -300,7 +324,7 @@ impl<T: Into<TurnStatus>> IntoStatuses for Vec<T> {
 }
 
 /// What came of a turn.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct TurnResult<R = Option<String>> {
     /// The session.
@@ -324,8 +348,38 @@ pub struct TurnResult<R = Option<String>> {
     pub usage: Option<Tokens>,
 }
 
+/// With sizes in the place of the reply, and of what the runtime told.
+impl fmt::Debug for TurnResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_with(self.assistant_reply.as_deref(), f)
+    }
+}
+
+/// With sizes in the place of the reply, and of what the runtime told.
+impl fmt::Debug for TurnResult<String> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_with(Some(&self.assistant_reply), f)
+    }
+}
+
+impl<R> TurnResult<R> {
+    fn fmt_with(&self, reply: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TurnResult")
+            .field("session_id", &self.session_id)
+            .field("turn_id", &self.turn_id)
+            .field("status", &self.status)
+            .field("assistant_reply", &reply.map(withheld::text))
+            .field("dispatches", &self.dispatches)
+            .field("accepted", &withheld::Json(&self.accepted))
+            .field("detail", &withheld::Json(&self.detail))
+            .field("error", &self.error)
+            .field("usage", &self.usage)
+            .finish()
+    }
+}
+
 /// What was known of a turn when waiting for it failed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct TurnIncomplete {
     /// The session.
@@ -340,6 +394,21 @@ pub struct TurnIncomplete {
     pub assistant_reply: Option<String>,
     /// The calls that were settled, with what became of each.
     pub dispatches: Vec<Arc<DispatchRecord>>,
+}
+
+/// With the size of the reply in its place.
+impl fmt::Debug for TurnIncomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reply = self.assistant_reply.as_deref().map(withheld::text);
+        f.debug_struct("TurnIncomplete")
+            .field("session_id", &self.session_id)
+            .field("turn_id", &self.turn_id)
+            .field("status", &self.status)
+            .field("error", &self.error)
+            .field("assistant_reply", &reply)
+            .field("dispatches", &self.dispatches)
+            .finish()
+    }
 }
 
 impl TurnIncomplete {

@@ -10,8 +10,11 @@ use foldhash::fast::RandomState;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
-/// A call that the model makes: what every runtime reads from its wire.
-#[derive(Clone, Debug)]
+use crate::withheld;
+
+/// A call that the model makes: what every runtime reads from its wire. Its `Debug` has the size of the arguments in their
+/// place.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ToolCall {
     /// The session whose catalog serves the call.
@@ -107,6 +110,25 @@ impl ToolCall {
     /// Whether an answer to the one goes where an answer to the other goes.
     pub(crate) fn same_address(&self, other: &Self) -> bool {
         self.request_id == other.request_id && self.generation == other.generation
+    }
+}
+
+impl fmt::Debug for ToolCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolCall")
+            .field("session_id", &self.session_id)
+            .field("thread_id", &self.thread_id)
+            .field("turn_id", &self.turn_id)
+            .field("session_turn_id", &self.session_turn_id)
+            .field("call_id", &self.call_id)
+            .field("request_id", &self.request_id)
+            .field("generation", &self.generation)
+            .field("namespace", &self.namespace)
+            .field("tool", &self.tool)
+            .field("arguments", &withheld::raw(&self.arguments))
+            .field("rounded", &self.rounded)
+            .field("is_listed", &self.is_listed)
+            .finish()
     }
 }
 

@@ -1,11 +1,14 @@
 //! Decoding values that passed the check of their schema, and the words for what a type refuses all the same.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::context::Invocation;
 use super::output::{FailureKind, SkillFailure};
 use super::schema::check::{Checked, key_before};
+use crate::withheld;
 
 /// The longest path and the longest reason, which repeat what the model wrote.
 const PATH: usize = 200;
@@ -102,10 +105,20 @@ pub(super) fn decode<T: DeserializeOwned>(json: &str) -> Result<T, PathError> {
 }
 
 /// A decoding error and the path inside the value at which it happened.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct PathError {
     path: String,
     reason: String,
+}
+
+/// Without the reason, of which the size is shown: it may repeat what the model wrote.
+impl fmt::Debug for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PathError")
+            .field("path", &withheld::text(&self.path))
+            .field("reason", &withheld::text(&self.reason))
+            .finish()
+    }
 }
 
 impl PathError {

@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
+use crate::withheld;
+
 /// How long a program in code mode waits for a call before the model goes on (contract §2.5).
 pub(crate) const CODE_MODE_WAITS: Duration = Duration::from_secs(30);
 
@@ -24,7 +26,7 @@ pub(crate) fn bytes_of_tokens(tokens: u64) -> usize {
 const BLANK: &str = "(empty text)";
 
 /// One item of an answer, as codex takes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 #[non_exhaustive]
 pub enum ContentItem {
@@ -68,6 +70,20 @@ impl ContentItem {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Without the content, of which the size is shown.
+impl fmt::Debug for ContentItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Text { .. } => "Text",
+            Self::Image { .. } => "Image",
+            Self::Audio { .. } => "Audio",
+        };
+        f.debug_tuple(kind)
+            .field(&withheld::Bytes(self.len()))
+            .finish()
     }
 }
 
@@ -438,7 +454,7 @@ fn check_image(mime: &str, bytes: &[u8]) -> Result<(), OutputError> {
 }
 
 /// Why a call has no proper answer. The dispatcher turns it into a failed [`SkillOutput`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SkillFailure {
     pub(crate) kind: FailureKind,
     pub(crate) message: String,
@@ -464,6 +480,16 @@ impl SkillFailure {
             kind: FailureKind::Handler,
             message: message.into(),
         }
+    }
+}
+
+/// Without the message, of which the size is shown: it may repeat what the model wrote.
+impl fmt::Debug for SkillFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SkillFailure")
+            .field("kind", &self.kind)
+            .field("message", &withheld::text(&self.message))
+            .finish()
     }
 }
 

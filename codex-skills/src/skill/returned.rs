@@ -5,7 +5,7 @@
 //! else. The type parameter `Via` on the traits makes the compiler name *our* trait, with our
 //! message, when nothing fits.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -92,8 +92,14 @@ impl<E: Nobody> Explain<Closed> for E {
 }
 
 /// What a handler returned.
-#[derive(Debug)]
 pub struct Returned<T>(pub T);
+
+/// Without the value, which is an answer.
+impl<T> fmt::Debug for Returned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Returned(..)")
+    }
+}
 
 impl<T, E> Returned<Result<T, E>> {
     /// The answer of a fallible handler.

@@ -1,6 +1,7 @@
 //! What plays the model's part: anything that turns a conversation into calls and messages.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::catalog::without_instructions;
 use crate::dispatch::written;
 use crate::skill::SkillOutput;
 use crate::skill::call::qualified;
+use crate::withheld;
 
 /// The model of an embedded runtime.
 ///
@@ -131,8 +133,8 @@ pub struct HistoryItem {
     pub content: Content,
 }
 
-/// The content of a [`HistoryItem`].
-#[derive(Clone, Debug)]
+/// The content of a [`HistoryItem`]. Its `Debug` has sizes in the place of texts.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Content {
     /// What the user wrote.
@@ -161,8 +163,43 @@ pub enum Content {
     },
 }
 
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = |who: &str, text: &str| {
+            let text = withheld::text(text);
+            f.debug_tuple(who).field(&text).finish()
+        };
+        match self {
+            Self::User(text) => said("User", text),
+            Self::Assistant(text) => said("Assistant", text),
+            Self::Call {
+                call_id,
+                tool,
+                arguments,
+            } => f
+                .debug_struct("Call")
+                .field("call_id", call_id)
+                .field("tool", tool)
+                .field("arguments", &withheld::text(arguments))
+                .finish(),
+            Self::Output {
+                call_id,
+                tool,
+                text,
+                output,
+            } => f
+                .debug_struct("Output")
+                .field("call_id", call_id)
+                .field("tool", tool)
+                .field("text", &withheld::text(text))
+                .field("output", output)
+                .finish(),
+        }
+    }
+}
+
 /// One item of a model's response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelItem {
     /// A call of a tool.
@@ -181,6 +218,32 @@ pub enum ModelItem {
     },
     /// A message.
     Message(String),
+}
+
+/// With sizes in the place of arguments and messages.
+impl fmt::Debug for ModelItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call {
+                namespace,
+                tool,
+                arguments,
+                rounded,
+                call_id,
+            } => f
+                .debug_struct("Call")
+                .field("namespace", namespace)
+                .field("tool", tool)
+                .field("arguments", &withheld::text(arguments))
+                .field("rounded", rounded)
+                .field("call_id", call_id)
+                .finish(),
+            Self::Message(text) => {
+                let text = withheld::text(text);
+                f.debug_tuple("Message").field(&text).finish()
+            }
+        }
+    }
 }
 
 impl ModelItem {
