@@ -226,7 +226,7 @@ fn builders_show_no_tokens() {
         &CodexManager::builder()
             .base_url(format!("http://user:{SECRET}@host/"))
             .bearer(SECRET)
-            .rbac_token(SECRET)
+            .rbac(SECRET, "role", "actor")
             .header("x-key", SECRET)
             .proxy(format!("http://user:{SECRET}@proxy/")),
     );
