@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use crate::catalog::{CatalogError, RegisterError};
-use crate::runtime::{MEMORY_ONLY, RuntimeError, RuntimeErrorKind, TurnStatus};
+use crate::runtime::{RuntimeError, RuntimeErrorKind, TurnStatus};
 use crate::session::{CleanupReport, TurnIncomplete};
 
 /// An error of a client or a session.
@@ -107,6 +107,8 @@ pub enum Error {
         session_id: String,
         /// Why.
         reason: String,
+        /// Whether codex ended before it had written any of the session, as [`Event::SessionClosed`] has it.
+        is_lost: bool,
         /// What had happened in the turn that was waited for.
         turn: Option<Box<TurnIncomplete>>,
     },
@@ -182,7 +184,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Runtime(error) => error.kind() == RuntimeErrorKind::Unavailable,
-            Self::SessionClosed { reason, .. } => reason.ends_with(MEMORY_ONLY),
+            Self::SessionClosed { is_lost, .. } => *is_lost,
             Self::Cleanup(report) => report.is_due(),
             _ => false,
         }

@@ -637,15 +637,19 @@ mod closed {
                 session.session_id(),
                 Event::SessionClosed {
                     reason: "the server went away".to_owned(),
+                    is_lost: true,
                 },
             );
         };
         let (turn, ()) = tokio::join!(session.send_and_handle("go").into_future(), close);
-        let error = turn.unwrap_err().to_string();
+        let error = turn.unwrap_err();
         assert!(
-            error.ends_with("is closed: the server went away"),
+            error
+                .to_string()
+                .ends_with("is closed: the server went away"),
             "{error}"
         );
+        assert!(error.is_retryable() && error.turn().is_some());
     }
 
     #[tokio::test]

@@ -160,6 +160,8 @@ pub enum Event {
     SessionClosed {
         /// Why.
         reason: String,
+        /// Whether the runtime lost it before it had written any of it: another session takes its place.
+        is_lost: bool,
     },
 }
 
@@ -185,7 +187,7 @@ impl Event {
             Self::TextDelta { delta: text, .. }
             | Self::Message { text, .. }
             | Self::Warning { text }
-            | Self::SessionClosed { reason: text } => text.len(),
+            | Self::SessionClosed { reason: text, .. } => text.len(),
             Self::TurnCompleted { error, detail, .. } => {
                 detail.get().len() + error.as_ref().map_or(0, String::len)
             }

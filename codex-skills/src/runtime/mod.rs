@@ -46,10 +46,6 @@ pub(crate) use receipt::Answering;
 pub use receipt::Receipt;
 pub use requests::{CodexReply, CodexRequest, CodexRequestKind, ReplyFuture, RequestHandler};
 
-/// The end of a sentence about a session that went with its codex, which had written none of it: another one takes its
-/// place. [`Error::is_retryable`](crate::Error::is_retryable) knows it by this.
-pub(crate) const MEMORY_ONLY: &str = "in its memory only: create it again";
-
 /// A boxed future, as the methods of [`Runtime`] return it.
 pub type RuntimeFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RuntimeError>> + Send + 'a>>;
 

@@ -12,14 +12,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::client::ClientShared;
-use super::inbox::{Action, Inbox, Left, Turn};
+use super::inbox::{Action, Closed, Inbox, Left, Turn};
 use super::introduction::Introduction;
 use super::signals::Queue;
 use super::spans::Spans;
 use crate::catalog::Catalog;
 use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settle};
 use crate::error::Error;
-use crate::runtime::{CompletedCall, Event, EventSink, RequestHandler, Runtime};
+use crate::runtime::{CompletedCall, Event, EventSink, RequestHandler, Runtime, RuntimeError};
 use crate::skill::ToolCall;
 
 /// What `send` does unless it is told otherwise.
@@ -344,14 +344,25 @@ impl SessionCore {
 
     /// Refuses what only an open session can do.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        let closed = self.inbox().closed().map(str::to_owned);
-        closed.map_or(Ok(()), |reason| Err(self.closed_error(reason)))
+        let closed = self.inbox().closed().cloned();
+        closed.map_or(Ok(()), |closed| Err(self.closed_error(closed)))
     }
 
-    fn closed_error(&self, reason: String) -> Error {
+    /// What a failed request comes to: where the session was lost meanwhile, sending it again does not help.
+    pub(crate) fn or_lost(&self, error: RuntimeError) -> Error {
+        let lost = self
+            .inbox()
+            .closed()
+            .filter(|closed| closed.is_lost)
+            .cloned();
+        lost.map_or_else(|| error.into(), |closed| self.closed_error(closed))
+    }
+
+    fn closed_error(&self, closed: Closed) -> Error {
         Error::SessionClosed {
             session_id: self.id.to_string(),
-            reason,
+            reason: closed.reason,
+            is_lost: closed.is_lost,
             turn: None,
         }
     }
@@ -375,8 +386,8 @@ impl SessionCore {
                         format!("was opened without its catalog, and a call of `{tool}` waits");
                     return Some(Err(self.without_catalog(&waits)));
                 }
-                if let Some(reason) = inbox.closed() {
-                    return Some(Err(self.closed_error(reason.to_owned())));
+                if let Some(closed) = inbox.closed() {
+                    return Some(Err(self.closed_error(closed.clone())));
                 }
                 let left = turn.and_then(|turn| turn.undecided.first());
                 (left != waits.as_ref()).then(|| Ok(Some(left.cloned())))
@@ -398,7 +409,8 @@ impl SessionCore {
 
     /// Waits until the session is closed. Cancel safe.
     pub(crate) async fn closed(&self) -> String {
-        self.until(|inbox| inbox.closed().map(str::to_owned)).await
+        self.until(|inbox| inbox.closed().map(|closed| closed.reason.clone()))
+            .await
     }
 
     async fn until<T>(&self, mut ready: impl FnMut(&Inbox) -> Option<T>) -> T {
@@ -433,8 +445,13 @@ impl SessionCore {
 
     /// Takes no calls any more; running handlers go on. Returns the calls that waited.
     pub(crate) fn close(&self, reason: &str) -> Vec<Arc<ToolCall>> {
-        let waiting = self.inbox().close(reason.to_owned());
-        self.spans.end(reason);
+        self.close_as(Closed::by_us(reason))
+    }
+
+    fn close_as(&self, closed: Closed) -> Vec<Arc<ToolCall>> {
+        let reason = closed.reason.clone();
+        let waiting = self.inbox().close(closed);
+        self.spans.end(&reason);
         for reader in self.readers().drain(..) {
             if let Some(queue) = reader.upgrade() {
                 queue.close();
@@ -506,7 +523,10 @@ impl EventSink for SessionCore {
             _ => {}
         }
         let closed = match &event {
-            Event::SessionClosed { reason } => Some(reason.clone()),
+            Event::SessionClosed { reason, is_lost } => Some(Closed {
+                reason: reason.clone(),
+                is_lost: *is_lost,
+            }),
             _ => None,
         };
         for reader in self.readers().iter() {
@@ -531,7 +551,7 @@ impl EventSink for SessionCore {
             }
         }
         match closed {
-            Some(reason) => drop(self.close(&reason)),
+            Some(closed) => drop(self.close_as(closed)),
             None => self.changed.notify_waiters(),
         }
     }

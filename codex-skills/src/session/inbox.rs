@@ -113,6 +113,23 @@ fn has_arrived(record: &DispatchRecord) -> bool {
     record.submission().status() == SubmissionStatus::Accepted
 }
 
+/// Why a session takes nothing any more.
+#[derive(Debug, Clone)]
+pub(crate) struct Closed {
+    pub(crate) reason: String,
+    /// Whether the runtime lost it before any of it was written.
+    pub(crate) is_lost: bool,
+}
+
+impl Closed {
+    pub(crate) fn by_us(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            is_lost: false,
+        }
+    }
+}
+
 /// The turns and waiting calls of one session.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -124,7 +141,7 @@ pub(crate) struct Inbox {
     watches: BTreeMap<u64, usize>,
     waiting: VecDeque<Arc<ToolCall>>,
     servers: usize,
-    closed: Option<String>,
+    closed: Option<Closed>,
     remembered_turns: usize,
     open_calls: usize,
     open_bytes: usize,
@@ -195,8 +212,11 @@ impl Inbox {
                 self.retain_waiting(|call| call.turn_id.as_deref() != Some(turn_id));
                 Action::CancelTurn(turn_id.clone())
             }
-            Event::SessionClosed { reason } => {
-                self.close(reason.clone());
+            Event::SessionClosed { reason, is_lost } => {
+                self.close(Closed {
+                    reason: reason.clone(),
+                    is_lost: *is_lost,
+                });
                 Action::CancelAll
             }
             Event::TokenUsage { turn_id, usage } => {
@@ -374,13 +394,13 @@ impl Inbox {
     }
 
     /// Nothing happens any more. The first reason stays. Returns the calls that waited.
-    pub(crate) fn close(&mut self, reason: String) -> Vec<Arc<ToolCall>> {
-        self.closed.get_or_insert(reason);
+    pub(crate) fn close(&mut self, closed: Closed) -> Vec<Arc<ToolCall>> {
+        self.closed.get_or_insert(closed);
         self.take_waiting()
     }
 
-    pub(crate) fn closed(&self) -> Option<&str> {
-        self.closed.as_deref()
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        self.closed.as_ref()
     }
 
     /// What is known of a turn.
@@ -551,7 +571,8 @@ mod tests {
         let mut inbox = inbox(4, 4);
         assert!(matches!(
             inbox.on_event(&Event::SessionClosed {
-                reason: "gone".to_owned()
+                reason: "gone".to_owned(),
+                is_lost: true,
             }),
             Action::CancelAll
         ));
@@ -559,8 +580,9 @@ mod tests {
             inbox.on_event(&Event::ToolCall(call("a"))),
             Action::None
         ));
-        inbox.close("later".to_owned());
-        assert_eq!(inbox.closed(), Some("gone"));
+        inbox.close(Closed::by_us("later"));
+        let closed = inbox.closed().expect("it is");
+        assert_eq!((&*closed.reason, closed.is_lost), ("gone", true));
         assert!(inbox.serve().is_empty());
     }
 }

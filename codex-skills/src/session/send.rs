@@ -64,7 +64,8 @@ impl Request<'_> {
     async fn send(&self) -> Result<Accepted, Error> {
         let prepared = self.prepare()?;
         let runtime = &**self.core.runtime();
-        Ok(prepared.send(runtime, self.core.id.clone()).await?)
+        let accepted = prepared.send(runtime, self.core.id.clone()).await;
+        accepted.map_err(|error| self.core.or_lost(error))
     }
 
     /// What is sent.
@@ -107,7 +108,9 @@ impl Request<'_> {
         let (runtime, id) = (core.runtime().clone(), core.id.clone());
         let mut sending = tokio::spawn(async move { prepared.send(&*runtime, id).await });
         match tokio::time::timeout_at(deadline, &mut sending).await {
-            Ok(Ok(accepted)) => return Ok(Some(accepted?)),
+            Ok(Ok(accepted)) => {
+                return accepted.map(Some).map_err(|error| core.or_lost(error));
+            }
             Ok(Err(error)) => {
                 return Err(match error.try_into_panic() {
                     Ok(panic) => resume_unwind(panic),
@@ -608,10 +611,14 @@ fn incomplete(core: &SessionCore, turn_id: &str) -> Box<TurnIncomplete> {
 fn with_turn(error: Error, core: &SessionCore, turn_id: &str) -> Error {
     match error {
         Error::SessionClosed {
-            session_id, reason, ..
+            session_id,
+            reason,
+            is_lost,
+            ..
         } => Error::SessionClosed {
             session_id,
             reason,
+            is_lost,
             turn: Some(incomplete(core, turn_id)),
         },
         other => other,

@@ -222,3 +222,73 @@ async fn a_session_hears_the_end_of_what_it_waits_for(codex: Codex) -> Result<()
     run.close().await?;
     rig.end_unanswered().await
 }
+
+on_codex!(a_session_that_codex_never_wrote_is_lost_with_it_and_made_again: current, previous, old);
+async fn a_session_that_codex_never_wrote_is_lost_with_it_and_made_again(
+    codex: Codex,
+) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let runs = Counter::default();
+    let run = rig.client.lifecycle_with(catalog([echo(&runs)])).await?;
+
+    kill(&rig.home);
+
+    let Err(error) = run.send_and_handle(call("echo", ["a"])).await else {
+        panic!("codex knows nothing of the session");
+    };
+    assert!(
+        matches!(&error, Error::SessionClosed { is_lost: true, .. }),
+        "{error:?}"
+    );
+    assert!(error.is_retryable() && error.turn().is_none(), "{error:?}");
+    assert!(error.to_string().contains("create it again"), "{error}");
+    assert_eq!(runs.get(), 0);
+    // Nothing is left of it to delete.
+    run.close().await?;
+    let again = rig.client.lifecycle_with(catalog([echo(&runs)])).await?;
+    again.send_and_handle(call("echo", ["b"])).await?;
+    assert_eq!(rig.answers(), ["echo b"]);
+    again.close().await?;
+    rig.end().await
+}
+
+on_codex!(a_codex_that_is_killed_as_a_first_turn_begins_says_which_of_both_is_gone: current);
+async fn a_codex_that_is_killed_as_a_first_turn_begins_says_which_of_both_is_gone(
+    codex: Codex,
+) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    for round in 0..8 {
+        let run = rig.client.lifecycle_with(catalog([])).await?;
+        let mut events = run.events();
+        let dies = async {
+            next(&mut events, |event| {
+                matches!(event, Event::TurnStarted { .. })
+            })
+            .await;
+            if round % 2 == 1 {
+                until("it is on disk", || !rig.home.rollouts().is_empty()).await;
+            }
+            kill(&rig.home);
+        };
+        let (ended, ()) = tokio::join!(run.send_and_handle("SAY hello"), dies);
+        match &ended {
+            Ok(_) => {}
+            Err(Error::TurnLost { .. }) => {}
+            Err(error) => assert!(
+                error.is_retryable() && matches!(error, Error::SessionClosed { is_lost: true, .. }),
+                "{error:?}"
+            ),
+        }
+        // Codex answers again, and the session with it, unless it is the session that is gone.
+        let next = run.send_and_handle("SAY again").await;
+        assert!(
+            match &next {
+                Ok(turn) => turn.assistant_reply.as_deref() == Some("again"),
+                Err(error) => error.is_retryable(),
+            },
+            "{ended:?}, then {next:?}"
+        );
+        run.close().await?;
+    }
+    rig.end_unanswered().await
+}

@@ -13,8 +13,8 @@ use super::connection::{Connection, RequestError};
 use super::registry::{Fate, Live};
 use super::shared::{Server, Shared, State, tell};
 use super::wire;
+use crate::runtime::TurnStatus;
 use crate::runtime::fingerprints::Fingerprints;
-use crate::runtime::{MEMORY_ONLY, TurnStatus};
 
 /// How many threads are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
@@ -71,8 +71,7 @@ impl Shared {
             Err(RequestError::Lost) => {}
             // It was killed before it had written the first turn, of which it has told.
             Err(error) if error.says("no rollout found") && !self.settings.target.is_shared() => {
-                let why = format!("codex has no history of the session, which was {MEMORY_ONLY}");
-                self.close_thread(&live.thread_id, &why);
+                self.thread_lost(&live.thread_id, "codex has no history of the session");
             }
             Err(error) => {
                 let error = error.into_runtime("resume the session");

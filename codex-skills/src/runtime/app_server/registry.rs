@@ -12,9 +12,11 @@ use tokio::time::Instant;
 use super::lost_send::Before;
 use super::wire::{Notice, TurnEnd};
 use crate::runtime::newest::Newest;
-use crate::runtime::{Event, EventSink, MEMORY_ONLY, RequestHandler, TurnStatus};
+use crate::runtime::{Event, EventSink, RequestHandler, TurnStatus};
 use crate::skill::{RequestId, ToolCall};
 
+/// What became of a thread that codex had in its memory only, after why.
+pub(super) const NOTHING_WRITTEN: &str = "and the session was in its memory only: create it again";
 /// How many ended turns of a session are remembered, so that a late word of one does not revive it.
 const ENDED_TURNS: usize = 64;
 /// How many threads that nobody listens to are remembered because they are not on disk.
@@ -493,7 +495,7 @@ impl Registry {
                 .tell(vec![Event::TokenUsage { turn_id, usage }]),
             Notice::Gone { thread_id, reason } => {
                 self.retain_children(|child, _| *child != thread_id);
-                self.close(&thread_id, reason)
+                self.close(&thread_id, reason, false)
             }
             Notice::Warning { thread_id, text } => {
                 let owner = self.owner(thread_id.as_ref()?);
@@ -550,7 +552,8 @@ impl Registry {
                 }
                 if thread.fate != Fate::Persisted {
                     events.push(Event::SessionClosed {
-                        reason: format!("{reason}, and the session was {MEMORY_ONLY}"),
+                        reason: format!("{reason}, {NOTHING_WRITTEN}"),
+                        is_lost: true,
                     });
                     lost.push(thread_id.clone());
                 }
@@ -563,11 +566,17 @@ impl Registry {
         deliveries
     }
 
-    /// Nothing will be heard of a thread any more.
-    pub(super) fn close(&mut self, thread_id: &str, reason: &str) -> Option<Delivery> {
+    /// Nothing will be heard of a thread any more. `is_lost`: and codex had written nothing of it.
+    pub(super) fn close(
+        &mut self,
+        thread_id: &str,
+        reason: &str,
+        is_lost: bool,
+    ) -> Option<Delivery> {
         let thread = self.threads.get(thread_id)?;
         let delivery = thread.tell(vec![Event::SessionClosed {
             reason: reason.to_owned(),
+            is_lost,
         }]);
         self.forget(thread_id);
         delivery
@@ -576,7 +585,9 @@ impl Registry {
     /// Nothing will be heard of anything any more.
     pub(super) fn close_all(&mut self, reason: &str) -> Vec<Delivery> {
         let ids: Vec<Arc<str>> = self.threads.keys().cloned().collect();
-        ids.iter().filter_map(|id| self.close(id, reason)).collect()
+        ids.iter()
+            .filter_map(|id| self.close(id, reason, false))
+            .collect()
     }
 
     fn owner<'a>(&'a self, thread_id: &'a Arc<str>) -> &'a Arc<str> {

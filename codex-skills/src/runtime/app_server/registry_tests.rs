@@ -40,7 +40,7 @@ fn shown(event: &Event) -> String {
         Event::ToolCompleted {
             call_id, success, ..
         } => format!("ended {call_id} {success}"),
-        Event::SessionClosed { reason } => format!("closed: {reason}"),
+        Event::SessionClosed { reason, is_lost } => format!("closed: {reason} {is_lost}"),
         other => format!("{other:?}"),
     }
 }
@@ -251,7 +251,7 @@ fn a_process_takes_its_calls_turns_and_unwritten_threads_along() {
         .flat_map(|delivery| told(Some(delivery)))
         .collect();
     all.sort();
-    let closed = "closed: it died, and the session was in its memory only: create it again";
+    let closed = "closed: it died, and the session was in its memory only: create it again true";
     assert_eq!(all, [closed, closed, "expired a", "u lost"]);
     let live = registry.live();
     assert!(live.len() == 1 && &*live[0].thread_id == "kept" && live[0].active.is_none());
@@ -287,7 +287,7 @@ fn what_is_gone_is_closed_and_forgotten_with_its_children() {
         thread_id: "t".into(),
         reason: "it was deleted",
     };
-    assert_eq!(told(registry.take(gone)), ["closed: it was deleted"]);
+    assert_eq!(told(registry.take(gone)), ["closed: it was deleted false"]);
     assert!(registry.threads.is_empty() && registry.parents.is_empty());
 }
 

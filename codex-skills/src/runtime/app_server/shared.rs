@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::asked::{Address, Asked};
 use super::connection::Connection;
-use super::registry::{Delivery, Registry};
+use super::registry::{Delivery, NOTHING_WRITTEN, Registry};
 use super::settings::{Settings, Target};
 use super::texts::Texts;
 use super::version::Version;
@@ -271,8 +271,17 @@ impl Shared {
     }
 
     pub(super) fn close_thread(&self, thread_id: &str, why: &str) {
+        self.end_thread(thread_id, why, false);
+    }
+
+    /// A thread is gone of which codex had written nothing.
+    pub(super) fn thread_lost(&self, thread_id: &str, why: &str) {
+        self.end_thread(thread_id, &format!("{why}, {NOTHING_WRITTEN}"), true);
+    }
+
+    fn end_thread(&self, thread_id: &str, why: &str, is_lost: bool) {
         self.asked.forget(|of| of.thread_id == thread_id);
-        let delivery = self.registry().close(thread_id, why);
+        let delivery = self.registry().close(thread_id, why, is_lost);
         tell(delivery);
     }
 

@@ -263,6 +263,7 @@ impl Runtime for Embedded {
                 Some(session) => {
                     session.deliver(Event::SessionClosed {
                         reason: "it was deleted".to_owned(),
+                        is_lost: false,
                     });
                     "ok"
                 }

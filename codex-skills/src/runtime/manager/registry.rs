@@ -586,6 +586,7 @@ impl Registry {
                 let session = self.sessions.get(&session_id)?;
                 let delivery = session.tell(vec![Event::SessionClosed {
                     reason: "it was deleted".to_owned(),
+                    is_lost: false,
                 }]);
                 self.forget(&session_id);
                 delivery
