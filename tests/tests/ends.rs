@@ -79,6 +79,27 @@ async fn a_program_that_aborts_its_task_and_returns_leaves_no_session() {
     leaves_nothing("task", 0).await;
 }
 
+/// A server that takes its time makes the session while the program ends.
+#[tokio::test]
+async fn a_program_that_ends_while_a_session_is_created_leaves_none() {
+    for threads in ["many", "one"] {
+        let manager = Manager::start().await.unwrap();
+        manager.set_creation_delay(Duration::from_millis(400));
+        let begun = std::time::Instant::now();
+        let ended = run(&manager, threads, "creation").await;
+        let took = begun.elapsed();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(0), "{threads}: {said}");
+        assert_eq!(
+            manager.count("POST", "/sessions"),
+            1,
+            "{threads}: it was under way"
+        );
+        assert!(manager.sessions().is_empty(), "{threads}: {said}");
+        assert!(took < Duration::from_millis(2500), "{threads}: {took:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_synchronous_skill_that_never_returns_does_not_keep_a_program_alive() {
     leaves_nothing("stuck", 0).await;

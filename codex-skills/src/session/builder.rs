@@ -356,8 +356,11 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
             // The shutdown may have begun before the session was there to be seen.
             opened = Err(Error::ShuttingDown);
         }
-        // Whoever waited may be gone: then the result is dropped here, which deletes the session.
-        let _ = done.send(opened);
+        // The one who waited may be gone. The session is deleted here then, before the end of the creation is told: a
+        // tokio runtime that goes down waits for no more than that.
+        if let Err(Ok(mut unwanted)) = done.send(opened) {
+            unwanted.ownership.finish().await;
+        }
     };
     tokio.spawn(Creating::new(shared.clone(), &tokio, creating));
     opened.await.unwrap_or_else(|_| {

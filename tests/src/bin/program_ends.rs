@@ -135,7 +135,7 @@ async fn end<R: Runtime>(client: Client<R>, how: &str) -> Result<ExitCode, Error
             let register = |draft: codex_skills::Draft| draft.register(skills![hang]);
             let opening = client.lifecycle(register).into_future();
             // It is under way, or there and not taken.
-            drop(tokio::time::timeout(Duration::from_millis(1), opening).await);
+            drop(tokio::time::timeout(Duration::from_millis(100), opening).await);
         }
         "stuck" => block(client, false).await?,
         "stuck-shutdown" => {

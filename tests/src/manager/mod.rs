@@ -132,6 +132,11 @@ impl Manager {
         self.state.lock().false_interrupted = Some(during);
     }
 
+    /// How long after a session was made that is answered.
+    pub fn set_creation_delay(&self, delay: Duration) {
+        self.state.lock().creation_delay = delay;
+    }
+
     /// Resets each connection that is open as soon as something is said on it: what it is told still arrives.
     pub fn cut_at_next_word(&self) {
         self.state.wires.cut_all_at_next_word();

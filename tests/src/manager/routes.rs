@@ -214,6 +214,12 @@ async fn create(Shared(state): App, request: Request) -> Response {
         Ok(false) => return reply(500, &shapes::internal()),
         Ok(true) => {}
     }
+    let (created, slowness) = (create_in(&state, body), state.lock().creation_delay);
+    tokio::time::sleep(slowness).await;
+    created
+}
+
+fn create_in(state: &State, body: Value) -> Response {
     let mut inner = state.lock();
     if inner.dead {
         return reply(500, &shapes::internal());

@@ -71,6 +71,7 @@ pub(super) struct Inner {
     pub(super) seen: Vec<Seen>,
     pub(super) faults: Faults,
     pub(super) false_interrupted: Option<Duration>,
+    pub(super) creation_delay: Duration,
     /// Methods of codex of which the stream says nothing.
     pub(super) quiet: HashSet<&'static str>,
     pub(super) retry_after: Option<u64>,

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::CodexManager;
 use super::address;
 use super::answer::Outage;
+use super::aside::Aside;
 use super::asked::Asked;
 use super::http::{Http, Way};
 use super::link::{LinkConfig, LinkState, PULSE};
@@ -270,6 +271,7 @@ impl CodexManagerBuilder {
                 unread: Sparse::default(),
             }),
             stream: Mutex::default(),
+            creations: Aside::default(),
             detached: Mutex::default(),
         })
     }

@@ -138,6 +138,19 @@ impl Http {
         })
     }
 
+    /// Makes the same requests on connections of its own.
+    pub(super) fn apart(&self) -> Option<Self> {
+        Some(Self {
+            client: Mutex::new(client(&self.base, &self.way, self.connect).ok()?),
+            way: self.way.clone(),
+            connect: self.connect,
+            base: self.base.clone(),
+            headers: self.headers.clone(),
+            timeout: self.timeout,
+            request_bytes: self.request_bytes,
+        })
+    }
+
     /// Gives up the connections, whose tokio runtime goes down.
     pub(super) fn renew(&self) {
         if let Ok(client) = client(&self.base, &self.way, self.connect) {

@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod aside;
 mod asked;
 mod builder;
 mod catch_up;
@@ -50,6 +51,7 @@ pub use self::profile::ProfileError;
 pub struct CodexManager {
     shared: Arc<Shared>,
     stream: Mutex<Option<JoinHandle<()>>>,
+    creations: aside::Aside,
     /// The tokio runtime that went down last.
     detached: Mutex<Option<tokio::runtime::Id>>,
 }
@@ -156,10 +158,11 @@ impl CodexManager {
     }
 
     async fn create(&self, request: NewSession) -> Result<Created, RuntimeError> {
-        let operation = "create the session";
+        let operation = aside::OPERATION;
         let fingerprint = request.fingerprint.clone();
         let body = options::body(request, operation)?;
-        let response = self.post(operation, "/sessions", &body).await;
+        let body = body.to_string().into_bytes();
+        let response = self.creations.create(&self.shared.http, body).await;
         let payload = response.map_err(lost_send::creation_lost)?.json();
         let session_id = payload
             .pointer("/session/sessionId")
