@@ -299,9 +299,10 @@ impl fmt::Debug for Event {
                 .field("error", error)
                 .field("detail", &withheld::raw(detail))
                 .finish(),
-            Self::SessionClosed { reason } => f
+            Self::SessionClosed { reason, is_lost } => f
                 .debug_struct("SessionClosed")
                 .field("reason", reason)
+                .field("is_lost", is_lost)
                 .finish(),
         }
     }
