@@ -11,6 +11,8 @@
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]
 mod calls;
+#[path = "answers_taken/messages.rs"]
+mod messages;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -234,7 +236,7 @@ async fn whole_numbers_in_any_spelling_reach_each_integer_type_exactly() {
         ("nonzero", r#"{"a": 1e0, "b": -3.0}"#, "1 Some(-3)"),
         ("nonzero", r#"{"a": 0}"#, "!`a`: 0 is less than the minimum of 1"),
         ("by_id", r#"{"id": "1234567890123456789"}"#, "1234567890123456789 None"),
-        ("by_id", r#"{"id": 1, "small": "5"}"#, "!`small`: \"5\" is not a whole number from 0 to 4294967295 or null"),
+        ("by_id", r#"{"id": 1, "small": "5"}"#, "!`small`: \"5\" is not a whole number from 0 to 4294967295 or null: write 5 without quotes"),
         ("by_id", r#"{"id": "12x"}"#, "!`id`: \"12x\" is not a whole number from 0 to 18446744073709551615"),
         ("by_id", r#"{"id": "18446744073709551616"}"#, "!`id`: \"18446744073709551616\" is greater than the maximum of 18446744073709551615"),
         ("shape", r#"{"shape": {"kind": "Rect", "w": 1.0, "h": 2e0}}"#, "Rect { w: 1, h: 2 }"),
@@ -309,7 +311,7 @@ async fn the_check_is_as_strict_as_the_type_and_the_schema() {
         ("contact", r#"{"who": {"mail": "a"}}"#, "Contact { email: \"a\", age: 0 } None"),
         ("contact", r#"{"who": {"email": "a"}, "others": [{"mail": "b", "age": 5.0}]}"#, "Contact { email: \"a\", age: 0 } Some([Contact { email: \"b\", age: 5 }])"),
         ("contact", r#"{"who": {"emial": "a"}}"#, "!`who`: unknown member `emial`, did you mean `email`?"),
-        ("contact", r#"{"who": {"mail": "a", "aeg": 1}}"#, "!`who`: unknown member `aeg`"),
+        ("contact", r#"{"who": {"mail": "a", "aeg": 1}}"#, "!`who`: unknown member `aeg`, did you mean `age`?"),
         ("contact", r#"{"who": ["a", 1]}"#, "!`who`: the array is not an object"),
         ("list", r#"{"query": "x", "szie": 5}"#, "!unknown argument `szie`, did you mean `size`?"),
         ("listing", r#"{"query": "x", "szie": 5}"#, "!unknown argument `szie`, did you mean `size`?"),

@@ -235,11 +235,11 @@ async fn a_value_of_a_wrong_type_is_named_with_its_path_and_what_is_expected() {
         &[
             (
                 r#"{"customer": 5}"#,
-                "`customer`: 5 is not a string; `numbers` is missing: Whole numbers, each 0 to 255.",
+                "`numbers` is missing: Whole numbers, each 0 to 255; `customer`: 5 is not a string",
             ),
             (
                 r#"{"customer": null}"#,
-                "`customer`: null is not a string; `numbers` is missing: Whole numbers, each 0 to 255.",
+                "`numbers` is missing: Whole numbers, each 0 to 255; `customer`: null is not a string",
             ),
             (
                 r#"{"customer": "a", "numbers": [1, "x"]}"#,
@@ -618,7 +618,7 @@ async fn nesting_where_none_belongs_is_a_wrong_type() {
     let text = failed(&catalog, "plain", raw(&arguments)).await;
 
     assert!(
-        text.ends_with("`customer`: the array is not a string; `numbers` is missing: Whole numbers, each 0 to 255."),
+        text.ends_with("`numbers` is missing: Whole numbers, each 0 to 255; `customer`: the array is not a string"),
         "{text}"
     );
 }

@@ -104,6 +104,6 @@ fn draft() -> Draft {
 fn a_catalog_keeps_its_fingerprint_from_version_to_version() {
     assert_eq!(
         draft().seal().unwrap().fingerprint(),
-        "sha256:f5305aa662fc43d77fc0921bc780bd47bc33cf62cde3ead8122cddfaf90a4e70"
+        "sha256:a758e69c0c691ecd6cf5826581ae915d497d6f951cd3fa8ae14736ea8d064bff"
     );
 }

@@ -98,7 +98,7 @@ fn tools_are_declared_within_their_namespaces_behind_those_without() {
             r#""additionalProperties":false,"properties":{},"type":"object"},"deferLoading":true},"#,
             r#"{"type":"function","name":"lookup","description":"Look up a ticket.","inputSchema":{"#,
             r#""additionalProperties":false,"#,
-            r#""properties":{"id":{"description":"Whole number, 0 or more; write it as a text beyond 9007199254740991.","minimum":0,"type":"integer"}},"#,
+            r#""properties":{"id":{"description":"Whole number, 0 or more; write it as a string beyond 9007199254740991.","minimum":0,"type":"integer"}},"#,
             r#""required":["id"],"type":"object"}}]},"#,
             r#"{"type":"namespace","name":"wiki","description":"","tools":["#,
             r#"{"type":"function","name":"b","description":"Say who you are.","inputSchema":{"#,

@@ -309,7 +309,7 @@ async fn an_answer_that_does_not_serialize_is_a_failure() {
     );
     assert_eq!(
         failed(&catalog, "odd_keys", ()).await,
-        "skill `odd_keys` failed: its answer does not serialize at `by_place`: a key of a map is an array or an object, and the names in a JSON object are texts"
+        "skill `odd_keys` failed: its answer does not serialize at `by_place`: a key of a map is an array, and the names in a JSON object are strings"
     );
 }
 
@@ -390,6 +390,146 @@ async fn an_error_inside_of_an_answer_is_a_failure() {
         answered(&catalog, "optional", json!({"good": true})).await,
         "1"
     );
+}
+
+/// Closes each ticket.
+#[skill]
+async fn close_each(tickets: Vec<u8>) -> Vec<Result<u8, String>> {
+    let close = |ticket| match ticket {
+        0 => Err("no such ticket".to_owned()),
+        ticket => Ok(ticket),
+    };
+    tickets.into_iter().map(close).collect()
+}
+
+#[derive(Serialize)]
+struct Report {
+    closed: Result<u8, &'static str>,
+    by_name: BTreeMap<&'static str, Option<Inner>>,
+}
+
+/// Reports.
+#[skill]
+fn report(good: bool) -> Result<Report, Refused> {
+    let (closed, inner) = if good {
+        (Ok(1), Ok(2))
+    } else {
+        (Ok(1), Err("locked"))
+    };
+    let by_name = BTreeMap::from([("a", Some(Ok(1))), ("b", Some(inner)), ("c", None)]);
+    Ok(Report { closed, by_name })
+}
+
+#[tokio::test]
+async fn errors_in_an_answer_are_a_failure_in_part_that_tells_the_rest() {
+    let closure = Skill::builder("closure")
+        .handler(|_: Value| async { Ok::<_, Refused>((1, vec![Inner::Err("bad"), Err("worse")])) });
+    let catalog = Draft::new().register(skills![close_each, report]);
+    let catalog = catalog.register(closure).seal().unwrap();
+
+    for (skill, arguments, told) in [
+        (
+            "close_each",
+            json!({"tickets": [1, 0]}),
+            r#"`[1]`: no such ticket; its whole answer: [{"Ok":1},{"Err":"no such ticket"}]"#,
+        ),
+        (
+            "report",
+            json!({"good": false}),
+            r#"`by_name.b`: locked; its whole answer: {"closed":{"Ok":1},"by_name":{"a":{"Ok":1},"b":{"Err":"locked"},"c":null}}"#,
+        ),
+        (
+            "closure",
+            json!({}),
+            r#"`[1][0]`: bad (and 1 more error); its whole answer: [1,[{"Err":"bad"},{"Err":"worse"}]]"#,
+        ),
+    ] {
+        assert_eq!(
+            failed(&catalog, skill, arguments).await,
+            format!("skill `{skill}` failed in part: {told}")
+        );
+    }
+    assert_eq!(
+        answered(&catalog, "close_each", json!({"tickets": [1, 2]})).await,
+        r#"[{"Ok":1},{"Ok":2}]"#
+    );
+    let all = vec![0; 2_000];
+    let long = failed(&catalog, "close_each", json!({"tickets": all})).await;
+    assert!(long.contains("(and 1999 more errors)"), "{}", &long[..200]);
+    assert!(long.ends_with(r#"{"Err":"no such ticket"}]"#));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_what_its_output_schema_says_is_found_in_tests() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}}},
+        "required": ["id"],
+    });
+    let answers = |name: &str, schema: &Value| {
+        Skill::builder(name)
+            .output_schema(schema.clone())
+            .handler(|value: Value| async move { Ok::<_, Refused>(value["answer"].clone()) })
+    };
+    let text = json!({"type": "string", "maxLength": 3});
+    let number = json!({"type": ["integer", "null"]});
+    let draft = Draft::new().register(answers("row", &schema));
+    let draft = draft
+        .register(answers("text", &text))
+        .register(answers("number", &number));
+    let catalog = draft.seal().unwrap();
+
+    for (skill, answer) in [
+        ("row", json!({"id": 1})),
+        ("row", json!({"id": 1, "tags": ["a"], "more": true})),
+        ("text", json!("abc")),
+        ("text", json!("12")),
+        ("text", json!("[]")),
+        ("number", json!(5)),
+        ("number", json!(null)),
+    ] {
+        let output = catalog.call(skill, json!({"answer": answer})).await;
+        assert!(output.is_ok(), "{skill} {answer} {output:?}");
+    }
+    for (skill, answer, reason) in [
+        ("row", json!({"tags": []}), "`id` is missing"),
+        (
+            "row",
+            json!({"id": 1, "tags": ["a", 5]}),
+            "`tags[1]`: 5 is not a string",
+        ),
+        ("row", json!([1]), "the array is not an object"),
+        ("row", json!("id"), "\"id\" is not an object"),
+        (
+            "text",
+            json!("abcd"),
+            "\"abcd\" is longer than 3 characters",
+        ),
+        ("text", json!({"a": 1}), "the object is not a string"),
+        ("number", json!("x"), "\"x\" is not a whole number or null"),
+    ] {
+        let error = catalog
+            .call(skill, json!({"answer": answer}))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the answer of `{skill}` is not what its `output_schema` says: {reason}")
+        );
+    }
+    // What fails, and what comes in several items, has no such schema.
+    let failing = Skill::builder("failing").output_schema(schema.clone());
+    let failing = failing.handler(|_: Value| async { Err::<u8, _>(Refused) });
+    let several = Skill::builder("several").output_schema(schema);
+    let several = several
+        .handler(|_: Value| async { Ok::<_, Refused>(SkillOutput::text("a").with_text("b")) });
+    let catalog = Draft::new()
+        .register(failing)
+        .register(several)
+        .seal()
+        .unwrap();
+    assert!(!catalog.call("failing", ()).await.unwrap().is_success());
+    assert!(catalog.call("several", ()).await.unwrap().is_success());
 }
 
 #[skill]

@@ -134,7 +134,7 @@ async fn an_option_accepts_null_and_absence_alike() {
         property(&catalog, "options", "number"),
         &json!({
             "type": ["integer", "null"],
-            "description": "Whole number; write it as a text beyond 9007199254740991.",
+            "description": "Whole number; write it as a string beyond 9007199254740991.",
         })
     );
 
@@ -300,7 +300,7 @@ fn tuples_are_arrays_of_what_their_items_may_be() {
     assert_eq!(pair["items"]["anyOf"].as_array().unwrap().len(), 2);
     assert_eq!(
         pair["description"],
-        "A whole number (0 to 255), a text, in this order."
+        "A whole number (0 to 255), a string, in this order."
     );
     let same = property(&catalog, "collections", "same");
     assert_eq!(same["items"], json!({"type": "boolean"}));
@@ -387,7 +387,7 @@ fn what_codex_drops_is_said_in_the_description() {
         ("factor", "0.5 or more."),
         (
             "step",
-            "Whole number; write it as a text beyond 9007199254740991; a multiple of 5.",
+            "Whole number; write it as a string beyond 9007199254740991; a multiple of 5.",
         ),
     ] {
         assert_eq!(property(&catalog, "bounds", name)["description"], words);

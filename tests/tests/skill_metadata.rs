@@ -362,10 +362,11 @@ async fn the_default_of_an_option_is_what_is_in_it() {
         answered(&catalog, "derived_default", json!({})).await,
         "Some(10)"
     );
+    // `null` is absence, too.
     let given = json!({"small": null, "status": "a", "scope": null});
     assert_eq!(
         answered(&catalog, "optional_defaults", given).await,
-        r#"None Some(-7) Some(0.5) Some(true) Some("a") None None Some(7)"#
+        r#"Some(3) Some(-7) Some(0.5) Some(true) Some("a") Some("all") None Some(7)"#
     );
 }
 
@@ -380,7 +381,7 @@ async fn a_default_takes_the_place_of_an_argument_that_is_not_there() {
     let given = json!({"count": 1, "status": "a", "scope": "b", "labels": ["c"], "limit": null});
     assert_eq!(
         answered(&catalog, "defaults", given).await,
-        "1 a b [\"c\"] None"
+        "1 a b [\"c\"] Some(3)"
     );
 }
 

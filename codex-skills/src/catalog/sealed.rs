@@ -406,6 +406,11 @@ impl CatalogSkill {
         &self.run
     }
 
+    /// What the schema of the answer says.
+    pub(crate) fn output(&self) -> Option<&OutputShape> {
+        self.output.as_deref()
+    }
+
     /// What checks the arguments.
     pub(crate) fn input(&self) -> &Arc<InputShape> {
         &self.input

@@ -34,6 +34,16 @@ pub enum CallError {
         /// What the serializer says.
         reason: String,
     },
+    /// The answer is not what the skill's `output_schema` says. A session warns about it, once, and sends the answer.
+    #[error("the answer of `{name}` is not what its `output_schema` says: {reason}")]
+    Answer {
+        /// The skill.
+        name: String,
+        /// What does not fit.
+        reason: String,
+        /// The text of the answer.
+        answer: String,
+    },
 }
 
 impl Catalog {
@@ -58,7 +68,8 @@ impl Catalog {
     /// ```
     ///
     /// # Errors
-    /// When there is no such skill, or the arguments do not serialize.
+    /// When there is no such skill, the arguments do not serialize, or the answer is not what the skill's written
+    /// `output_schema` says.
     ///
     /// # Cancel safety
     /// Dropping the future drops an asynchronous handler; a synchronous one runs to its end.
@@ -90,7 +101,7 @@ impl Catalog {
             whole_answers: limits.whole_answers,
             argument_bytes: limits.argument_bytes,
         };
-        Ok(run::run(
+        let finished = run::run(
             self,
             skill,
             Arc::new(call),
@@ -98,8 +109,15 @@ impl Catalog {
             &bounds,
             run::stand_in_line(skill),
         )
-        .await
-        .output)
+        .await;
+        match finished.unfit {
+            None => Ok(finished.output),
+            Some(reason) => Err(CallError::Answer {
+                name: name.to_owned(),
+                reason,
+                answer: finished.output.to_text().into_owned(),
+            }),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Finished {
     pub(crate) error: Option<String>,
     /// Where the model is shown a part of the output.
     pub(crate) cut: Option<Cut>,
+    /// Where the answer is not what the skill's written `output_schema` says.
+    pub(crate) unfit: Option<String>,
     pub(crate) waited: Duration,
     pub(crate) ran: Duration,
 }
@@ -48,6 +50,7 @@ impl Finished {
             output: SkillOutput::failure(text),
             outcome,
             cut: None,
+            unfit: None,
             waited: Duration::ZERO,
             ran: Duration::ZERO,
         }
@@ -62,6 +65,7 @@ impl Finished {
             outcome: Outcome::TooLarge,
             error: Some(text),
             cut: None,
+            unfit: None,
             ..self
         }
     }
@@ -364,12 +368,35 @@ impl<'a> Job<'a> {
             outcome,
             error,
             cut: None,
+            unfit: None,
             waited,
             ran,
         };
         self.warn_if_slow(waited + ran);
+        let unfit = self.unfit(&finished);
         let limited = limited(name, finished, self.bounds.output_bytes);
-        self.seen(limited)
+        Finished {
+            unfit,
+            ..self.seen(limited)
+        }
+    }
+
+    /// Where an answer is not what the skill's written `output_schema` says: it is warned about once a catalog, since the
+    /// work is done, and the model can read the answer all the same.
+    fn unfit(&self, finished: &Finished) -> Option<String> {
+        let output = self
+            .skill
+            .output()
+            .filter(|_| finished.outcome == Outcome::Completed)?;
+        let unfit = output.check(&finished.output)?;
+        if output.is_first_warning() {
+            tracing::warn!(
+                target: "codex_skills::dispatch",
+                skill = self.skill.qualified_name(), unfit,
+                "an answer is not what the skill's `output_schema` says: mend one of them"
+            );
+        }
+        Some(unfit)
     }
 
     /// The same with what the model is not shown of it, or a failure where that must be nothing.
@@ -605,6 +632,13 @@ fn conclude(
             let text = output.to_text().into_owned();
             (output, Outcome::Failed, Some(text))
         }
+        Ended::Answered(Err(SkillFailure {
+            kind: FailureKind::Partly,
+            message,
+        })) => {
+            let text = format!("skill `{name}` failed in part: {message}");
+            failure(Outcome::Failed, text, Some(shorten(&message)))
+        }
         Ended::Answered(Err(SkillFailure { kind, message })) => {
             let shown = shorten(&message);
             match kind {
@@ -613,7 +647,7 @@ fn conclude(
                     format!("skill `{name}` was not run, its arguments are invalid: {shown}"),
                     Some(message),
                 ),
-                FailureKind::Handler => failure(
+                FailureKind::Handler | FailureKind::Partly => failure(
                     Outcome::Failed,
                     match shown.trim() {
                         "" => format!("skill `{name}` failed, and gave no reason"),

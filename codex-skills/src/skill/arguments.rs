@@ -109,6 +109,8 @@ impl<T> Slot<T> {
     }
 
     fn take(&self, raw: Option<&RawValue>) -> Result<T, SkillFailure> {
+        // `null` is absence wherever there is a default.
+        let raw = raw.filter(|raw| self.default.is_none() || raw.get() != "null");
         if let Some(raw) = raw {
             return (self.decode)(raw.get()).map_err(|error| error.under(self.descriptor.name));
         }
@@ -308,15 +310,28 @@ pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// The known name that was likely meant.
+/// The known name that was likely meant: alike, whatever its case and what joins its words.
 pub(crate) fn nearest_name<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let name: String = name.chars().take(64).collect();
+    let name = plain(name);
+    let alike = |known: &&'a str| {
+        let own = plain(known);
+        let is_slip = own.chars().count() > 2 && strsim::osa_distance(&own, &name) == 1;
+        let score = strsim::jaro_winkler(&own, &name);
+        (if is_slip { score.max(0.81) } else { score }, *known)
+    };
     known
         .iter()
-        .map(|known| (strsim::jaro_winkler(known, &name), known))
+        .map(alike)
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| *known)
+        .map(|(_, known)| known)
+}
+
+/// The start of a name in small letters, without what joins its words.
+fn plain(name: &str) -> String {
+    let start = name.chars().take(64);
+    let letters = start.filter(|letter| !matches!(letter, '_' | '-' | ' ' | '.'));
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 /// The names that there are.

@@ -17,30 +17,26 @@ const REASON: usize = 1_500;
 const LONG: usize = 16 * 1024;
 
 impl Invocation {
-    /// Reads the arguments as they came, or as types want them spelt, and asks the type what only it can tell.
+    /// Reads the arguments as types want them spelt, or else as they came, and asks the type what only it can tell.
     pub(crate) fn read<T>(
         &self,
         read: impl Fn(&RawValue) -> Result<T, SkillFailure>,
     ) -> Result<T, SkillFailure> {
         let arguments = self.arguments();
-        let (value, later);
+        let later;
         let mut checked = &self.checked;
-        match read(arguments) {
-            Ok(read) => value = read,
-            Err(failure) => {
-                if let Some(shape) = checked.due() {
-                    let found = shape.check(&self.context.call);
-                    later = found.map_err(SkillFailure::arguments)?;
-                    checked = &later;
-                }
-                value = match checked.respelt(arguments) {
-                    Some(respelt) => {
-                        read(&respelt).map_err(|failure| explained(checked, failure))?
-                    }
-                    None => return Err(explained(checked, failure)),
-                };
+        let mut value = read_either(checked, arguments, &read);
+        if value.is_err()
+            && let Some(shape) = checked.due()
+        {
+            let found = shape.check(&self.context.call);
+            later = found.map_err(SkillFailure::arguments)?;
+            checked = &later;
+            if let Some(respelt) = checked.respelt(arguments) {
+                value = read(&respelt);
             }
         }
+        let value = value.map_err(|failure| explained(checked, failure))?;
         checked
             .settle(arguments, &|question| {
                 // Without an answer it counts as ignored: the call is over.
@@ -51,6 +47,19 @@ impl Invocation {
             return Err(SkillFailure::handler("its call is over"));
         }
         Ok(value)
+    }
+}
+
+/// Reads the arguments respelt, where they are: a type may ignore what it does not read as it came. And where it reads
+/// them only as they came, it knows better than its schema.
+fn read_either<T>(
+    checked: &Checked,
+    arguments: &RawValue,
+    read: impl Fn(&RawValue) -> Result<T, SkillFailure>,
+) -> Result<T, SkillFailure> {
+    match checked.respelt(arguments) {
+        None => read(arguments),
+        Some(respelt) => read(&respelt).or_else(|failure| read(arguments).map_err(|_| failure)),
     }
 }
 
@@ -130,11 +139,14 @@ impl PathError {
         let mut reason = reason(error.inner());
         // The names of members have no place of their own.
         if let Some(before) = path.strip_suffix('?') {
-            let key = key_before(json, position(json, error.inner())).unwrap_or_default();
-            reason = match reason.split_once(" is not ") {
-                Some((_, expected)) => format!("its name is not {expected}"),
-                None => format!("its name does not fit: {reason}"),
-            };
+            let key = key_before(json, position(json, error.inner()));
+            let (key, is_past) = key.unwrap_or_default();
+            if !is_past {
+                reason = match reason.split_once(" is not ") {
+                    Some((_, expected)) => format!("its name is not {expected}"),
+                    None => format!("its name does not fit: {reason}"),
+                };
+            }
             path = format!("{before}{key}");
         }
         Self { path, reason }

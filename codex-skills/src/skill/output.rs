@@ -465,12 +465,22 @@ pub struct SkillFailure {
 pub(crate) enum FailureKind {
     Arguments,
     Handler,
+    /// Of the handler, which answered in part.
+    Partly,
 }
 
 impl SkillFailure {
     pub(crate) fn arguments(message: impl Into<String>) -> Self {
         Self {
             kind: FailureKind::Arguments,
+            message: message.into(),
+        }
+    }
+
+    /// A failure with all that was answered, which is as long as an answer may be.
+    pub(crate) fn partly(message: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Partly,
             message: message.into(),
         }
     }

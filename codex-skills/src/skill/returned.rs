@@ -31,7 +31,9 @@ pub trait Nobody {}
 ///
 /// Strings are sent as they are, `()` and `None` as `null`, other values as compact JSON. A number that JSON does
 /// not have (NaN, infinity), and the key of a map that is no text, number, boolean or word, make the call a failure
-/// that names the place; so does the error of a `Result` inside of an `Option` or of another `Result`.
+/// that names the place; so does the error of a `Result` inside of an `Option` or of another `Result`. An answer with
+/// errors in it, like a `Vec<Result<T, E>>`, is a failure that names the first one and has all of the answer. Where
+/// errors are nothing but data, answer with an enum of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of a skill",
     label = "neither `serde::Serialize` nor `SkillOutput`",
@@ -51,6 +53,7 @@ impl<T: Serialize> Reply<Standard> for T {
         match to_text(&self) {
             Ok(Written::Text(text)) => Ok(SkillOutput::text(text)),
             Ok(Written::Failure(text)) => Err(SkillFailure::handler(text)),
+            Ok(Written::Partly(text)) => Err(SkillFailure::partly(text)),
             Err(error) => Err(SkillFailure::handler(error.to_string())),
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! The place is kept while an error comes back up, so that a value that can be written costs nothing more.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{Display, Write as _};
 
 use serde::ser::{
@@ -11,12 +11,19 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// Reason of `serde_json` when the key of a map is an array or an object.
+/// Reason of `serde_json` when the key of a map is `null`, an array or an object.
 const NO_KEY: &str = "key must be a string";
 
-/// Place of what could not be written, from the inside out.
+/// Place of what could not be written, from the inside out, and the errors that are values inside.
 #[derive(Debug, Default)]
-pub(super) struct Trail(RefCell<Vec<Step>>);
+pub(super) struct Trail {
+    steps: RefCell<Vec<Step>>,
+    /// The text of the error that stopped the writing.
+    failed: RefCell<Option<String>>,
+    /// Whether errors inside are written as the values that they are, and counted.
+    takes_errors: bool,
+    errors: Cell<usize>,
+}
 
 #[derive(Debug)]
 enum Step {
@@ -25,17 +32,48 @@ enum Step {
 }
 
 impl Trail {
+    /// A trail past the errors inside.
+    pub(super) fn past_errors() -> Self {
+        Self {
+            takes_errors: true,
+            ..Self::default()
+        }
+    }
+
+    /// The number of errors inside that were passed.
+    pub(super) fn errors(&self) -> usize {
+        self.errors.get()
+    }
+
+    /// The text of the error inside that stopped the writing.
+    pub(super) fn failed(&self) -> Option<String> {
+        self.failed.take()
+    }
+
     fn push(&self, step: impl FnOnce() -> Step) {
         // A serializer that is called by a serializer only takes turns with it.
-        if let Ok(mut steps) = self.0.try_borrow_mut() {
+        if let Ok(mut steps) = self.steps.try_borrow_mut() {
             steps.push(step());
         }
+    }
+
+    /// Notes an error inside.
+    ///
+    /// # Errors
+    /// Unless errors are written as values.
+    fn meet<T: Serialize + ?Sized, E: serde::ser::Error>(&self, value: &T) -> Result<(), E> {
+        self.errors.set(self.errors.get() + 1);
+        if self.takes_errors {
+            return Ok(());
+        }
+        self.failed.replace(Some(text_of(value)));
+        Err(E::custom("an error is inside"))
     }
 
     /// Returns the place as a path, `rows[3].mean`; empty at the root.
     pub(super) fn path(&self) -> String {
         let mut path = String::new();
-        for step in self.0.borrow().iter().rev() {
+        for step in self.steps.borrow().iter().rev() {
             // Writing to a string does not fail.
             let _ = match step {
                 Step::Member(name) if path.is_empty() => write!(path, "{name}"),
@@ -174,6 +212,9 @@ impl<'a, S: Serializer> Serializer for Finite<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let trail = self.trail;
+        if is_error(name, variant) {
+            trail.meet(value)?;
+        }
         let value = Within { value, trail };
         let written = self
             .inner
@@ -307,7 +348,9 @@ impl<C: SerializeMap> SerializeMap for Compound<'_, C> {
     type Error = C::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
-        self.inner.serialize_key(key).map_err(of_a_key)
+        self.inner
+            .serialize_key(key)
+            .map_err(|error| of_a_key(key, error))
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
@@ -333,13 +376,33 @@ impl<C: SerializeMap> SerializeMap for Compound<'_, C> {
     }
 }
 
+/// Whether a variant is the error of a `Result`, as the standard library writes it.
+pub(super) fn is_error(name: &str, variant: &str) -> bool {
+    name == "Result" && variant == "Err"
+}
+
+/// An error as a text: itself where it is one, else its JSON.
+fn text_of(value: &(impl Serialize + ?Sized)) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        Ok(value) => value.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// The error of a key, said in words of JSON where `serde_json` says its own.
-fn of_a_key<E: serde::ser::Error>(error: E) -> E {
+fn of_a_key<E: serde::ser::Error>(key: &(impl Serialize + ?Sized), error: E) -> E {
     let said = error.to_string();
     if said == NO_KEY {
-        return E::custom(
-            "a key of a map is an array or an object, and the names in a JSON object are texts",
-        );
+        let kind = match serde_json::to_value(key) {
+            Ok(serde_json::Value::Null) => "`null`",
+            Ok(serde_json::Value::Array(_)) => "an array",
+            Ok(serde_json::Value::Object(_)) => "an object",
+            _ => "an array or an object",
+        };
+        return E::custom(format_args!(
+            "a key of a map is {kind}, and the names in a JSON object are strings"
+        ));
     }
     if said.starts_with("float key") {
         return E::custom("a key of a map is NaN or infinity, which JSON does not have");

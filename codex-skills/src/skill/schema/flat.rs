@@ -53,10 +53,45 @@ pub(super) fn flatten_part(schema: &mut Value) -> bool {
     };
     let mut flattened = flatten_below(schema);
     if schema.contains_key("properties") && has_choice(schema) {
+        let is_open = is_open(schema);
         object(schema);
+        if !is_open {
+            // A misspelt member would be lost.
+            schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+        }
         flattened = true;
     }
     flattened
+}
+
+/// Whether an object, or a part of it, takes members that it does not name.
+pub(super) fn is_open(schema: &Object) -> bool {
+    let others = schema.get("additionalProperties");
+    let own = others.is_some_and(|others| *others != Value::Bool(false))
+        || ["patternProperties", "unevaluatedProperties", "$ref"]
+            .iter()
+            .any(|keyword| schema.contains_key(*keyword));
+    let parts = ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .filter_map(|keyword| schema.get(*keyword)?.as_array())
+        .flatten();
+    own || parts
+        .filter_map(Value::as_object)
+        .any(|part| is_open(part) || is_anything(part))
+}
+
+/// Whether a part says nothing of an object: a value that may be one.
+fn is_anything(part: &Object) -> bool {
+    let says = [
+        "properties",
+        "type",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "enum",
+        "const",
+    ];
+    !part.is_empty() && !says.iter().any(|keyword| part.contains_key(*keyword))
 }
 
 fn has_choice(schema: &Object) -> bool {

@@ -258,11 +258,11 @@ fn noun(name: &str) -> &'static str {
         "number" => "a number",
         "object" => "an object",
         "null" => "null",
-        _ => "a text",
+        _ => "a string",
     }
 }
 
-/// The items of a tuple in words, from their shaped schemas: `a number, a text, in this order`.
+/// The items of a tuple in words, from their shaped schemas: `a number, a string, in this order`.
 pub(super) fn order(items: Vec<Value>) -> String {
     let items: Vec<String> = items
         .into_iter()

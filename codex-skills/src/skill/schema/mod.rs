@@ -24,6 +24,7 @@ mod words;
 mod written;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use schemars::{Schema, SchemaGenerator};
@@ -34,6 +35,7 @@ use serde_json::{Map, Value};
 use super::call::ToolCall;
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
+use super::output::{ContentItem, SkillOutput};
 use check::{Checked, Checker, Source};
 use generate::{Made, Types};
 use shown::Shown;
@@ -261,12 +263,46 @@ pub(crate) struct OutputShape {
     pub(crate) value: Value,
     /// The same as compact JSON.
     pub(crate) text: Box<RawValue>,
+    /// Whether a user wrote it: then answers may be something else.
+    is_written: bool,
+    /// What checks answers, from the first one on.
+    checker: OnceLock<Checker>,
+    warned: AtomicBool,
 }
 
 impl OutputShape {
-    fn new(value: Value) -> Arc<Self> {
+    /// The longest answer that is checked, in bytes: it is done before the answer goes.
+    const CHECKED: usize = 64 * 1024;
+
+    fn new(value: Value, is_written: bool) -> Arc<Self> {
         let text = raw(&value);
-        Arc::new(Self { value, text })
+        Arc::new(Self {
+            value,
+            text,
+            is_written,
+            checker: OnceLock::new(),
+            warned: AtomicBool::new(false),
+        })
+    }
+
+    /// What is wrong with an answer, where the schema was written and says something else. Answers of several items,
+    /// and long ones, are not looked at.
+    pub(crate) fn check(&self, output: &SkillOutput) -> Option<String> {
+        let [ContentItem::Text { text }] = output.items() else {
+            return None;
+        };
+        if !self.is_written || text.len() > Self::CHECKED {
+            return None;
+        }
+        let checker = self
+            .checker
+            .get_or_init(|| Checker::of_answers(&self.value));
+        checker.check_answer(text).err()
+    }
+
+    /// Whether nothing was warned of before.
+    pub(crate) fn is_first_warning(&self) -> bool {
+        !self.warned.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -335,7 +371,11 @@ impl Known {
         &mut self,
         descriptor: &SkillDescriptor,
     ) -> Result<Option<Arc<OutputShape>>, String> {
-        let make = || Ok::<_, String>(output(descriptor)?.map(OutputShape::new));
+        let is_written = descriptor.explicit_output.is_some();
+        let make = || {
+            let output = output(descriptor)?;
+            Ok::<_, String>(output.map(|value| OutputShape::new(value, is_written)))
+        };
         match descriptor.output_schema {
             Some(schema) if descriptor.explicit_output.is_none() => {
                 let key = schema as usize;
@@ -454,7 +494,8 @@ pub(crate) fn dynamic_output(skill: &Skill) -> Result<Option<Arc<OutputShape>>, 
         return Ok(None);
     };
     refused::check_depth(schema)?;
-    Ok(written::output(schema.clone())?.map(OutputShape::new))
+    let output = written::output(schema.clone())?;
+    Ok(output.map(|value| OutputShape::new(value, true)))
 }
 
 /// The description at the root of a schema: the documentation of an arguments type.

@@ -6,15 +6,17 @@ use serde::Serialize;
 use serde::ser::{Error as _, Serializer};
 use serde_json::Error;
 
-use super::finite::{Finite, Trail};
+use super::finite::{self, Finite, Trail};
 
 /// A value that was written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// The text of a value.
     Text(String),
-    /// The text of an error inside the value: that of `Option<Result<T, E>>`, or of a `Result` in another one.
+    /// The text of an error in place of the value: that of `Option<Result<T, E>>`, or of a `Result` in another one.
     Failure(String),
+    /// The text of a value with errors in it, and what is said of them.
+    Partly(String),
 }
 
 /// Reason why a value has no text, and the place.
@@ -27,7 +29,14 @@ pub(crate) struct Unwritten {
 impl fmt::Display for Unwritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.place.is_empty() {
-            write!(f, "its answer does not serialize: {}", self.reason)
+            // Keys have no place of their own.
+            let reason = self.reason.to_string();
+            let place = if reason.starts_with("a key of") {
+                " at the root"
+            } else {
+                ""
+            };
+            write!(f, "its answer does not serialize{place}: {reason}")
         } else {
             let Self { place, reason } = self;
             write!(f, "its answer does not serialize at `{place}`: {reason}")
@@ -37,27 +46,57 @@ impl fmt::Display for Unwritten {
 
 /// Renders a value.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<Written, Unwritten> {
+    let trail = Trail::default();
+    match write(value, &trail) {
+        Ok((text, true)) => Ok(Written::Failure(text)),
+        Ok((text, false)) => Ok(Written::Text(text)),
+        Err(reason) => match trail.failed() {
+            Some(error) => partly(value, &trail.path(), &error),
+            None => Err(Unwritten {
+                place: trail.path(),
+                reason,
+            }),
+        },
+    }
+}
+
+/// Renders a value with errors in it: the first one, how many there are besides, and all of the value, which says what
+/// came of the rest.
+fn partly<T: Serialize + ?Sized>(
+    value: &T,
+    place: &str,
+    error: &str,
+) -> Result<Written, Unwritten> {
+    let trail = Trail::past_errors();
+    let (text, _) = write(value, &trail).map_err(|reason| Unwritten {
+        place: trail.path(),
+        reason,
+    })?;
+    let more = match trail.errors() {
+        0 | 1 => String::new(),
+        2 => " (and 1 more error)".to_owned(),
+        errors => format!(" (and {} more errors)", errors - 1),
+    };
+    Ok(Written::Partly(format!(
+        "`{place}`: {error}{more}; its whole answer: {text}"
+    )))
+}
+
+/// The text of a value, and whether it is that of an error in its place.
+fn write<T: Serialize + ?Sized>(value: &T, trail: &Trail) -> Result<(String, bool), Error> {
     let mut json = serde_json::Serializer::new(Vec::new());
     let (mut bare, mut failed) = (None, false);
-    let trail = Trail::default();
-    let written = value.serialize(Text {
+    value.serialize(Text {
         json: &mut json,
-        trail: &trail,
+        trail,
         bare: &mut bare,
         failed: &mut failed,
-    });
-    let text = written.and_then(|()| match bare {
-        Some(text) => Ok(text),
-        None => String::from_utf8(json.into_inner()).map_err(Error::custom),
-    });
-    match text {
-        Ok(text) if failed => Ok(Written::Failure(text)),
-        Ok(text) => Ok(Written::Text(text)),
-        Err(reason) => Err(Unwritten {
-            place: trail.path(),
-            reason,
-        }),
-    }
+    })?;
+    let text = match bare {
+        Some(text) => text,
+        None => String::from_utf8(json.into_inner()).map_err(Error::custom)?,
+    };
+    Ok((text, failed))
 }
 
 type Json<'a> = Finite<'a, &'a mut serde_json::Serializer<Vec<u8>>>;
@@ -145,8 +184,9 @@ impl<'a> Serializer for Text<'a> {
         value: &T,
     ) -> Result<(), Error> {
         // As the standard library writes a `Result`.
-        if name == "Result" && (variant == "Ok" || variant == "Err") {
-            *self.failed |= variant == "Err";
+        let failed = finite::is_error(name, variant);
+        if failed || (name == "Result" && variant == "Ok") {
+            *self.failed |= failed;
             return value.serialize(self);
         }
         self.json()
@@ -214,6 +254,7 @@ mod tests {
         match to_text(&value) {
             Ok(Written::Text(text)) => text,
             Ok(Written::Failure(text)) => format!("FAILED {text}"),
+            Ok(Written::Partly(text)) => format!("PARTLY {text}"),
             Err(error) => format!("ERROR {error}"),
         }
     }
@@ -302,7 +343,20 @@ mod tests {
         let pairs = HashMap::from([((1, 2), 3)]);
         assert_eq!(
             text(BTreeMap::from([("by_place", pairs)])),
-            "ERROR its answer does not serialize at `by_place`: a key of a map is an array or an object, and the names in a JSON object are texts"
+            "ERROR its answer does not serialize at `by_place`: a key of a map is an array, and the names in a JSON object are strings"
+        );
+        assert_eq!(
+            text(BTreeMap::from([(None::<u8>, 1)])),
+            "ERROR its answer does not serialize at the root: a key of a map is `null`, and the names in a JSON object are strings"
+        );
+        assert_eq!(
+            text(vec![BTreeMap::from([((), 1)])]),
+            "ERROR its answer does not serialize at `[0]`: a key of a map is `null`, and the names in a JSON object are strings"
+        );
+        let by_row = BTreeMap::from([(BTreeMap::from([("a", 1)]), 1)]);
+        assert_eq!(
+            text(by_row),
+            "ERROR its answer does not serialize at the root: a key of a map is an object, and the names in a JSON object are strings"
         );
     }
 
@@ -313,7 +367,62 @@ mod tests {
         assert_eq!(text(Some(Inner::Err("bad"))), "FAILED bad");
         assert_eq!(text(Result::<Inner, u8>::Ok(Err("bad"))), "FAILED bad");
         assert_eq!(text(Result::<Inner, u8>::Err(4)), "FAILED 4");
-        // In a list, it is one of several things to tell.
-        assert_eq!(text(vec![Inner::Err("bad")]), r#"[{"Err":"bad"}]"#);
+    }
+
+    #[test]
+    fn errors_inside_of_a_value_are_named_with_their_places_beside_the_rest() {
+        type Inner = Result<u8, &'static str>;
+        #[derive(Serialize)]
+        struct Row {
+            id: u8,
+            closed: Inner,
+        }
+        #[derive(Serialize)]
+        enum Step {
+            Done(Inner),
+        }
+        let rows = |inner| {
+            vec![
+                Row {
+                    id: 1,
+                    closed: Ok(2),
+                },
+                Row {
+                    id: 2,
+                    closed: inner,
+                },
+            ]
+        };
+        assert_eq!(
+            text(vec![Inner::Ok(1), Err("bad")]),
+            r#"PARTLY `[1]`: bad; its whole answer: [{"Ok":1},{"Err":"bad"}]"#
+        );
+        assert_eq!(
+            text(vec![Inner::Err("bad"), Err("worse"), Err("worst")]),
+            r#"PARTLY `[0]`: bad (and 2 more errors); its whole answer: [{"Err":"bad"},{"Err":"worse"},{"Err":"worst"}]"#
+        );
+        assert_eq!(
+            text(rows(Err("bad"))),
+            r#"PARTLY `[1].closed`: bad; its whole answer: [{"id":1,"closed":{"Ok":2}},{"id":2,"closed":{"Err":"bad"}}]"#
+        );
+        assert_eq!(
+            text(rows(Ok(3))),
+            r#"[{"id":1,"closed":{"Ok":2}},{"id":2,"closed":{"Ok":3}}]"#
+        );
+        assert_eq!(
+            text(BTreeMap::from([("a", Some(Inner::Err("bad")))])),
+            r#"PARTLY `a`: bad; its whole answer: {"a":{"Err":"bad"}}"#
+        );
+        assert_eq!(
+            text((1, Result::<u8, (u8, u8)>::Err((4, 2)))),
+            r#"PARTLY `[1]`: [4,2]; its whole answer: [1,{"Err":[4,2]}]"#
+        );
+        assert_eq!(
+            text(Step::Done(Err("bad"))),
+            r#"PARTLY `Done`: bad; its whole answer: {"Done":{"Err":"bad"}}"#
+        );
+        // An error that holds errors is one.
+        let nested = vec![Result::<u8, Vec<Inner>>::Err(vec![Err("bad")])];
+        assert!(text(nested).starts_with(r#"PARTLY `[0]`: [{"Err":"bad"}]"#));
     }
 }

@@ -327,7 +327,7 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
         (range, false) => words.extend(range),
     }
     if schema.whole && natural.wide && !schema.is_exact() {
-        words.push(format!("write it as a text beyond {LARGEST_EXACT}"));
+        words.push(format!("write it as a string beyond {LARGEST_EXACT}"));
     }
     words.extend(number(schema, "multipleOf").map(|step| format!("a multiple of {step}")));
     words.extend(count(

@@ -142,6 +142,8 @@ pub(super) fn output(mut schema: Value) -> Result<Option<Value>, String> {
     if !schema.is_object() {
         return Err("its `output_schema` is not a JSON schema: write an object".to_owned());
     }
+    sound::check(&schema)
+        .map_err(|error| error.replacen("its schema", "its `output_schema`", 1))?;
     schema.sort_all_objects();
     Ok(Some(schema))
 }

@@ -1,10 +1,11 @@
 //! Choosing among the branches of `anyOf` and `oneOf`, and which members and items schemas speak of.
 
+use super::compile;
 use super::document::{At, Document, Kind};
 use super::explain;
 use super::plan::{Branch, Check, Choice, Others, Outline, Tag, Types};
 use super::same;
-use super::walk::{Fit, Ground, Walk};
+use super::walk::{Fit, Ground, Segment, Walk};
 
 /// How a value fits one of several schemas.
 pub(super) fn choose<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Fit {
@@ -132,7 +133,8 @@ fn hint(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) {
 /// No branch looks like the value. The text that names a variant may be another name of one, which the type knows.
 fn none(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
     let document = walk.ground.document;
-    let said = |walk: &Walk<'_>| explain::no_form(document, at, &walk.path(), choice);
+    let said =
+        |walk: &Walk<'_>| explain::no_form(document, at, &walk.path(), choice, walk.ground.plan);
     let tag = match (&choice.tag, document.kind(at)) {
         (Some(Tag::Member { name, .. }), Kind::Object) => document.member(at, name),
         (Some(Tag::Name), Kind::Object) => {
@@ -198,7 +200,7 @@ fn named_otherwise(walk: &mut Walk<'_>, choice: &Choice, at: At, tag: At) -> Fit
 /// The same of an object with one member, whose name is that of the form.
 fn content_named_otherwise(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
     let document = walk.ground.document;
-    let Some((_, value)) = document.members(at).next() else {
+    let Some((key, value)) = document.members(at).next() else {
         return Fit::Exact;
     };
     if document.kind(at) != Kind::Object {
@@ -211,10 +213,17 @@ fn content_named_otherwise(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit 
     });
     let best = contents
         .map(|content| (walk.judge(content, value), content))
-        .min_by_key(|(fit, _)| *fit);
+        .min_by_key(|(fit, content)| {
+            let looks = compile::outline(plan, *content);
+            (
+                *fit,
+                !is_likely(document, value, &looks, true),
+                -nearness(document, value, &looks),
+            )
+        });
     match best {
-        Some((Fit::Broken, _)) | None => Fit::Broken,
-        Some((_, content)) => walk.check(content, value),
+        Some((_, content)) => walk.inside(Segment::Key(key), content, value),
+        None => Fit::Broken,
     }
 }
 

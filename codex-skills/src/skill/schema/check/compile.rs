@@ -10,6 +10,7 @@ use super::plan::{
     ArrayRules, Branch, Check, Choice, Condition, Contains, Dependent, Id, NumberRules,
     ObjectRules, Others, Outline, Parts, Plan, Property, Tag, TextRules, Types,
 };
+use crate::skill::schema::flat;
 use crate::skill::schema::words::is_annotation;
 
 type Object = Map<String, Value>;
@@ -157,6 +158,7 @@ impl<'a> Compiler<'a> {
                 properties.push(Property {
                     check: self.schema(property, Place::Whole),
                     required: required.contains(name),
+                    has_default: self.of_type && has_default(property),
                     name: name.clone(),
                 });
             }
@@ -180,9 +182,11 @@ impl<'a> Compiler<'a> {
             least: count(schema, "minProperties"),
             most: count(schema, "maxProperties"),
             dependent: self.dependent(schema),
-            unevaluated: schema
-                .get("unevaluatedProperties")
-                .map(|inner| self.rest(inner)),
+            unevaluated: match schema.get("unevaluatedProperties") {
+                Some(inner) => Some(self.rest(inner)),
+                None => (self.of_type && is_closed_with_its_parts(schema, place))
+                    .then_some(Others::Closed),
+            },
         }))
     }
 
@@ -358,6 +362,21 @@ fn is_closed_for_the_model(schema: &Object, place: Place) -> bool {
             .any(|keyword| schema.contains_key(*keyword))
 }
 
+/// The same of an object beside whose members there is a choice of others.
+fn is_closed_with_its_parts(schema: &Object, place: Place) -> bool {
+    place == Place::Whole
+        && schema.contains_key("properties")
+        && says_any(schema, &["anyOf", "oneOf", "allOf"])
+        && !flat::is_open(schema)
+}
+
+/// Whether a property is shown with a default that is no `null`.
+fn has_default(property: &Value) -> bool {
+    property
+        .get("default")
+        .is_some_and(|default| !default.is_null())
+}
+
 fn says_any(schema: &Object, keywords: &[&str]) -> bool {
     keywords.iter().any(|keyword| schema.contains_key(*keyword))
 }
@@ -492,7 +511,7 @@ fn outline_choices(plan: &mut Plan) {
         };
         for choice in &mut parts.choices {
             for branch in &mut choice.branches {
-                branch.outline = outline(plan, branch.check, OUTLINE_DEPTH);
+                branch.outline = outline(plan, branch.check);
             }
             choice.tag = tag(&choice.branches);
         }
@@ -502,7 +521,12 @@ fn outline_choices(plan: &mut Plan) {
     }
 }
 
-fn outline(plan: &Plan, id: Id, depth: usize) -> Outline {
+/// What a value must look like to fit a schema.
+pub(super) fn outline(plan: &Plan, id: Id) -> Outline {
+    outline_within(plan, id, OUTLINE_DEPTH)
+}
+
+fn outline_within(plan: &Plan, id: Id, depth: usize) -> Outline {
     let check = plan.check(id);
     let mut whole = Outline {
         types: check.types,
@@ -533,7 +557,7 @@ fn outline(plan: &Plan, id: Id, depth: usize) -> Outline {
         return whole;
     };
     for part in parts.reference.iter().chain(&parts.all) {
-        let part = outline(plan, *part, depth);
+        let part = outline_within(plan, *part, depth);
         whole.types = whole.types.and(part.types);
         whole.constants.extend(part.constants);
         whole.required.extend(part.required);
@@ -541,7 +565,7 @@ fn outline(plan: &Plan, id: Id, depth: usize) -> Outline {
     }
     for choice in &parts.choices {
         let branches = choice.branches.iter();
-        let types = branches.map(|branch| outline(plan, branch.check, depth).types);
+        let types = branches.map(|branch| outline_within(plan, branch.check, depth).types);
         whole.types = whole.types.and(types.fold(Types::NONE, Types::or));
     }
     whole

@@ -1,17 +1,22 @@
 //! Words for the model: what is there, and what is expected. They speak of JSON, and repeat little of the arguments.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
+use super::cure;
 use super::document::{At, Document, Kind};
 use super::leaf::Meter;
+use super::message::Line;
 use super::number::Bound;
-use super::plan::{Check, Choice, NumberRules, Tag, TextRules, Types};
+use super::plan::{Check, Choice, Id, NumberRules, Plan, Tag, TextRules, Types};
 use super::walk::Segment;
-use crate::skill::arguments::{is_missing, nearest_name, unknown};
+use crate::skill::arguments::{is_missing, listed as names_of, nearest_name, unknown};
 
-/// The most violations in one message besides missing members, and the most of these.
+/// The most names of members by which an object is shown.
 const SHOWN: usize = 3;
-const SHOWN_MISSING: usize = 20;
+/// How many references and compositions the forms of a choice are looked for behind.
+const FORMS_DEPTH: usize = 4;
 /// How much of a value, a path, and a list a message repeats, in characters.
 const VALUE: usize = 60;
 const PATH: usize = 120;
@@ -32,7 +37,7 @@ pub(super) struct Said {
 enum What {
     Wrong(String),
     Missing(String),
-    Unknown(String, Vec<String>),
+    Unknown(String, Rc<[String]>),
 }
 
 impl Said {
@@ -72,67 +77,71 @@ impl Said {
         matches!(self.what, What::Missing(_))
     }
 
-    fn line(&self, described: &dyn Fn(&str) -> Option<String>, names: &[String]) -> String {
-        let line = match &self.what {
-            What::Wrong(text) if self.path.is_empty() => text.clone(),
-            What::Wrong(text) => format!("`{}`: {text}", short(&self.path, PATH)),
+    fn line(&self, described: &dyn Fn(&str) -> Option<String>, names: Names<'_>) -> Line {
+        let before = self.before.as_deref().unwrap_or_default();
+        match &self.what {
+            What::Wrong(text) if self.path.is_empty() => Line::of_value(format!("{before}{text}")),
+            What::Wrong(text) => {
+                let path = short(&self.path, PATH);
+                Line::of_value(format!("{before}`{path}`: {text}"))
+            }
             What::Missing(name) => {
                 let description = described(name).filter(|_| self.path.is_empty());
                 let name = short(&member(&self.path, name), PATH);
-                is_missing(&name, description.as_deref())
+                let text = is_missing(&name, description.as_deref());
+                Line::of_missing(format!("{before}{text}"), name)
             }
             What::Unknown(name, known) => {
-                // The arguments are listed in the order in which they were declared.
-                let is_root = self.path.is_empty() && names.len() == known.len();
-                let known = if is_root { names } else { known };
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                if self.path.is_empty() {
-                    short(&unknown(name, &known), 1_000)
-                } else {
-                    let meant = match nearest_name(name, &known) {
-                        Some(meant) => format!(", did you mean `{meant}`?"),
-                        None => String::new(),
-                    };
-                    let name = short(name, VALUE);
-                    format!(
-                        "`{}`: unknown member `{name}`{meant}",
-                        short(&self.path, PATH)
-                    )
-                }
+                let text = self.unknown(name, known, names);
+                Line::of_unknown(format!("{before}{text}"))
             }
+        }
+    }
+
+    fn unknown(&self, name: &str, known: &[String], names: Names<'_>) -> String {
+        // The arguments are listed in the order in which they were declared.
+        let is_root = self.path.is_empty() && names.all.len() == known.len();
+        let known = if is_root { names.all } else { known };
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        if self.path.is_empty() {
+            return if names.said && nearest_name(name, &known).is_none() {
+                format!("unknown argument `{}`", short(name, VALUE))
+            } else {
+                short(&unknown(name, &known), 1_000)
+            };
+        }
+        let meant = match nearest_name(name, &known) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("expected {}", short(&names_of(&known), LIST)),
         };
-        format!("{}{line}", self.before.as_deref().unwrap_or_default())
+        let (path, name) = (short(&self.path, PATH), short(name, VALUE));
+        format!("`{path}`: unknown member `{name}`, {meant}")
     }
 }
 
-/// One message of all that is wrong.
-pub(super) fn message(
+/// The names of the arguments, and whether they were listed before.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    all: &'a [String],
+    said: bool,
+}
+
+/// A line for each thing that is wrong.
+pub(super) fn lines(
     all: &[Said],
-    mut more: bool,
     described: &dyn Fn(&str) -> Option<String>,
     names: &[String],
-) -> String {
-    let (mut missing, mut others) = (0, 0);
-    let mut lines: Vec<String> = Vec::new();
-    for said in all {
-        let (count, most) = if said.is_missing() {
-            (&mut missing, SHOWN_MISSING)
-        } else {
-            (&mut others, SHOWN)
-        };
-        *count += 1;
-        if *count > most {
-            more = true;
-            continue;
-        }
+) -> Vec<Line> {
+    let mut names = Names {
+        all: names,
+        said: false,
+    };
+    let lines = all.iter().map(|said| {
         let line = said.line(described, names);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    let more = if more { "; and more" } else { "" };
-    let said = lines.join("; ").replace(".; ", "; ");
-    format!("{said}{more}")
+        names.said |= said.path.is_empty() && matches!(said.what, What::Unknown(..));
+        line
+    });
+    lines.collect()
 }
 
 /// The members of an object that are missing or unknown.
@@ -140,7 +149,7 @@ pub(super) struct Members {
     pub(super) path: String,
     pub(super) missing: Vec<String>,
     pub(super) unknown: Vec<String>,
-    pub(super) known: Vec<String>,
+    pub(super) known: Rc<[String]>,
 }
 
 impl Members {
@@ -237,7 +246,8 @@ pub(super) fn wrong_type(document: &Document<'_>, at: At, check: &Check) -> Stri
     if check.types == Types::NONE {
         return format!("{found} is not allowed here");
     }
-    format!("{found} is not {}", expected(check))
+    let cure = cure::of(document, at, check.types, check.number.as_deref());
+    format!("{found} is not {}{cure}", expected(check))
 }
 
 /// What a schema takes.
@@ -256,6 +266,7 @@ fn expected(check: &Check) -> String {
     words(check.types, whole)
 }
 
+/// Types in words, joined by `or`.
 fn words(types: Types, whole: impl FnOnce() -> String) -> String {
     let mut all = Vec::new();
     if types.has(Types::STRING) {
@@ -288,9 +299,10 @@ pub(super) fn rounded(document: &Document<'_>, at: At) -> String {
 
 pub(super) fn none_of(document: &Document<'_>, at: At, values: &[Value]) -> String {
     let found = found_with_names(document, at);
+    let cure = cure::of_listed(document, at, values);
     match values {
-        [only] => format!("{found} is not {}", short(&only.to_string(), LIST)),
-        _ => format!("{found} is not one of {}", listed(values)),
+        [only] => format!("{found} is not {}{cure}", short(&only.to_string(), LIST)),
+        _ => format!("{found} is not one of {}{cure}", listed(values)),
     }
 }
 
@@ -356,7 +368,13 @@ fn counted(count: u64, [one, many]: [&str; 2]) -> String {
 }
 
 /// Says that a value has none of the forms that there are.
-pub(super) fn no_form(document: &Document<'_>, at: At, path: &str, choice: &Choice) -> Said {
+pub(super) fn no_form(
+    document: &Document<'_>,
+    at: At,
+    path: &str,
+    choice: &Choice,
+    plan: &Plan,
+) -> Said {
     let is_object = document.kind(at) == Kind::Object;
     match &choice.tag {
         Some(Tag::Member { name, values }) if is_object => {
@@ -373,22 +391,101 @@ pub(super) fn no_form(document: &Document<'_>, at: At, path: &str, choice: &Choi
                 ),
             }
         }
-        Some(Tag::Name) => Said::at(path.to_owned(), no_variant(document, at, choice)),
+        Some(Tag::Name) => {
+            let found = found_with_names(document, at);
+            let cure = cure::of(document, at, Types::OBJECT, None);
+            let expected = short(&variants(choice), LIST);
+            Said::at(
+                path.to_owned(),
+                format!("{found} is not one of {expected}{cure}"),
+            )
+        }
         _ => {
             let types = choice
                 .branches
                 .iter()
                 .fold(Types::NONE, |all, branch| all.or(branch.outline.types));
-            let expected = words(types, || "a whole number".to_owned());
+            let expected = short(&forms(plan, choice).join(" or "), 2 * LIST);
             let found = found(document, at);
-            let text = format!("{found} fits none of the accepted forms, expected {expected}");
+            let cure = match &choice.tag {
+                Some(Tag::Member { name, values }) => cure::of_tag(document, at, name, values),
+                _ => None,
+            };
+            let cure = cure.unwrap_or_else(|| cure::of(document, at, types, None));
+            let text =
+                format!("{found} fits none of the accepted forms, expected {expected}{cure}");
             Said::at(path.to_owned(), text)
         }
     }
 }
 
-/// The same of an enumeration whose forms are texts and objects with one member.
-fn no_variant(document: &Document<'_>, at: At, choice: &Choice) -> String {
+/// The forms of a choice in words, those of the choices that are its forms in their place.
+fn forms(plan: &Plan, choice: &Choice) -> Vec<String> {
+    let (mut all, mut plain) = (Vec::new(), Types::NONE);
+    collect_forms(plan, choice, FORMS_DEPTH, &mut all, &mut plain);
+    if plain != Types::NONE {
+        let at = if all.is_empty() || plain != Types::NULL {
+            0
+        } else {
+            all.len()
+        };
+        all.insert(at, words(plain, || "a whole number".to_owned()));
+    }
+    all
+}
+
+fn collect_forms(
+    plan: &Plan,
+    choice: &Choice,
+    depth: usize,
+    all: &mut Vec<String>,
+    plain: &mut Types,
+) {
+    match &choice.tag {
+        Some(Tag::Member { name, values }) => {
+            let name = short(name, VALUE);
+            all.push(match values.as_slice() {
+                [only] => format!(
+                    "an object whose `{name}` is {}",
+                    short(&only.to_string(), LIST)
+                ),
+                _ => format!("an object whose `{name}` is one of {}", listed(values)),
+            });
+            for branch in &choice.branches {
+                *plain = plain.or(branch.outline.types.without(Types::OBJECT));
+            }
+        }
+        Some(Tag::Name) => all.push(variants(choice)),
+        None => {
+            for branch in &choice.branches {
+                match nested_choice(plan, branch.check, depth) {
+                    Some(inner) => collect_forms(plan, inner, depth - 1, all, plain),
+                    None => *plain = plain.or(branch.outline.types),
+                }
+            }
+        }
+    }
+}
+
+/// The choice that a schema is, and nothing else.
+fn nested_choice(plan: &Plan, id: Id, depth: usize) -> Option<&Choice> {
+    depth.checked_sub(1)?;
+    let check = plan.check(id);
+    let parts = check.parts.as_ref().filter(|_| check.types == Types::ALL)?;
+    match (
+        parts.choices.as_slice(),
+        parts.reference,
+        parts.all.as_slice(),
+    ) {
+        ([only], None, []) => Some(only),
+        ([], Some(one), []) => nested_choice(plan, one, depth - 1),
+        ([], None, [one]) => nested_choice(plan, *one, depth - 1),
+        _ => None,
+    }
+}
+
+/// The variants of an enumeration whose forms are texts and objects with one member.
+fn variants(choice: &Choice) -> String {
     let mut texts = Vec::new();
     let mut objects = Vec::new();
     for branch in &choice.branches {
@@ -411,9 +508,7 @@ fn no_variant(document: &Document<'_>, at: At, choice: &Choice) -> String {
                 .map(|name| format!("{{{}: …}}", Value::from(*name))),
         )
         .collect();
-    let expected = short(&all.join(", "), LIST);
-    let found = found_with_names(document, at);
-    format!("{found} is not one of {expected}")
+    all.join(", ")
 }
 
 /// A value as a message shows it; an object with the names of its first members.

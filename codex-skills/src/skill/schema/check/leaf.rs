@@ -70,29 +70,54 @@ impl Pattern {
 }
 
 /// The time that patterns which need backtracking take in one call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Meter {
     spent: Cell<Duration>,
+    most: Duration,
+    #[cfg(test)]
+    runs: Cell<usize>,
+}
+
+impl Default for Meter {
+    /// Patterns that turn back seldom take microseconds.
+    fn default() -> Self {
+        Self::of(Duration::from_millis(200))
+    }
 }
 
 impl Meter {
-    /// The most time. Patterns that turn back seldom take microseconds.
-    const MOST: Duration = Duration::from_millis(200);
+    /// A meter of so much time.
+    pub(super) fn of(most: Duration) -> Self {
+        Self {
+            spent: Cell::default(),
+            most,
+            #[cfg(test)]
+            runs: Cell::default(),
+        }
+    }
 
     #[cfg(feature = "validation")]
     fn run(&self, matches: impl FnOnce() -> bool) -> bool {
         if self.is_exhausted() {
             return false;
         }
+        #[cfg(test)]
+        self.runs.set(self.runs.get() + 1);
         let began = Instant::now();
         let matches = matches();
         self.spent.set(self.spent.get() + began.elapsed());
         matches
     }
 
+    /// The number of texts that were matched.
+    #[cfg(test)]
+    pub(super) fn runs(&self) -> usize {
+        self.runs.get()
+    }
+
     /// Whether no time is left, so that what did not match may have.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.spent.get() >= Self::MOST
+        self.spent.get() >= self.most
     }
 }
 

@@ -1,6 +1,10 @@
 //! The members of objects: which are there, which must be, and which have no place.
 
+use std::collections::HashSet;
+use std::rc::Rc;
+
 use super::choice;
+use super::compile;
 use super::document::{At, Document, Kind};
 use super::explain;
 use super::explain::Said;
@@ -66,10 +70,9 @@ impl<'a> Walk<'a> {
         let Some(property) = rules.properties.get(position) else {
             return Fit::Exact;
         };
-        let document = self.document();
-        if !property.required
-            && document.kind(value) == Kind::Null
-            && self.judge(property.check, value) == Fit::Broken
+        if self.document().kind(value) == Kind::Null
+            && !property.required
+            && (property.has_default || self.judge(property.check, value) == Fit::Broken)
         {
             self.edit(key, || Edit::Removed);
             return Fit::Respelt;
@@ -111,13 +114,13 @@ impl<'a> Walk<'a> {
     fn name(&mut self, names: Id, key: At) -> Fit {
         let fit = self.judge(names, key);
         if fit == Fit::Broken && self.reporting {
-            let before = self.findings.violations.len();
+            let (before, more) = (self.findings.violations.len(), self.findings.more);
             self.check(names, key);
             // The words are those of the name, at the object that has it.
             for said in self.findings.violations.iter_mut().skip(before) {
                 said.of_name();
             }
-            if self.findings.violations.len() == before && !self.findings.more {
+            if self.findings.violations.len() == before && self.findings.more == more {
                 return self.breaks(|| "a name does not fit".to_owned());
             }
         }
@@ -148,10 +151,14 @@ impl<'a> Walk<'a> {
             .take(room + 1)
             .collect();
         if !aliases || fresh.len() > room {
-            if self.findings.violations.len() < VIOLATIONS {
-                self.findings.violations.extend(all.said());
+            let said = all.said();
+            let is_at_root = self.is_at_root();
+            let findings = &mut self.findings;
+            findings.more += unknown.len().saturating_sub(VIOLATIONS);
+            if findings.violations.len() < VIOLATIONS || is_at_root {
+                findings.violations.extend(said);
             } else {
-                self.findings.more = true;
+                findings.more += said.len();
             }
             return Fit::Broken;
         }
@@ -203,11 +210,19 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn names(&self, id: Id) -> Vec<String> {
-        let rules = self.ground.plan.check(id).object.as_ref();
-        let properties = rules.map(|rules| rules.properties.as_slice());
-        let names = properties.unwrap_or_default().iter();
-        names.map(|property| property.name.clone()).collect()
+    /// The names that an object has, and those of its parts.
+    fn names(&self, id: Id) -> Rc<[String]> {
+        let plan = self.ground.plan;
+        let mut names = compile::outline(plan, id).known;
+        let parts = plan.check(id).parts.as_ref();
+        let choices = parts.map(|parts| parts.choices.as_slice());
+        for choice in choices.unwrap_or_default() {
+            let branches = choice.branches.iter();
+            names.extend(branches.flat_map(|branch| branch.outline.known.iter().cloned()));
+        }
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names.into()
     }
 
     fn dependent(&mut self, rules: &'a ObjectRules, at: At) -> Fit {

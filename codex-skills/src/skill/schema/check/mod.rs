@@ -5,12 +5,16 @@
 //! is taken as it is. What the schema forbids and the type may know better (another name of a member or a variant, a
 //! format that it reads itself) is a doubt, which decoding settles by asking the type.
 
+#[cfg(test)]
+mod bounds;
 mod choice;
 mod compile;
+mod cure;
 mod document;
 mod explain;
 mod leaf;
 mod members;
+mod message;
 mod number;
 mod plan;
 mod respell;
@@ -31,7 +35,7 @@ use leaf::Meter;
 use walk::{Fit, Ground, Walk};
 
 const TOO_LONG: &str =
-    "its texts take too long to be matched with their patterns, expected shorter ones or fewer";
+    "its strings take too long to be matched with their patterns, expected shorter ones or fewer";
 
 /// What checks the arguments of a skill.
 #[derive(Debug)]
@@ -71,6 +75,48 @@ impl Checker {
         }
     }
 
+    /// The checker of answers that are said to be of a written schema.
+    pub(crate) fn of_answers(schema: &Value) -> Self {
+        Self {
+            plan: compile::plan(schema, false),
+            takes_bare: false,
+            names: Vec::new(),
+            descriptions: Vec::new(),
+        }
+    }
+
+    /// Checks the text of an answer: JSON, or a string as it is.
+    ///
+    /// # Errors
+    /// With what is wrong with it.
+    pub(crate) fn check_answer(&self, text: &str) -> Result<(), String> {
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        let said = is_json.then(|| self.misfit(text));
+        if said == Some(None) {
+            return Ok(());
+        }
+        // The text of JSON may be meant as a string, too.
+        match self.misfit(&Value::from(text).to_string()) {
+            None => Ok(()),
+            Some(as_string) => Err(said.flatten().unwrap_or(as_string)),
+        }
+    }
+
+    /// What is wrong with a value that was written by a program.
+    fn misfit(&self, text: &str) -> Option<String> {
+        let document = Document::read(text)?;
+        let meter = Meter::default();
+        let mut walk = Walk::new(Ground {
+            plan: &self.plan,
+            document: &document,
+            meter: &meter,
+            rounded: false,
+        });
+        let is_broken = walk.run() == Fit::Broken && !meter.is_exhausted();
+        let findings = walk.findings;
+        is_broken.then(|| message::message(&self.lines(&findings.violations), findings.more))
+    }
+
     /// Checks arguments. `rounded` says that their large numbers may have lost digits before they were written.
     ///
     /// # Errors
@@ -96,30 +142,31 @@ impl Checker {
         if fit == Fit::Broken {
             let mut all = findings.violations;
             all.extend(findings.doubts.into_iter().map(|doubt| doubt.said));
-            return Err(self.message(&all, findings.more));
+            return Err(message::message(&self.lines(&all), findings.more));
         }
         if fit == Fit::Exact {
             drop(document);
             return Ok(Checked::as_it_is(object));
         }
         let (edits, doubts) = (findings.edits, findings.doubts);
-        let hint = (!findings.hints.is_empty()).then(|| self.message(&findings.hints, false));
-        let doubts = doubts.into_iter().map(|doubt| {
-            let said = self.message(&[doubt.said], false);
-            (doubt.about, said)
-        });
-        let doubts = doubts.collect();
+        let hint =
+            (!findings.hints.is_empty()).then(|| message::message(&self.lines(&findings.hints), 0));
+        let (about, said): (Vec<_>, Vec<_>) = doubts
+            .into_iter()
+            .map(|doubt| (doubt.about, doubt.said))
+            .unzip();
+        let doubts = about.into_iter().zip(self.lines(&said)).collect();
         let values = document.into_values();
         Ok(Checked::new(object, values, edits, doubts, hint))
     }
 
-    fn message(&self, all: &[explain::Said], more: bool) -> String {
+    fn lines(&self, all: &[explain::Said]) -> Vec<message::Line> {
         let described = |name: &str| {
             let mut all = self.descriptions.iter();
             all.find(|(known, _)| known == name)
                 .map(|(_, text)| text.clone())
         };
-        explain::message(all, more, &described, &self.names)
+        explain::lines(all, &described, &self.names)
     }
 
     /// The arguments as an object, where they came as something else: nothing, the text of an object, or the only
@@ -160,12 +207,11 @@ impl Checker {
     }
 }
 
-/// The name of the last member that begins before a place of a JSON text.
-pub(crate) fn key_before(json: &str, place: usize) -> Option<String> {
+/// The name of the last member that begins before a place of a JSON text, and whether the name ends before it, too.
+pub(crate) fn key_before(json: &str, place: usize) -> Option<(String, bool)> {
     let document = Document::read(json)?;
-    document
-        .key_before(place)
-        .map(|key| explain::name(&document, key))
+    let key = document.key_before(place)?;
+    Some((explain::name(&document, key), document.span(key).1 < place))
 }
 
 fn described(properties: &Map<String, Value>) -> Vec<(String, String)> {

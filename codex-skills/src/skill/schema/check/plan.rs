@@ -45,6 +45,10 @@ impl Types {
         Self(self.0 & other.0)
     }
 
+    pub(super) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     pub(super) fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -154,6 +158,8 @@ pub(super) struct Property {
     pub(super) name: String,
     pub(super) check: Id,
     pub(super) required: bool,
+    /// Whether the type has a value for it where it is not there, other than `null`.
+    pub(super) has_default: bool,
 }
 
 /// What is demanded of members without a property.

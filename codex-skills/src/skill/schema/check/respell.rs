@@ -6,14 +6,12 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::document::{At, Document, Kind, Value};
+use super::message::{Line, message};
 use super::walk::{About, Edit};
 use crate::skill::schema::InputShape;
 
 /// A text that no type reads which reads texts at all.
 const GARBAGE: &str = "\"\\u0001 neither this \\u0002\"";
-
-/// The most doubts that a message tells.
-const SAID: usize = 20;
 
 /// What the check of arguments found.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +28,7 @@ struct Rest {
     values: Vec<Value>,
     /// By place.
     edits: Vec<(At, Edit)>,
-    doubts: Vec<(About, String)>,
+    doubts: Vec<(About, Line)>,
     /// What to say in their place if the type reads no form of several.
     hint: Option<String>,
 }
@@ -60,7 +58,7 @@ impl Checked {
         object: Option<Box<RawValue>>,
         values: Vec<Value>,
         mut edits: Vec<(At, Edit)>,
-        doubts: Vec<(About, String)>,
+        doubts: Vec<(About, Line)>,
         hint: Option<String>,
     ) -> Self {
         edits.sort_by_key(|(at, _)| *at);
@@ -115,13 +113,13 @@ impl Checked {
                 About::Text(at) => is_read(*at, garbage()),
             };
             if ignores {
-                wrong.push(said.as_str());
+                wrong.push(said);
             }
         }
         if wrong.is_empty() {
             Ok(())
         } else {
-            Err(joined(&wrong))
+            Err(message(wrong, 0))
         }
     }
 
@@ -131,20 +129,9 @@ impl Checked {
         if rest.hint.is_some() {
             return rest.hint.clone();
         }
-        let all: Vec<&str> = rest.doubts.iter().map(|(_, said)| said.as_str()).collect();
-        Some(joined(&all))
+        let lines = rest.doubts.iter().map(|(_, line)| line);
+        Some(message(lines, 0))
     }
-}
-
-/// What is said of several things, as far as it is worth reading.
-fn joined(all: &[&str]) -> String {
-    let shown = all.get(..SAID).unwrap_or(all);
-    let more = if shown.len() < all.len() {
-        "; and more"
-    } else {
-        ""
-    };
-    format!("{}{more}", shown.join("; ").replace(".; ", "; "))
 }
 
 impl Rest {

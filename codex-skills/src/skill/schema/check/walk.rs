@@ -16,13 +16,17 @@ use super::number::{self, Whole};
 use super::plan::{ArrayRules, Check, Id, NumberRules, Plan, TextRules, Types};
 use super::same;
 
-/// The most violations that are collected, beside what is missing and unknown in one object.
-pub(super) const VIOLATIONS: usize = 4;
+/// The most violations that are collected, besides all that is missing and unknown in the last object and at the root.
+pub(super) const VIOLATIONS: usize = 32;
 /// The deepest way from the root: references and compositions count, too.
 const DEEPEST: u32 = 700;
 /// The most steps: so many, and so many for each value.
 const STEPS: usize = 1_000_000;
 const STEPS_EACH: usize = 200;
+/// The most judgements that are remembered: some for each value, and no more than take about 8 MiB.
+const KNOWN_EACH: usize = 4;
+const LEAST_KNOWN: usize = 4 * 1024;
+const MOST_KNOWN: usize = 400_000;
 /// How many doubts there may be about one call: each is settled by decoding the arguments once more, which is to take no
 /// longer than decoding so many bytes, within bounds.
 const DOUBTED_BYTES: usize = 1024 * 1024;
@@ -80,8 +84,8 @@ pub(super) struct Findings {
     pub(super) doubts: Vec<Doubt>,
     /// What to say if the type reads none of the forms that it is asked about.
     pub(super) hints: Vec<Said>,
-    /// Whether there are more violations than were collected.
-    pub(super) more: bool,
+    /// How many violations there are besides.
+    pub(super) more: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -168,7 +172,11 @@ pub(super) struct Walk<'a> {
     depth: u32,
     pub(super) steps: usize,
     steps_left: usize,
+    pub(super) known_most: usize,
     pub(super) doubts_most: usize,
+    /// The lowest address that its frames reached.
+    #[cfg(test)]
+    pub(super) lowest: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -183,7 +191,14 @@ impl<'a> Walk<'a> {
             reporting: true,
             depth: 0,
             steps: 0,
+            known_most: ground
+                .document
+                .len()
+                .saturating_mul(KNOWN_EACH)
+                .clamp(LEAST_KNOWN, MOST_KNOWN),
             doubts_most: doubts_about(ground.document),
+            #[cfg(test)]
+            lowest: usize::MAX,
             steps_left: STEPS.saturating_add(STEPS_EACH.saturating_mul(ground.document.len())),
         }
     }
@@ -199,6 +214,8 @@ impl<'a> Walk<'a> {
 
     /// How a value fits; with words, edits and doubts while reporting.
     pub(super) fn check(&mut self, id: Id, at: At) -> Fit {
+        #[cfg(test)]
+        self.note_stack();
         self.steps += 1;
         if self.steps > self.steps_left {
             return self.breaks(|| {
@@ -219,7 +236,7 @@ impl<'a> Walk<'a> {
             let fit = self.one(check, id, at);
             self.depth -= 1;
             let reported = self.reporting;
-            self.known.insert(key, Known { fit, reported });
+            self.remember(key, Known { fit, reported });
             return fit;
         }
         self.depth += 1;
@@ -237,11 +254,26 @@ impl<'a> Walk<'a> {
         let reporting = std::mem::replace(&mut self.reporting, false);
         let fit = self.check(id, at);
         self.reporting = reporting;
-        self.known.entry(key).or_insert(Known {
-            fit,
-            reported: false,
-        });
+        if !self.known.contains_key(&key) {
+            let reported = false;
+            self.remember(key, Known { fit, reported });
+        }
         fit
+    }
+
+    /// Remembers a judgement. Those before are forgotten where they are too many: most are of values that were passed,
+    /// and what is judged again takes steps.
+    fn remember(&mut self, key: (Id, At), known: Known) {
+        if self.known.len() >= self.known_most {
+            self.known.clear();
+        }
+        self.known.insert(key, known);
+    }
+
+    #[cfg(test)]
+    fn note_stack(&mut self) {
+        let here = 0_u8;
+        self.lowest = self.lowest.min(std::ptr::from_ref(&here).addr());
     }
 
     pub(super) fn is_reporting(&self) -> bool {
@@ -473,7 +505,7 @@ impl<'a> Walk<'a> {
 
     /// Whether nothing more would be learnt.
     pub(super) fn is_over(&self, fit: Fit) -> bool {
-        fit == Fit::Broken && (!self.reporting || self.findings.more)
+        fit == Fit::Broken && !self.reporting
     }
 
     fn parts(&mut self, check: &'a Check, at: At) -> Fit {
@@ -493,8 +525,9 @@ impl<'a> Walk<'a> {
                 return fit;
             }
         }
+        // What only the type knows is no reason to refuse.
         if let Some(not) = parts.not
-            && self.judge(not, at) != Fit::Broken
+            && self.judge(not, at) < Fit::Doubtful
         {
             fit = fit.max(self.breaks(|| "it is what its schema rules out by `not`".to_owned()));
         }
@@ -521,7 +554,7 @@ impl<'a> Walk<'a> {
     pub(super) fn breaks_so(&mut self, said: impl FnOnce(&Self) -> Said) -> Fit {
         if self.reporting {
             if self.findings.violations.len() >= VIOLATIONS {
-                self.findings.more = true;
+                self.findings.more += 1;
             } else {
                 let said = said(self);
                 if !self.findings.violations.contains(&said) {
@@ -558,6 +591,10 @@ impl<'a> Walk<'a> {
         if self.reporting {
             self.findings.edits.push((at, edit()));
         }
+    }
+
+    pub(super) fn is_at_root(&self) -> bool {
+        self.path.len == 0
     }
 
     pub(super) fn path(&self) -> String {

@@ -118,7 +118,7 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
             property::<i64, _>(None),
             json!({
                 "type": "integer",
-                "description": "Whole number; write it as a text beyond 9007199254740991.",
+                "description": "Whole number; write it as a string beyond 9007199254740991.",
             }),
         ),
         (property::<f32, _>(None), json!({"type": "number"})),
@@ -132,7 +132,7 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
             json!({
                 "type": "integer", "minimum": 0,
                 "description":
-                    "A count (whole number, 0 or more; write it as a text beyond 9007199254740991).",
+                    "A count (whole number, 0 or more; write it as a string beyond 9007199254740991).",
             }),
         ),
         (
@@ -161,7 +161,7 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
             property::<Option<i64>, _>(None),
             json!({
                 "type": ["integer", "null"],
-                "description": "Whole number; write it as a text beyond 9007199254740991.",
+                "description": "Whole number; write it as a string beyond 9007199254740991.",
             }),
         ),
         (
@@ -228,7 +228,7 @@ fn collections_are_typed() {
                 "type": "array",
                 "items": {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
                 "minItems": 3, "maxItems": 3,
-                "description": "True or false, a text, true or false, in this order.",
+                "description": "True or false, a string, true or false, in this order.",
             }),
         ),
         (
@@ -371,7 +371,7 @@ fn enums_with_data_are_any_of() {
         json!({
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "description":
-                "A whole number: Write it as a text beyond 9007199254740991.",
+                "A whole number: Write it as a string beyond 9007199254740991.",
         })
     );
 }

@@ -67,7 +67,7 @@ fn each_dropped_keyword_has_its_words() {
         (json!({"type": "number", "format": "double"}), ""),
         (
             json!({"type": "integer", "format": "int64"}),
-            "whole number; write it as a text beyond 9007199254740991",
+            "whole number; write it as a string beyond 9007199254740991",
         ),
         (
             json!({"type": "integer", "format": "int64", "minimum": -5, "maximum": 5}),

@@ -455,7 +455,7 @@ fn written_schemas_say_in_words_what_is_dropped_where_it_is_asked_for() {
     assert_eq!(said("limit"), "How many (whole number, 1 to 9; default 5).");
     assert_eq!(said("since"), "Date format.");
     assert_eq!(said("tags"), "Each: A word (each at most 9 characters).");
-    assert_eq!(said("pair"), "A text, a whole number, in this order.");
+    assert_eq!(said("pair"), "A string, a whole number, in this order.");
     assert_eq!(said("odd"), "Matches a pattern.");
     assert_eq!(
         shape.warnings,
