@@ -34,6 +34,23 @@ async fn calls_of_sub_agents_are_in_the_records_of_the_turn() -> Result<(), Erro
     Ok(())
 }
 
+/// Its turn may begin, and call, before anything says whose it is.
+#[tokio::test]
+async fn a_sub_agent_that_calls_before_it_is_named_is_served_and_deleted() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    manager.set_early_children();
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog(vec![echo(&runs)])).await?;
+    let turn = run.send_and_handle(CHILD).await?;
+    assert_eq!((turn.dispatches.len(), runs.get()), (1, 1));
+    let called = turn.dispatches[0].call();
+    assert_eq!(called.thread_id.as_deref(), Some(&*child(&manager)));
+    assert_eq!(called.session_turn_id.as_deref(), Some(&*turn.turn_id));
+    run.close().await?;
+    assert_eq!(manager.sessions(), Vec::<String>::new());
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_threads_of_sub_agents_are_deleted_with_their_session() -> Result<(), Error> {
     for is_heard in [true, false] {

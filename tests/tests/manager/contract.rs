@@ -1,6 +1,7 @@
 //! Our own codex-manager against what the real one was recorded to say.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use codex_skills::Error;
 use codex_skills_tests::manager::Manager;
@@ -435,4 +436,36 @@ pub(crate) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().pool_max_idle_per_host(0);
     client.no_proxy().build().expect("a client")
+}
+
+/// A body that says that it is too large is refused before it is there, and its connection closed.
+#[tokio::test]
+async fn a_request_that_is_too_large_is_refused_and_closed_while_it_is_written() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let manager = Manager::start().await.expect("a port");
+    let address = manager.direct_url().replace("http://", "");
+    for (length, refused) in [(1024 * 1024 + 1, true), (1024 * 1024, false)] {
+        let mut socket = tokio::net::TcpStream::connect(&address)
+            .await
+            .expect("a port");
+        let head = format!(
+            "POST /api/tool-calls/1/response HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{{"
+        );
+        socket.write_all(head.as_bytes()).await.expect("it is open");
+        let mut answer = Vec::new();
+        let read = socket.read_to_end(&mut answer);
+        let closed = tokio::time::timeout(
+            Duration::from_millis(if refused { 10_000 } else { 300 }),
+            read,
+        );
+        assert_eq!(closed.await.is_ok(), refused, "{length}");
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(answer.starts_with("HTTP/1.1 413 "), refused, "{answer}");
+        assert_eq!(
+            answer.contains("Request body is too large"),
+            refused,
+            "{answer}"
+        );
+    }
 }

@@ -357,9 +357,12 @@ async fn a_large_request_that_was_not_taken_is_too_large() -> Result<(), Error> 
         if !is_read {
             manager.cut_at_next_word();
         }
+        let began = Instant::now();
         let error = runtime_error(run.send(large("")).await);
         assert_eq!(error.kind(), RuntimeErrorKind::Refused, "{error}");
         assert_eq!(error.http().map(HttpFailure::status), Some(413), "{error}");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(3), "{took:?}");
     }
     Ok(())
 }

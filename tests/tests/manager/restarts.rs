@@ -244,3 +244,54 @@ async fn an_answer_that_is_tried_again_across_a_restart_answers_no_call_of_the_n
     assert_eq!(manager.calls()[1].received, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_session_that_ends_while_the_server_is_away_is_deleted_when_it_is_back()
+-> Result<(), Error> {
+    let (manager, client) = start().await;
+    let run = client
+        .lifecycle_with(catalog(vec![echo(&Counter::default())]))
+        .await?;
+    run.send_and_handle("hello").await?;
+    manager.stop().await;
+    let report = run.close().await?;
+    assert!(report.is_due() && !report.deleted(), "{report}");
+    assert_eq!(manager.sessions().len(), 1);
+    manager.start_again().await;
+    manager
+        .until("it is deleted", |manager| manager.sessions().is_empty())
+        .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_turn_of_a_server_that_goes_away_is_lost_when_it_is_back_and_the_next_one_works()
+-> Result<(), Error> {
+    let (manager, client) = start().await;
+    let (runs, gate) = (Counter::default(), Gate::new());
+    let run = client
+        .lifecycle_with(catalog(vec![held(&runs, &gate), echo(&runs)]))
+        .await?;
+    let away = async {
+        gate.somebody().await;
+        manager.stop().await;
+        // Its answer finds nothing that listens.
+        gate.open();
+        while client.metrics().reconnects < 2 {
+            tokio::task::yield_now().await;
+        }
+        manager.start_again().await;
+    };
+    let turn = run.send_and_handle(r#"CALL held {"text":"a"}"#);
+    let (turn, ()) = tokio::join!(turn.into_future(), away);
+    let turn = lost(turn);
+    assert_eq!(turn.dispatches[0].outcome(), Outcome::Completed);
+    let turn = run
+        .send_and_handle(r#"CALL echo {"text":"b"}"#)
+        .require_reply()
+        .await?;
+    assert_eq!(turn.assistant_reply, "Tool outputs: echo b");
+    let answered: Vec<usize> = manager.calls().iter().map(|call| call.accepted).collect();
+    assert_eq!((answered, runs.get()), (vec![0, 1], 2));
+    Ok(())
+}

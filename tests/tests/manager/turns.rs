@@ -121,6 +121,28 @@ async fn a_session_is_created_with_its_tools_and_options_and_deleted_by_its_guar
     Ok(())
 }
 
+/// The server takes folders as they are, from where it runs (contract, Measured later).
+#[tokio::test]
+async fn a_relative_folder_is_the_programs_and_not_the_servers() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    let here = std::env::current_dir().expect("a folder");
+    for (given, meant) in [
+        (".", here.clone()),
+        ("a/b", here.join("a/b")),
+        ("/work", "/work".into()),
+    ] {
+        let run = client
+            .lifecycle_with(catalog(Vec::new()))
+            .cwd(given)
+            .await?;
+        let options = manager.options(run.session_id()).expect("a session");
+        let meant = meant.to_str();
+        assert_eq!(options["cwd"].as_str(), meant);
+        assert_eq!(run.created()["session"]["cwd"].as_str(), meant);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_kept_session_stays_and_is_closed_later() -> Result<(), Error> {
     let (manager, client) = start().await;

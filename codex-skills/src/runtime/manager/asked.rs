@@ -228,8 +228,9 @@ impl Shared {
             target: "codex_skills::manager",
             session = &*asked_in.session_id,
             method = failure::plain(&request.method),
-            "codex waits for a decision that is left to people: decide on codex-manager's web page, or POST \
-             {{\"decision\": \"accept\"}} or \"decline\" to {}; a session opened with `on_request` decides itself",
+            "codex waits for a decision that is left to people: decide on codex-manager's web page, or POST {} to {}; a \
+             session opened with `on_request` decides itself",
+            key.kind.example(),
             super::profile::shown(&self.http.url(&path)),
         );
         if let Some(sink) = asked_in.events.upgrade() {

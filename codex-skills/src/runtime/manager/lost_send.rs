@@ -32,6 +32,9 @@ const LOOKS: [Duration; 7] = [
     Duration::from_millis(1600),
 ];
 
+/// How many of these there are where the request most likely broke since it is too large: it was hardly read.
+const LOOKS_AT_OVERSIZED: usize = 4;
+
 /// The pause between looks at a turn that may have taken the request, and at a server that is away.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -167,7 +170,11 @@ impl CodexManager {
         let until = Instant::now() + self.shared.settings.timeout.min(LONGEST);
         let operation = "read the session";
         let path = session_path(operation, &message.session_id, "")?;
-        let mut looks = LOOKS.into_iter();
+        let looks = match instead {
+            Some(_) => LOOKS_AT_OVERSIZED,
+            None => LOOKS.len(),
+        };
+        let mut looks = LOOKS.into_iter().take(looks);
         let mut may = None;
         loop {
             let detail = self.shared.http.call(Request {

@@ -29,6 +29,16 @@ impl Kind {
         }
     }
 
+    /// A decision as the route takes it, in words.
+    pub(super) fn example(self) -> &'static str {
+        match self {
+            Self::Approval => r#"{"decision": "accept"} or "decline""#,
+            Self::Input => {
+                r#"{"decision": "accept", "answers": {"ID OF THE QUESTION": {"answers": ["…"]}}} or "decline""#
+            }
+        }
+    }
+
     /// Where a decision goes.
     pub(super) fn path(self, operation: &'static str, id: &str) -> Result<String, RuntimeError> {
         let before = match self {
@@ -110,7 +120,7 @@ pub(super) fn decision(kind: Kind, reply: CodexReply, request: &CodexRequest) ->
         (Kind::Input, CodexReply::Result(result)) => {
             json!({"decision": "accept", "response": result})
         }
-        // Of its own, the server would answer codex with something that it cannot read.
+        // Of its own, the server would answer codex with `{"status": "decline"}`, which is no answer of the protocol.
         (Kind::Input, reply) => {
             json!({"decision": "decline", "response": reply.into_result(request)})
         }
@@ -140,6 +150,16 @@ pub(super) fn decision(kind: Kind, reply: CodexReply, request: &CodexRequest) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn examples_are_decisions() {
+        for kind in Kind::ALL {
+            let (example, _) = kind.example().split_once(" or ").unwrap_or_default();
+            let example: Value = serde_json::from_str(example).unwrap_or_default();
+            assert_eq!(example["decision"], "accept");
+            assert_eq!(example["answers"].is_object(), kind == Kind::Input);
+        }
+    }
 
     #[test]
     fn replies_are_said_in_the_words_of_the_routes() {

@@ -118,6 +118,8 @@ pub(super) enum Fate {
 
 /// How many messages of a session are remembered, so that the end of a turn does not repeat its last.
 const MESSAGES: usize = 16;
+/// How many answered calls of a session are remembered, so that a late announcement of one does not have it wait again.
+const ANSWERED_CALLS: usize = 256;
 
 struct Session {
     events: Weak<dyn EventSink>,
@@ -142,6 +144,8 @@ struct Session {
     said: VecDeque<(Arc<str>, u64)>,
     ended: VecDeque<Arc<str>>,
     calls: Calls,
+    /// The addresses of the calls that were answered last.
+    answered: VecDeque<(u64, String)>,
     /// Who decides what codex asks besides.
     requests: Option<RequestHandler>,
 }
@@ -228,6 +232,7 @@ impl Registry {
                 active: Vec::new(),
                 ended: VecDeque::new(),
                 calls: Calls::default(),
+                answered: VecDeque::new(),
                 requests: None,
             },
         );
@@ -465,18 +470,19 @@ impl Registry {
 
     /// A call was answered, or needs no answer.
     pub(super) fn answered(&mut self, call: &ToolCall) {
-        if let (Some(session), Some(request_id)) =
-            (self.sessions.get_mut(&call.session_id), &call.request_id)
-        {
-            let request_id = request_id.to_string();
-            if session
-                .calls
-                .known
-                .get(&request_id)
-                .is_some_and(|known| known.same_address(call))
-            {
-                session.calls.remove(&request_id);
+        let Some(session) = self.sessions.get_mut(&call.session_id) else {
+            return;
+        };
+        let address = address(call);
+        let known = session.calls.get(&address.1);
+        if known.is_some_and(|known| known.same_address(call)) {
+            session.calls.remove(&address.1);
+        }
+        if !session.answered.contains(&address) {
+            if session.answered.len() >= ANSWERED_CALLS {
+                session.answered.pop_front();
             }
+            session.answered.push_back(address);
         }
     }
 
@@ -751,10 +757,12 @@ impl Registry {
                 session.begin(turn_id, generation);
             }
         }
-        let is_answered = self
-            .answering
-            .contains_key(&(generation, request_id.clone()));
-        session.calls.insert(request_id, call.clone());
+        let address = (generation, request_id);
+        let is_answered = self.answering.contains_key(&address);
+        // Each call is announced twice (contract, Stream), and its answer may be taken between the two.
+        if is_listed || !session.answered.contains(&address) {
+            session.calls.insert(address.1, call.clone());
+        }
         if is_listed && is_answered {
             return None;
         }
@@ -1111,6 +1119,43 @@ mod tests {
         registry.end_answer(answered);
         assert!(!told(registry.take(call("s", "0", true), 1)).is_empty());
         assert!(registry.answering.is_empty());
+    }
+
+    #[test]
+    fn a_call_that_was_answered_between_its_announcements_does_not_expire() {
+        let (mut registry, _sink) = registry();
+        let events = told(registry.take(call("s", "0", false), 1));
+        let [Event::ToolCall(answered)] = &events[..] else {
+            unreachable!("{events:?}")
+        };
+        registry.begin_answer(answered);
+        registry.end_answer(answered);
+        registry.answered(answered);
+        registry.take(call("s", "0", false), 1);
+        let resolved = |request_id: &str| Frame::Resolved {
+            thread_id: "s".into(),
+            request_id: request_id.to_owned(),
+            is_expired: false,
+        };
+        assert!(told(registry.take(resolved("0"), 1)).is_empty());
+        assert!(told(registry.ended(&"s".into(), end(TurnStatus::Interrupted))).len() == 1);
+        // The next process has another call of this id, which another client answers.
+        let (mut registry, _sink) = self::registry();
+        registry.answered(answered);
+        registry.take(call("s", "0", false), 2);
+        let expired = told(registry.take(resolved("0"), 2));
+        assert!(
+            matches!(expired[..], [Event::CallExpired(_)]),
+            "{expired:?}"
+        );
+        // One that a list has waits indeed.
+        registry.answered(answered);
+        registry.take(call("s", "0", true), 1);
+        let expired = told(registry.take(resolved("0"), 1));
+        assert!(
+            matches!(expired[..], [Event::CallExpired(_)]),
+            "{expired:?}"
+        );
     }
 
     #[test]
