@@ -222,7 +222,7 @@ async fn what_is_missing_is_named_and_described() {
         "closure",
         &[(
             "null",
-            "`count` is missing: How many (whole number, 0 or more).",
+            "`count` is missing: How many (whole number, 0 to 4294967295).",
         )],
     )
     .await;

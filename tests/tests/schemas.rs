@@ -492,7 +492,7 @@ fn numbers_have_no_formats_of_their_own() {
     assert!(!schema.contains("\"format\""), "{schema}");
     assert_eq!(
         property(&catalog, "numbers", "b"),
-        &json!({"type": "integer", "description": "Whole number."})
+        &json!({"type": "integer", "description": "Whole number, -2147483648 to 2147483647."})
     );
     assert_eq!(
         property(&catalog, "numbers", "e"),

@@ -187,7 +187,7 @@ async fn what_must_be_known_stands_at_the_properties(codex: Codex) -> Result<(),
     for text in [
         "How high. Metres above the sea, never feet.",
         "whole numbers, each 0 to 255",
-        "each value a whole number, 0 or more",
+        "each value a whole number, 0 to 4294967295",
         "`Low`: It can wait; `High`: It cannot",
         "a number, a number, a string, in this order",
         "write it as a string beyond 9007199254740991",
@@ -224,7 +224,7 @@ async fn what_must_be_known_stands_at_the_properties(codex: Codex) -> Result<(),
         assert!(pick.contains(text), "{text}: {pick}");
     }
     assert!(
-        pick.contains("// Whole number, 0 or more. Give either `First`, or `Second`."),
+        pick.contains("// Whole number, 0 to 4294967295. Give either `First`, or `Second`."),
         "{pick}"
     );
     // The check is as strict as the type.

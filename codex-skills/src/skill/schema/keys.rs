@@ -1,5 +1,6 @@
-//! The names that the members of a map may have, where its keys are an enumeration: types know them, and their schemas
-//! do not say them once a variant is documented. They are learned from decoding, which asks for them by their names.
+//! The names that the members of a map may have, where its keys are no texts. Types know them, and their schemas do not
+//! say them: neither the range of integers, nor booleans, nor the words of an enumeration once one is documented. They
+//! are learned from decoding, which asks for them.
 
 use schemars::{Schema, SchemaGenerator};
 use serde::de::value::{Error as ProbeError, StrDeserializer};
@@ -16,7 +17,29 @@ use super::words::KEYS;
 const MAPS: usize = 32;
 const DEPTH: usize = 8;
 
-type Names = &'static [&'static str];
+type Words = &'static [&'static str];
+
+/// What the keys of a map are decoded from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Names {
+    Words(Words),
+    /// Integers of a type that JavaScript has all of.
+    Whole(i64, i64),
+    Letters,
+}
+
+impl Names {
+    /// For [`KEYS`].
+    fn said(self) -> Value {
+        match self {
+            Self::Words(words) => words.into(),
+            Self::Whole(least, most) => {
+                format!("names are whole numbers, {least} to {most}").into()
+            }
+            Self::Letters => "names are single characters".into(),
+        }
+    }
+}
 
 /// A step from a schema to one inside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,9 +102,7 @@ fn walk<'a>(
         walk(target, definitions, way, open, found);
         open.pop();
     }
-    let others = members.get("additionalProperties");
-    let is_map = others.is_some_and(|others| others != &Value::Bool(false))
-        && !members.contains_key("properties");
+    let is_map = values(members).is_some() && !members.contains_key("properties");
     if is_map && !members.contains_key("propertyNames") && !members.contains_key(KEYS) {
         found.push(way.clone());
     }
@@ -98,15 +119,41 @@ fn walk<'a>(
                 }
             }
             ("items", schema) => down(Step::Item, schema, way),
-            ("additionalProperties", schema) if is_map => down(Step::Value, schema, way),
             _ => {}
         }
+    }
+    if let Some(schema) = values(members).filter(|_| is_map) {
+        down(Step::Value, schema, way);
     }
     // An option is what it holds, or null.
     if let Some(Value::Array(branches)) = members.get("anyOf") {
         for branch in branches {
             walk(branch, definitions, way, open, found);
         }
+    }
+}
+
+/// What the values of a map are. schemars writes a pattern for the names where these are integers.
+fn values(members: &Map<String, Value>) -> Option<&Value> {
+    match members.get("additionalProperties") {
+        None => None,
+        Some(Value::Bool(false)) => members
+            .get("patternProperties")?
+            .as_object()?
+            .values()
+            .next(),
+        others => others,
+    }
+}
+
+fn values_mut(members: &mut Map<String, Value>) -> Option<&mut Value> {
+    match members.get("additionalProperties")? {
+        Value::Bool(false) => members
+            .get_mut("patternProperties")?
+            .as_object_mut()?
+            .values_mut()
+            .next(),
+        _ => members.get_mut("additionalProperties"),
     }
 }
 
@@ -134,7 +181,7 @@ fn insert(
     }
     let Some((step, rest)) = way.split_first() else {
         if members.contains_key("additionalProperties") {
-            members.insert(KEYS.to_owned(), names.into());
+            members.insert(KEYS.to_owned(), names.said());
         }
         return;
     };
@@ -143,7 +190,7 @@ fn insert(
             .get_mut("properties")
             .and_then(|properties| properties.get_mut(name)),
         Step::Item => members.get_mut("items"),
-        Step::Value => members.get_mut("additionalProperties"),
+        Step::Value => values_mut(members),
     };
     if let Some(Value::Object(inner)) = inner {
         insert(inner, rest, names, definitions);
@@ -218,7 +265,7 @@ impl<'de> MapAccess<'de> for Probe<'_> {
         let name = match self.way.first() {
             None => return seed.deserialize(Name(self.names)).map(Some),
             Some(Step::Member(name)) => name.as_str(),
-            _ => "0",
+            _ => return seed.deserialize(AnyName).map(Some),
         };
         let key: StrDeserializer<'_, ProbeError> = name.into_deserializer();
         seed.deserialize(key).map(Some)
@@ -253,8 +300,26 @@ impl Probe<'_> {
     }
 }
 
-/// A name that an enumeration is asked for.
+/// Name of a member that a map is asked for.
 struct Name<'a>(&'a mut Option<Names>);
+
+impl Name<'_> {
+    fn note<T>(self, names: Names) -> Result<T, ProbeError> {
+        *self.0 = Some(names);
+        Err(nothing())
+    }
+}
+
+macro_rules! whole {
+    ($($method:ident, $visit:ident, $kind:ident);*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+            // A type without 0 refuses it.
+            let has_zero = visitor.$visit::<ProbeError>(0).is_ok();
+            let least = if $kind::MIN == 0 && !has_zero { 1 } else { $kind::MIN };
+            self.note(Names::Whole(least.into(), $kind::MAX.into()))
+        })*
+    };
+}
 
 impl<'de> Deserializer<'de> for Name<'_> {
     type Error = ProbeError;
@@ -274,15 +339,87 @@ impl<'de> Deserializer<'de> for Name<'_> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        variants: Names,
+        variants: Words,
         _: V,
     ) -> Result<V::Value, ProbeError> {
-        *self.0 = Some(variants);
-        Err(nothing())
+        self.note(Names::Words(variants))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ProbeError> {
+        self.note(Names::Words(&["true", "false"]))
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ProbeError> {
+        self.note(Names::Letters)
+    }
+
+    whole! {
+        deserialize_i8, visit_i8, i8;
+        deserialize_i16, visit_i16, i16;
+        deserialize_i32, visit_i32, i32;
+        deserialize_u8, visit_u8, u8;
+        deserialize_u16, visit_u16, u16;
+        deserialize_u32, visit_u32, u32
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        i64 i128 u64 u128 f32 f64 str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+macro_rules! any_whole {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+            visitor.visit_u64(1)
+        })*
+    };
+}
+
+/// Some name of a member, whatever names are decoded into.
+struct AnyName;
+
+impl<'de> Deserializer<'de> for AnyName {
+    type Error = ProbeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+        visitor.visit_str("0")
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+        visitor.visit_bool(true)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ProbeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: Words,
+        visitor: V,
+    ) -> Result<V::Value, ProbeError> {
+        let first = variants.first().ok_or_else(nothing)?;
+        let name: StrDeserializer<'_, ProbeError> = (*first).into_deserializer();
+        visitor.visit_enum(name)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ProbeError> {
+        visitor.visit_char('0')
+    }
+
+    any_whole! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16 deserialize_u32
+        deserialize_u64 deserialize_i128 deserialize_u128
+    }
+
+    forward_to_deserialize_any! {
+        f32 f64 str string bytes byte_buf option unit
         unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }

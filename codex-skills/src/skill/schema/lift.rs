@@ -43,6 +43,7 @@ impl Part {
     fn without_noun(&mut self) {
         if let Some(first) = self.words.first_mut()
             && let Some(bounds) = first.strip_prefix(WHOLE)
+            && !bounds.starts_with('s')
         {
             *first = bounds.trim_start_matches(", ").to_owned();
         }
@@ -154,21 +155,27 @@ fn object<'a>(schema: &'a mut Object, keyword: &str) -> Option<&'a mut Object> {
 
 /// What is to be said of all items of a list, or of all values of a map.
 fn elements(schema: &mut Object, each: &str) -> Part {
-    let is_list = compose::has_type(schema, "array");
+    let noun = ["array", "object"]
+        .into_iter()
+        .find(|name| compose::has_type(schema, name))
+        .map(noun);
     let part = take(schema);
     let mut said = Part::default();
     if !part.docs.is_empty() {
         said.docs = format!("{}: {}", capitalized(each), part.docs);
     }
-    said.words.extend(of_each(&part.words, each, is_list));
+    said.words.extend(of_each(&part.words, each, noun));
     said
 }
 
-fn of_each(words: &[String], each: &str, is_list: bool) -> Option<String> {
+/// The demands on each element; `noun` says what one is where it has elements itself.
+fn of_each(words: &[String], each: &str, noun: Option<&str>) -> Option<String> {
     let (first, rest) = words.split_first()?;
     let rest: String = rest.iter().flat_map(|word| [", ", word.as_str()]).collect();
+    if let Some(noun) = noun {
+        return Some(format!("{each} {noun}, {first}{rest}"));
+    }
     Some(match first.strip_prefix(WHOLE) {
-        _ if is_list => format!("{each} a list, {first}{rest}"),
         Some("s") | None => format!("{each} {first}{rest}"),
         Some("") => format!("{each} a {WHOLE}{rest}"),
         // `whole number, 0 to 255`

@@ -60,7 +60,8 @@ impl Shaper {
 
     fn object(&mut self, mut schema: Object, place: Place) -> Object {
         let natural = self.body(&mut schema, place);
-        if place != Place::Root {
+        // What a root demands besides its members, its names say if it is a map.
+        if place != Place::Root || !schema.contains_key("properties") {
             self.say(&mut schema, &natural);
         }
         schema
@@ -290,13 +291,13 @@ fn dedupe_required(schema: &mut Object) {
 }
 
 /// schemars makes a title of a documentation's first line where that begins with `#`, as `#3171 the uri that a` does,
-/// and codex drops titles: so its words go before the description. A single word is the name of a type.
+/// and codex drops titles: so its words go before the description. The name of a type says nothing.
 fn title_into_description(schema: &mut Object) {
     let title = schema.remove("title");
     let title = title.as_ref().and_then(Value::as_str).unwrap_or_default();
-    let is_said = title.trim().contains(char::is_whitespace);
     let description = schema.get("description").and_then(Value::as_str);
     let description = description.map(str::trim).unwrap_or_default();
+    let is_said = !is_identifier(title.trim()) && !words::says(description, title);
     if is_said {
         // A sign right before a number is no heading's.
         let sign = if title.starts_with(|first: char| first.is_ascii_digit()) {
@@ -310,6 +311,16 @@ fn title_into_description(schema: &mut Object) {
     } else if description.is_empty() && schema.contains_key("description") {
         schema.remove("description");
     }
+}
+
+/// Whether a title is the name of a type: one word with `_`, `::`, `<` or a capital letter inside.
+fn is_identifier(title: &str) -> bool {
+    let is_mark = |letter: char| matches!(letter, '_' | ':' | '<');
+    let is_hump = |(before, letter): (char, char)| before.is_lowercase() && letter.is_uppercase();
+    let pairs = title.chars().zip(title.chars().skip(1));
+    title.len() < 2
+        || !title.contains(char::is_whitespace)
+            && (title.contains(is_mark) || pairs.into_iter().any(is_hump))
 }
 
 /// Codex drops the description of a schema that says nothing else, so all the types are listed.

@@ -214,14 +214,16 @@ impl Writer<'_> {
         let Some(doc) = self.names.get(key).map(|named| named.doc.as_str()) else {
             return text.to_owned();
         };
-        if doc.is_empty() || !text.contains(doc) || self.told.insert(key.to_owned()) {
+        let Some(own) = text.strip_suffix(doc).filter(|_| !doc.is_empty()) else {
+            return text.to_owned();
+        };
+        let is_first = self.told.insert(key.to_owned());
+        let own = own.trim_end();
+        // What ends within a sentence has the words of the type for its own.
+        if is_first || !own.ends_with(['.', '!', '?', ':', ';', '`']) {
             return text.to_owned();
         }
-        let rest = text.replacen(doc, "", 1);
-        match rest.trim() {
-            "" => text.to_owned(),
-            rest => rest.to_owned(),
-        }
+        own.to_owned()
     }
 
     fn define(&mut self, key: &str, schema: &Value, near: &str) -> String {

@@ -393,7 +393,7 @@ fn what_no_words_say_is_a_warning_with_its_place() {
             pattern = "^(a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q|r|s|t|u|v|w|x|y|z|aa|bb|cc|dd|ee|ff|gg|hh|ii|jj|kk|ll|mm|nn|oo|pp|qq|rr|ss|tt|uu)+$"
         ))]
         long: String,
-        #[schemars(extend("not" = {"enum": ["a"]}, "contentEncoding" = "base64"))]
+        #[schemars(extend("not" = {"pattern": "^a"}, "contentEncoding" = "base64"))]
         not: String,
     }
     let shape = of_parameters(vec![parameter::<Odd, _>("p", None)]);

@@ -13,7 +13,7 @@ pub(super) const WORDS: &str = "x-codex-skills-words";
 /// The items of a tuple in their order, in words: likewise.
 pub(super) const ORDER: &str = "x-codex-skills-order";
 
-/// The names that the members of a map may have: likewise.
+/// What the names of the members of a map may be, as a list of names or in words: likewise.
 pub(super) const KEYS: &str = "x-codex-skills-keys";
 
 /// How a number that must be whole is called.
@@ -207,6 +207,7 @@ pub(super) fn is_unsaid(keyword: &str, value: &Value) -> bool {
                     .all(|example| example.to_string().len() > LONGEST)
         }),
         "propertyNames" => keys(Some(value)).is_none(),
+        "not" => other_than(value).is_none(),
         _ => UNSAID.contains(&keyword),
     }
 }
@@ -219,14 +220,20 @@ pub(super) fn described<'a>(own: Option<&'a str>, words: &str) -> Option<Cow<'a,
     Some(append(own.unwrap_or_default(), words).into())
 }
 
-/// Two texts about the same, as one. The second says nothing new where the first repeats it.
+/// Two texts about the same, as one: what either says already is not repeated.
 pub(super) fn join(first: &str, second: &str) -> String {
-    let (first, second) = (first.trim(), second.trim());
-    if second.is_empty() || first.contains(second) {
+    let (first, mut second) = (first.trim(), second.trim());
+    if second.is_empty() || says(first, second) {
         return first.to_owned();
     }
-    if first.is_empty() {
+    if first.is_empty() || says(second, first) {
         return second.to_owned();
+    }
+    while let Some((sentence, rest)) = first_sentence(second)
+        && sentence.contains(' ')
+        && says(first, sentence)
+    {
+        second = rest;
     }
     let stop = if first.ends_with(['.', '!', '?', ':', ';', '`']) {
         ""
@@ -239,6 +246,36 @@ pub(super) fn join(first: &str, second: &str) -> String {
         " "
     };
     [first, stop, gap, second].concat()
+}
+
+/// Whether a text has the words of another one, whatever their case and the stop at their end.
+pub(super) fn says(text: &str, other: &str) -> bool {
+    let (text, other) = (plain(text), plain(other));
+    let is_inside = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    !other.is_empty()
+        && text.match_indices(&other).any(|(at, found)| {
+            let (before, after) = (text.get(..at), text.get(at + found.len()..));
+            !is_inside(before.and_then(|before| before.chars().next_back()))
+                && !is_inside(after.and_then(|after| after.chars().next()))
+        })
+}
+
+/// A text in small letters, with single blanks and without the stop at its end.
+fn plain(text: &str) -> String {
+    let text: Vec<&str> = text.split_whitespace().collect();
+    let text = text.join(" ").to_lowercase();
+    text.trim_end_matches(['.', '!', '?', ':', ';', ','])
+        .to_owned()
+}
+
+/// The first sentence of several, and the others.
+fn first_sentence(text: &str) -> Option<(&str, &str)> {
+    let end = [". ", ".\n", "\n\n"]
+        .iter()
+        .filter_map(|end| text.find(end))
+        .min()?;
+    let (sentence, rest) = text.split_at(end);
+    Some((sentence, rest.trim_start_matches('.').trim_start()))
 }
 
 /// `Text (words).` for one sentence, `Text. Text. Words.` for several.
@@ -286,6 +323,8 @@ struct Said<'a> {
     keywords: Vec<(&'a str, &'a Value)>,
     /// Whether it is a number that must be whole, which code mode does not show.
     whole: bool,
+    /// Whether it is a number, and never a text.
+    numeric: bool,
 }
 
 impl<'a> Said<'a> {
@@ -300,6 +339,10 @@ impl<'a> Said<'a> {
             whole: compose::has_type(schema, "integer")
                 && !compose::has_type(schema, "number")
                 && !schema.contains_key("enum"),
+            numeric: ["integer", "number"]
+                .iter()
+                .any(|name| compose::has_type(schema, name))
+                && !compose::has_type(schema, "string"),
         }
     }
 
@@ -321,7 +364,7 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
     if schema.keywords.is_empty() && !schema.whole && natural.odd_format.is_none() {
         return words;
     }
-    match (range(schema), schema.whole) {
+    match (range(schema, natural), schema.whole) {
         (Some(range), true) => words.push(format!("{WHOLE}, {range}")),
         (None, true) => words.push(WHOLE.to_owned()),
         (range, false) => words.extend(range),
@@ -330,6 +373,7 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
         words.push(format!("write it as a string beyond {LARGEST_EXACT}"));
     }
     words.extend(number(schema, "multipleOf").map(|step| format!("a multiple of {step}")));
+    words.extend(schema.get("not").and_then(other_than));
     words.extend(count(
         schema,
         "minLength",
@@ -349,9 +393,16 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
         ["member", "members"],
     ));
     words.extend(pattern(schema.get("pattern"), "matches"));
-    words.extend(keys(schema.get("propertyNames")));
-    words.extend(schema.get(KEYS).and_then(named));
+    match schema.get(KEYS) {
+        Some(Value::String(names)) => words.push(names.clone()),
+        names => {
+            words.extend(keys(schema.get("propertyNames")));
+            words.extend(names.and_then(named));
+        }
+    }
     let format = schema.get("format").and_then(Value::as_str);
+    // Of a number, its range says it.
+    let format = format.filter(|_| !schema.numeric);
     words.extend(
         format
             .or(natural.odd_format.as_deref())
@@ -368,9 +419,15 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
     words
 }
 
-fn range(schema: &Said<'_>) -> Option<String> {
-    let least = number(schema, "minimum");
-    let most = number(schema, "maximum");
+fn range(schema: &Said<'_>, natural: &Natural) -> Option<String> {
+    // What a type of at most 32 bits enforces is said, where nothing narrower is.
+    let narrow = schema.whole && !natural.wide;
+    let own = |bound: Option<i128>, stricter: &str| {
+        let said = narrow && schema.get(stricter).is_none();
+        bound.filter(|_| said).map(|bound| bound.to_string())
+    };
+    let least = number(schema, "minimum").or_else(|| own(natural.minimum, "exclusiveMinimum"));
+    let most = number(schema, "maximum").or_else(|| own(natural.maximum, "exclusiveMaximum"));
     let above = number(schema, "exclusiveMinimum").map(|bound| format!("more than {bound}"));
     let below = number(schema, "exclusiveMaximum").map(|bound| format!("less than {bound}"));
     let closed = match (least, most) {
@@ -412,6 +469,22 @@ fn pattern(pattern: Option<&Value>, verb: &str) -> Option<String> {
     } else {
         format!("{verb} `{pattern}`")
     })
+}
+
+/// `not 0`, for a schema that refuses single values.
+fn other_than(refused: &Value) -> Option<String> {
+    let refused = refused.as_object()?;
+    let values = match (refused.get("const"), refused.get("enum")) {
+        (Some(value), None) => std::slice::from_ref(value),
+        (None, Some(Value::Array(values))) => values,
+        _ => return None,
+    };
+    let says_no_more = refused.keys().all(|keyword| {
+        matches!(keyword.as_str(), "const" | "enum" | "type") || is_annotation(keyword)
+    });
+    let values: Vec<String> = values.iter().map(Value::to_string).collect();
+    let text = values.join(", ");
+    (says_no_more && !values.is_empty() && text.len() <= LONGEST).then(|| format!("not {text}"))
 }
 
 /// What the names of members may be.

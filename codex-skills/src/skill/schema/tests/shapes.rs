@@ -112,7 +112,7 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
         (property::<String, _>(None), json!({"type": "string"})),
         (
             property::<i32, _>(None),
-            json!({"type": "integer", "description": "Whole number."}),
+            json!({"type": "integer", "description": "Whole number, -2147483648 to 2147483647."}),
         ),
         (
             property::<i64, _>(None),
@@ -125,7 +125,7 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
         (property::<f64, _>(None), json!({"type": "number"})),
         (
             property::<u32, _>(None),
-            json!({"type": "integer", "minimum": 0, "description": "Whole number, 0 or more."}),
+            json!({"type": "integer", "minimum": 0, "description": "Whole number, 0 to 4294967295."}),
         ),
         (
             property::<usize, _>(Some("A count.")),
@@ -252,7 +252,7 @@ fn collections_are_typed() {
                 "type": "object",
                 "additionalProperties": {"type": "boolean"},
                 "propertyNames": {"pattern": r"^\d+$"},
-                "description": "Names are whole numbers, 0 or more.",
+                "description": "Names are whole numbers, 0 to 4294967295.",
             }),
         ),
         (
@@ -531,7 +531,7 @@ fn the_names_of_a_map_are_said_where_its_keys_are_an_enumeration() {
     );
     assert_eq!(
         limits["properties"]["nested"]["description"],
-        format!("Each {names}.")
+        format!("Each an object, {names}.")
     );
     assert!(!limits.to_string().contains("x-codex"), "{limits}");
 }
@@ -614,4 +614,222 @@ fn a_choice_beside_members_is_one_flat_object() {
         inside["properties"]["kind"]["description"],
         "`A` needs `x`.\n`B` needs nothing else."
     );
+}
+
+#[test]
+fn the_range_of_a_number_is_said_wherever_its_type_enforces_it() {
+    let said = |schema: Value| {
+        schema["description"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (signed, unsigned) = ("-2147483648 to 2147483647", "0 to 4294967295");
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[serde(transparent)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Cents(i32);
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Pair(u32, i16);
+    for (schema, expected) in [
+        (property::<i32, _>(None), format!("Whole number, {signed}.")),
+        (
+            property::<u32, _>(Some("Its id.")),
+            format!("Its id (whole number, {unsigned})."),
+        ),
+        (
+            property::<Option<u32>, _>(None),
+            format!("Whole number, {unsigned}."),
+        ),
+        (
+            property::<Cents, _>(None),
+            format!("Whole number, {signed}."),
+        ),
+        (
+            property::<Vec<i32>, _>(None),
+            format!("Whole numbers, each {signed}."),
+        ),
+        (
+            property::<Vec<Option<u32>>, _>(None),
+            format!("Whole numbers, each {unsigned}."),
+        ),
+        (
+            property::<[u32; 2], _>(None),
+            format!("Exactly 2 items; whole numbers, each {unsigned}."),
+        ),
+        (
+            property::<HashMap<String, u32>, _>(None),
+            format!("Each value a whole number, {unsigned}."),
+        ),
+        (
+            property::<(u32, i8), _>(None),
+            format!("A whole number ({unsigned}), a whole number (-128 to 127), in this order."),
+        ),
+        (
+            property::<Pair, _>(None),
+            format!(
+                "A whole number ({unsigned}), a whole number (-32768 to 32767), in this order."
+            ),
+        ),
+        (
+            property::<std::num::NonZeroU32, _>(None),
+            "Whole number, 1 to 4294967295.".to_owned(),
+        ),
+        (
+            property::<std::num::NonZeroI32, _>(None),
+            format!("Whole number, {signed}; not 0."),
+        ),
+    ] {
+        assert_eq!(said(schema), expected);
+    }
+}
+
+#[test]
+fn what_the_names_of_a_map_may_be_is_said_whatever_they_are() {
+    use std::num::NonZeroU8;
+    #[derive(JsonSchema, serde::Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[serde(transparent)]
+    struct Id(u16);
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Inside {
+        deep: Option<Vec<BTreeMap<Id, String>>>,
+    }
+    let said = |schema: Value| {
+        schema["description"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    for (schema, expected) in [
+        (
+            property::<BTreeMap<u16, String>, _>(None),
+            "Names are whole numbers, 0 to 65535.",
+        ),
+        (
+            property::<HashMap<i8, String>, _>(None),
+            "Names are whole numbers, -128 to 127.",
+        ),
+        (
+            property::<BTreeMap<u64, String>, _>(None),
+            "Names are whole numbers, 0 or more.",
+        ),
+        (
+            property::<BTreeMap<i64, String>, _>(None),
+            "Names are whole numbers.",
+        ),
+        (
+            property::<BTreeMap<Id, String>, _>(None),
+            "Names are whole numbers, 0 to 65535.",
+        ),
+        (
+            property::<BTreeMap<NonZeroU8, String>, _>(None),
+            "Names are whole numbers, 1 to 255.",
+        ),
+        (
+            property::<BTreeMap<bool, String>, _>(None),
+            "Names are `true`, `false`.",
+        ),
+        (
+            property::<BTreeMap<char, String>, _>(None),
+            "Names are single characters.",
+        ),
+        (
+            property::<BTreeMap<String, BTreeMap<u16, Vec<u8>>>, _>(None),
+            "Each value an object, names are whole numbers, 0 to 65535, each value a list, whole numbers, each 0 to 255.",
+        ),
+        (
+            property::<BTreeMap<u8, BTreeMap<bool, String>>, _>(None),
+            "Names are whole numbers, 0 to 255; each value an object, names are `true`, `false`.",
+        ),
+        (
+            property::<Inside, _>(None)["properties"]["deep"].clone(),
+            "Each an object, names are whole numbers, 0 to 65535.",
+        ),
+    ] {
+        assert_eq!(said(schema), expected);
+    }
+}
+
+#[test]
+fn a_heading_of_one_word_is_text_and_the_name_of_a_type_is_not() {
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Documented {
+        /// # Height
+        /// In metres.
+        above: f64,
+        /// # Height
+        only: f64,
+        /// #3171
+        number: f64,
+        #[schemars(title = "OneOrMany")]
+        named: f64,
+        /// The height of it.
+        #[schemars(title = "Height")]
+        repeated: f64,
+    }
+    let schema = property::<Documented, _>(None);
+    let said = |name: &str| schema["properties"][name]["description"].clone();
+    assert_eq!(said("above"), "Height\nIn metres.");
+    assert_eq!(said("only"), "Height");
+    assert_eq!(said("number"), "#3171");
+    assert_eq!(said("named"), Value::Null);
+    assert_eq!(said("repeated"), "The height of it.");
+}
+
+#[test]
+fn what_is_said_of_a_type_once_is_taken_out_of_no_word() {
+    /// An id
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Id {
+        /// The number of the customer, as it stands on each bill.
+        customer: String,
+        /// The number of the contract, which has letters in it.
+        contract: String,
+    }
+    let said = |own: &'static str| {
+        let shape = of_parameters(vec![
+            parameter::<Id, _>("a", Some("Whom to ask.")),
+            parameter::<Id, _>("b", Some(own)),
+            parameter::<String, _>("c", Some(String::leak("word ".repeat(200)))),
+        ]);
+        let declared = shape.declared()["properties"]["b"].clone();
+        assert!(declared.get("$ref").is_some(), "{declared}");
+        declared["description"].clone()
+    };
+    assert_eq!(said("Whom to tell."), "Whom to tell.");
+    assert_eq!(
+        said("An identifier of the one to tell."),
+        "An identifier of the one to tell."
+    );
+    assert_eq!(said("Who has an id"), "Who has an id");
+}
+
+#[test]
+fn a_list_in_a_choice_says_what_each_item_is() {
+    #[derive(JsonSchema, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(u8),
+        Many(Vec<u8>),
+    }
+    assert_eq!(
+        property::<OneOrMany, _>(None)["description"],
+        "A whole number: 0 to 255; a list: Whole numbers, each 0 to 255."
+    );
+}
+
+#[test]
+fn a_map_at_the_root_says_its_names() {
+    let shape = of_closure::<BTreeMap<u16, u8>>().expect("a schema");
+    assert_eq!(
+        shape.declared()["description"],
+        "Names are whole numbers, 0 to 65535; each value a whole number, 0 to 255."
+    );
+    let text = shape.text.get();
+    assert!(!text.contains("x-codex"), "{text}");
 }

@@ -73,6 +73,21 @@ fn each_dropped_keyword_has_its_words() {
             json!({"type": "integer", "format": "int64", "minimum": -5, "maximum": 5}),
             "whole number, -5 to 5",
         ),
+        (
+            json!({"type": "integer", "format": "int32", "maximum": 5}),
+            "whole number, -2147483648 to 5",
+        ),
+        (
+            json!({"type": "integer", "format": "uint32", "exclusiveMinimum": 2}),
+            "whole number, more than 2, at most 4294967295",
+        ),
+        (
+            json!({"type": "integer", "not": {"const": 0}}),
+            "whole number; not 0",
+        ),
+        (json!({"not": {"enum": ["a", "b"]}}), "not \"a\", \"b\""),
+        (json!({"not": {"type": "string"}}), ""),
+        (json!({"not": {"enum": ["x".repeat(100)]}}), ""),
         (json!({"type": ["integer", "null"]}), "whole number"),
         (json!({"type": "integer", "enum": [1, 2]}), ""),
         (json!({"contentEncoding": "base64"}), "base64 encoded"),
@@ -167,5 +182,36 @@ fn only_what_decoding_leaves_open_says_more() {
         let natural = Natural::of(&members);
         drop_odd_format(&mut members);
         assert_eq!(say_more(&members, &natural), more, "{schema}");
+    }
+}
+
+#[test]
+fn two_texts_about_the_same_are_joined_without_repeating_either() {
+    for (first, second, text) in [
+        ("How high.", "Metres.", "How high. Metres."),
+        ("How high", "Metres.", "How high. Metres."),
+        ("A level.", "A level.", "A level."),
+        ("A level", "A level.", "A level"),
+        ("a level", "A level.", "a level"),
+        ("Where. A  level!", "A level.", "Where. A  level!"),
+        ("A level", "A level of\nurgency.", "A level of\nurgency."),
+        // Only whole words are the same words.
+        ("Highest", "High", "Highest. High"),
+        ("Sidebar", "bar", "Sidebar. bar"),
+        // Of several sentences, those that are new.
+        (
+            "Where to. The address of a customer.",
+            "The address of a customer. In Europe.",
+            "Where to. The address of a customer. In Europe.",
+        ),
+        (
+            "Such as e.g. this.",
+            "E.g. that.",
+            "Such as e.g. this. E.g. that.",
+        ),
+        ("", "A level.", "A level."),
+        ("A level.", " ", "A level."),
+    ] {
+        assert_eq!(join(first, second), text, "{first:?} and {second:?}");
     }
 }
