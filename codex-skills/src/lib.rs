@@ -42,7 +42,7 @@ mod withheld;
 
 pub use catalog::{
     Catalog, CatalogError, CatalogProblem, CatalogSkill, CreateTime, Draft, Drafting, IntoDraft,
-    IntoDraftNow, IntoSkills, Phase, RuntimeSync, Skills,
+    IntoDraftNow, IntoSkills, Phase, Register, RuntimeSync, Skills,
 };
 pub use dispatch::{
     CallError, Cut, DispatchRecord, FailedCalls, Limits, Metrics, Outcome, RetryPolicy,
@@ -135,7 +135,8 @@ macro_rules! skills {
 /// - `cwd`, `model`, `approval_policy`, `network_access`, `filesystem_sandbox`, `ephemeral`, `config`, `on_request`,
 ///   `keep_session`, `inject_skills`, `repeat_tools`, `limits`, `call_timeout`, `max_concurrent_calls`, `whole_answers`, `ignore_cleanup_errors` and
 ///   `sync_runtime_on_cleanup` are those of the session's builder.
-/// - `on_close: |report| …` is given the [`CleanupReport`].
+/// - `on_close: |report| …` is given the [`CleanupReport`] when the block ended. It is not called where the future is
+///   dropped before: nothing waits for the cleanup then, and [`Client::shutdown`] reports on it.
 ///
 /// ```
 /// use codex_skills::{Embedded, lifecycle, skill};

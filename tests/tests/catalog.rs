@@ -367,6 +367,88 @@ fn state_that_nobody_gave_is_missed_before_any_session_exists() {
 }
 
 #[test]
+fn state_of_a_type_inside_of_functions_is_missed_by_the_name_that_was_written() {
+    struct Db;
+    #[skill]
+    fn count_rows(#[state] db: &Db) {
+        let _ = db;
+    }
+    #[skill]
+    fn count_all(#[state] dbs: &Vec<Option<Db>>) {
+        let _ = dbs;
+    }
+    // As in an async `main`.
+    let inside = || {
+        struct Pool<T>(T);
+        #[skill]
+        fn count_pool(#[state] db: &Pool<Db>) {
+            let _ = &db.0;
+        }
+        problems(Draft::new().register(skills![count_rows, count_all, count_pool]))
+    };
+    let found = inside();
+    let names: Vec<&str> = found
+        .iter()
+        .filter_map(|problem| match problem {
+            CatalogProblem::MissingState { state, .. } => Some(state.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names, ["Vec<Option<Db>>", "Pool<Db>", "Db"]);
+}
+
+#[test]
+fn descriptions_without_a_text_are_refused_with_the_place() {
+    for blank in ["", " \n\t"] {
+        let line = line!() + 1;
+        let built = Skill::builder("mute")
+            .description(blank)
+            .output_description(blank)
+            .handler(|echo: Echo| async { Ok::<_, Infallible>(echo.text) });
+        let found = problems(Draft::new().register(built));
+        let [
+            CatalogProblem::Description {
+                location,
+                of: "description",
+                ..
+            },
+            other,
+        ] = found.as_slice()
+        else {
+            panic!("{found:?}");
+        };
+        assert_eq!(location.line, line);
+        assert!(
+            other
+                .to_string()
+                .contains("its output description is empty"),
+            "{other}"
+        );
+        let drafted = Draft::new()
+            .skill("mute")
+            .description(blank)
+            .handler(|echo: Echo| async { Ok::<_, Infallible>(echo.text) });
+        let text = problems(drafted)
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(
+            text.contains("skill `mute`") && text.contains("leave `.description(..)` out"),
+            "{text}"
+        );
+        let described = Draft::new()
+            .register([echo("a")])
+            .namespace("desk")
+            .describe_namespace("desk", blank);
+        let text = problems(described)
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(text.contains("its description is empty"), "{text}");
+    }
+}
+
+#[test]
 fn state_behind_a_trait_is_missed_once_with_the_way_to_give_it() {
     trait Store: Send + Sync {}
 

@@ -11,7 +11,7 @@
 mod calls;
 
 use calls::answered;
-use codex_skills::{CatalogProblem, Draft, skill, skills};
+use codex_skills::{CatalogProblem, Draft, Embedded, Error, lifecycle, skill, skills};
 use codex_skills_tests::library;
 use serde_json::json;
 
@@ -84,10 +84,7 @@ fn a_skill_that_is_named_and_discovered_is_one_skill() {
 }
 
 #[test]
-fn an_unknown_group_is_empty_and_expectations_say_why() {
-    let catalog = Draft::new().discover_group("no such group").seal().unwrap();
-    assert!(catalog.is_empty());
-
+fn expectations_say_why_an_unknown_group_is_empty() {
     let error = Draft::new()
         .discover_group("no such group")
         .expecting(["lookup"])
@@ -112,11 +109,66 @@ fn skills_of_another_crate_are_located_there() {
 }
 
 #[test]
-fn a_group_that_nobody_is_in_is_a_warning_with_the_groups_there_are() {
-    let catalog = Draft::new().discover_group("libary").seal().unwrap();
+fn a_group_without_skills_is_an_error_where_nothing_else_is_in_the_draft_or_the_name_is_a_typo() {
+    for (draft, meant) in [
+        (Draft::new().discover_group("no such group"), None),
+        (Draft::new().discover_group("libary"), Some("library")),
+        (
+            Draft::new()
+                .register(skills![discovered_here])
+                .discover_group("discovry"),
+            Some("discovery"),
+        ),
+    ] {
+        let error = draft.seal().unwrap_err();
+        let [
+            CatalogProblem::NoneDiscovered {
+                group,
+                location,
+                nearest,
+                groups,
+            },
+        ] = error.problems()
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(nearest.as_deref(), meant);
+        assert!(groups.contains(&"library".to_owned()), "{groups:?}");
+        assert!(location.file.ends_with("discovery.rs"), "{location}");
+        let (text, group) = (error.to_string(), group.as_deref().unwrap());
+        assert!(
+            text.contains(&format!("no skill was found in the group `{group}`")),
+            "{text}"
+        );
+        assert!(text.contains("is not linked"), "{text}");
+        if let Some(meant) = meant {
+            assert!(text.contains(&format!("did you mean `{meant}`?")), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_group_that_a_program_leaves_out_is_a_warning_with_the_groups_there_are() {
+    let draft = Draft::new().register(skills![discovered_here]);
+    let catalog = draft.discover_group("plugins of others").seal().unwrap();
     let [warning] = catalog.warnings() else {
         panic!("{:?}", catalog.warnings());
     };
-    assert!(warning.contains("`libary`"), "{warning}");
+    assert!(warning.contains("`plugins of others`"), "{warning}");
     assert!(warning.contains("library"), "{warning}");
+}
+
+#[tokio::test]
+async fn a_block_that_discovers_a_group_that_is_not_there_is_refused_at_its_line() {
+    let codex = Embedded::demo();
+    let line = line!() + 1;
+    let outcome = lifecycle!(codex, discover: "libary", |_| { Ok(()) }).await;
+    let Err(Error::Catalog(error)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    let [CatalogProblem::NoneDiscovered { location, .. }] = error.problems() else {
+        panic!("{error}");
+    };
+    assert_eq!(location.line, line);
+    assert_eq!(codex.runtime().session_count(), 0);
 }

@@ -977,6 +977,54 @@ mod shutdown {
     }
 
     #[tokio::test]
+    async fn a_shutdown_reports_on_the_sessions_that_were_dropped_before() {
+        let codex = greeting();
+        let guard_id = {
+            let guard = guard(&codex).await;
+            guard.session_id().to_owned()
+        };
+        // A block whose future is dropped half way.
+        let (begun, gate) = (Arc::new(Mutex::new(None)), Gate::default());
+        let block = lifecycle!(codex, skills: [greet], |run| {
+            *begun.lock().unwrap() = Some(run.session_id().to_owned());
+            gate.enter().await;
+            Ok(())
+        });
+        tokio::select! {
+            biased;
+            ended = block => panic!("{ended:?}"),
+            () = gate.somebody() => {}
+        }
+        let block_id = begun.lock().unwrap().take().unwrap();
+        let kept = guard(&codex).await;
+        kept.keep_session(true);
+        drop(kept);
+        let report = codex.shutdown().await;
+        let mut expected = [guard_id, block_id];
+        let mut told: Vec<String> = report
+            .cleanups
+            .iter()
+            .map(|report| report.session_id().to_owned())
+            .collect();
+        expected.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, expected);
+        assert!(report.cleanups.iter().all(CleanupReport::deleted));
+        assert_eq!(count(&codex), 1, "the one that was kept");
+        assert!(codex.shutdown().await.cleanups.is_empty(), "told once");
+    }
+
+    #[tokio::test]
+    async fn a_cleanup_that_someone_waited_for_is_told_once() {
+        let codex = greeting();
+        guard(&codex).await.close().await.unwrap();
+        lifecycle!(codex, skills: [greet], |_| { Ok(()) })
+            .await
+            .unwrap();
+        assert!(codex.shutdown().await.cleanups.is_empty());
+    }
+
+    #[tokio::test]
     async fn a_shutdown_keeps_the_sessions_that_nobody_owns() {
         let codex = greeting();
         let (_, session) = codex.create_session(|draft| draft).await.unwrap();

@@ -9,8 +9,8 @@
 
 use codex_skills::embedded::{Content, Step};
 use codex_skills::{
-    ApprovalPolicy, Catalog, Client, Draft, Embedded, Error, FilesystemSandbox, NetworkAccess,
-    RuntimeErrorKind, Session, skill, skills,
+    ApprovalPolicy, Catalog, Client, Draft, Embedded, Error, FilesystemSandbox, Limits,
+    NetworkAccess, RuntimeErrorKind, Session, lifecycle, skill, skills,
 };
 use codex_skills_tests::faulty::{Fault, Faulty, Operation};
 use codex_skills_tests::gate::Gate;
@@ -140,6 +140,93 @@ mod created {
         let result = codex.create_session(twice).await;
         assert!(matches!(result, Err(Error::Catalog(_))));
         assert_eq!(codex.runtime().count(Operation::Create), 0);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_an_error_before_the_runtime_is_asked() {
+        let codex = Embedded::demo();
+        let home = tempfile::tempdir().unwrap();
+        let (missing, file) = (home.path().join("no such"), home.path().join("file"));
+        std::fs::write(&file, "text").unwrap();
+        for (cwd, reason) in [
+            (missing.as_path(), "is no folder here"),
+            (file.as_path(), "is not a folder"),
+            (std::path::Path::new(""), "it is empty"),
+            (
+                std::path::Path::new("no/such"),
+                "no/such` is no folder here",
+            ),
+        ] {
+            let refused = [
+                codex.create_session(|draft| draft).cwd(cwd).await.err(),
+                codex.lifecycle(|draft| draft).cwd(cwd).await.err(),
+                lifecycle!(codex, cwd: cwd, |_| { Ok(()) }).await.err(),
+            ];
+            for error in refused {
+                let Some(Error::InvalidOption {
+                    option: "cwd",
+                    reason: said,
+                }) = error
+                else {
+                    panic!("{cwd:?}: {error:?}");
+                };
+                assert!(said.contains(reason), "{said}");
+                assert!(said.contains(cwd.to_str().unwrap()), "{said}");
+            }
+        }
+        assert_eq!(codex.runtime().session_count(), 0);
+        codex
+            .create_session(|draft| draft)
+            .cwd(home.path())
+            .await
+            .unwrap();
+        codex.create_session(|draft| draft).cwd(".").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn limits_with_which_no_call_could_be_answered_are_errors() {
+        type Set = fn(&mut Limits);
+        let codex = Embedded::demo();
+        let cases: [(&str, Set); 5] = [
+            ("max_concurrent_calls", |limits| limits.concurrent_calls = 0),
+            ("open_calls", |limits| limits.open_calls = 0),
+            ("argument_bytes", |limits| limits.argument_bytes = 0),
+            ("open_bytes", |limits| limits.open_bytes = 0),
+            ("output_bytes", |limits| limits.output_bytes = 0),
+        ];
+        for (name, set) in cases {
+            let mut limits = Limits::default();
+            set(&mut limits);
+            let strict = codex.clone().with_limits(limits.clone());
+            for error in [
+                codex
+                    .create_session(|draft| draft)
+                    .limits(limits)
+                    .await
+                    .err(),
+                strict.lifecycle(|draft| draft).await.err(),
+                strict.session("any").await.err(),
+            ] {
+                let Some(Error::InvalidOption { option, reason }) = error else {
+                    panic!("{name}: {error:?}");
+                };
+                assert_eq!(option, name);
+                assert!(reason.contains("at least 1"), "{reason}");
+            }
+        }
+        let error = lifecycle!(codex, max_concurrent_calls: 0, |_| { Ok(()) }).await;
+        assert!(matches!(
+            error,
+            Err(Error::InvalidOption {
+                option: "max_concurrent_calls",
+                ..
+            })
+        ));
+        codex
+            .create_session(|draft| draft)
+            .max_concurrent_calls(1)
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

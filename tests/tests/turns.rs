@@ -480,7 +480,7 @@ mod timeouts {
         assert_eq!(
             error.to_string(),
             format!(
-                "turn {} did not end within 5s and was interrupted; 1 call was answered, 1 was not",
+                "turn {} did not end within 5s and was interrupted; 1 call was answered, 1 was not (`endless`)",
                 turn.turn_id
             )
         );

@@ -29,7 +29,7 @@ pub(super) use options;
 macro_rules! session_options {
     () => {
         options! {
-            /// The working directory of the session.
+            /// The working directory of the session. It must be there where sessions see this machine's folders.
             cwd(directory: impl AsRef<Path>);
             /// The model.
             model(model: impl Into<String>);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::builder::{CloseSession, CreateSession, OpenLifecycle, OpenSession, Shutdown};
-use crate::catalog::{Catalog, Draft, IntoDraftNow};
+use crate::catalog::{Catalog, IntoDraftNow, Register};
 use crate::dispatch::{Limits, Metrics};
 use crate::runtime::Runtime;
 
@@ -102,7 +102,7 @@ impl<R: Runtime> Client<R> {
     /// codex.close_session(session.session_id(), true).wait()?;
     /// # Ok::<(), codex_skills::Error>(())
     /// ```
-    pub fn create_session<D, V>(&self, register: impl FnOnce(Draft) -> D) -> CreateSession
+    pub fn create_session<D, V>(&self, register: impl Register<D>) -> CreateSession
     where
         D: IntoDraftNow<V>,
     {
@@ -141,7 +141,7 @@ impl<R: Runtime> Client<R> {
     /// assert_eq!(codex.runtime().session_count(), 0);
     /// # Ok::<(), codex_skills::Error>(())
     /// ```
-    pub fn lifecycle<D, V>(&self, register: impl FnOnce(Draft) -> D) -> OpenLifecycle
+    pub fn lifecycle<D, V>(&self, register: impl Register<D>) -> OpenLifecycle
     where
         D: IntoDraftNow<V>,
     {

@@ -8,7 +8,7 @@ use std::panic::Location as Caller;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::error::CatalogError;
+use super::error::{CatalogError, CatalogProblem};
 use super::phase::{CreateTime, Phase, Skills, sealed};
 use super::sealed::Catalog;
 use crate::skill::call::qualified;
@@ -62,8 +62,16 @@ pub struct DraftInner {
     pub(super) expected: Vec<String>,
     pub(super) documentation_required: bool,
     pub(super) schema_words: bool,
-    /// What is odd already.
-    pub(super) warnings: Vec<String>,
+    /// What was looked for and is not linked.
+    pub(super) missed: Vec<Missed>,
+}
+
+/// A discovery that found nothing.
+#[derive(Debug)]
+pub(super) struct Missed {
+    /// The group that was asked for; none for all skills.
+    pub(super) group: Option<String>,
+    pub(super) location: Location,
 }
 
 /// What namespaces are for, and where that is said.
@@ -252,28 +260,32 @@ impl Draft {
         SkillBuilder::new(name.into(), self)
     }
 
-    /// Adds every skill that is linked into the program.
+    /// Adds every skill that is linked into the program. Sealing refuses a draft without any skill where none was found.
     ///
     /// A crate of skills that the program never names is not linked, and its skills are not found:
     /// write `use that_crate as _;`, or ask for them by name with [`expecting`](Self::expecting).
     #[must_use = "a draft is returned"]
-    pub fn discover(mut self) -> Self {
-        self.inner.skills.add(linked(|_| true));
-        self
+    #[track_caller]
+    pub fn discover(self) -> Self {
+        self.take_linked(None, caller())
     }
 
-    /// Adds the linked skills of one group. An empty group is a [warning](Catalog::warnings) of the catalog. The remark on [`discover`](Self::discover) holds.
+    /// Adds the linked skills of one group. Where there are none, sealing refuses a draft without any skill and a name
+    /// that is nearly that of a group; otherwise that is a [warning](Catalog::warnings) of the catalog. The remark on
+    /// [`discover`](Self::discover) holds.
     #[must_use = "a draft is returned"]
-    pub fn discover_group(mut self, group: &str) -> Self {
-        let found = linked(|d| d.group == Some(group));
+    #[track_caller]
+    pub fn discover_group(self, group: &str) -> Self {
+        self.take_linked(Some(group), caller())
+    }
+
+    fn take_linked(mut self, group: Option<&str>, location: Location) -> Self {
+        let found = linked(|skill| group.is_none() || skill.group == group);
         if found.is_empty() {
-            let mut groups: Vec<&str> = linked(|_| true).iter().filter_map(|d| d.group).collect();
-            groups.sort_unstable();
-            groups.dedup();
-            self.inner.warnings.push(format!(
-                "no skill that is linked into the program is in the group `{group}`; the groups are: {}",
-                groups.join(", ")
-            ));
+            self.inner.missed.push(Missed {
+                group: group.map(str::to_owned),
+                location,
+            });
         }
         self.inner.skills.add(found);
         self
@@ -411,7 +423,12 @@ impl Draft {
     /// # Errors
     /// With all problems at once, each with the skill and where it is written.
     pub fn seal(self) -> Result<Catalog, CatalogError> {
-        super::seal::seal(self.inner)
+        super::seal::seal(self.inner, None)
+    }
+
+    /// [`seal`](Self::seal) for a runtime.
+    pub(crate) fn seal_for(self, room: Option<Room>) -> Result<Catalog, CatalogError> {
+        super::seal::seal(self.inner, room)
     }
 }
 
@@ -442,7 +459,26 @@ fn trimmed(name: String) -> String {
     trimmed.to_owned()
 }
 
-fn linked(wanted: impl Fn(&SkillDescriptor) -> bool) -> Vec<&'static SkillDescriptor> {
+/// How many tools the sessions of a runtime take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) runtime: &'static str,
+    pub(crate) tools: usize,
+}
+
+impl Room {
+    /// The problem of a catalog with so many tools, where these are too many.
+    pub(crate) fn problem(self, count: usize) -> Option<CatalogProblem> {
+        let Self { runtime, tools } = self;
+        (count > tools).then_some(CatalogProblem::TooManyTools {
+            runtime,
+            count,
+            limit: tools,
+        })
+    }
+}
+
+pub(super) fn linked(wanted: impl Fn(&SkillDescriptor) -> bool) -> Vec<&'static SkillDescriptor> {
     inventory::iter::<&'static SkillDescriptor>
         .into_iter()
         .copied()
@@ -456,6 +492,18 @@ pub(crate) type RegisterError = Box<dyn StdError + Send + Sync>;
 /// A draft that takes its time.
 pub(crate) type DraftFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Draft, RegisterError>> + Send + 'a>>;
+
+/// A callback that registers skills: it takes an empty draft and returns it with skills in it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a callback that registers skills",
+    label = "expected a closure that takes the draft and returns it",
+    note = "write `|draft| draft.register(skills![..])`",
+    note = "a sealed catalog goes to `create_session_with` and `lifecycle_with`"
+)]
+pub trait Register<D>: FnOnce(Draft) -> D {}
+
+#[diagnostic::do_not_recommend]
+impl<F: FnOnce(Draft) -> D, D> Register<D> for F {}
 
 /// What a register callback returns: the draft, a `Result` of it, or a future of either.
 #[diagnostic::on_unimplemented(
@@ -543,8 +591,67 @@ where
 /// The name of a state's type, without the paths that make it hard to read.
 pub(super) fn short_type_name(name: &str) -> String {
     let mut short = String::with_capacity(name.len());
-    for part in name.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
-        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    // Where the path that is being read starts, and those around it.
+    let (mut start, mut around) = (0, Vec::new());
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            ':' if letters.peek() == Some(&':') => {
+                letters.next();
+                short.truncate(start);
+            }
+            '<' | '(' | '[' => {
+                short.push(letter);
+                around.push(start);
+                start = short.len();
+            }
+            '>' if short.ends_with('-') => {
+                short.push(letter);
+                start = short.len();
+            }
+            '>' | ')' | ']' => {
+                short.push(letter);
+                start = around.pop().unwrap_or_default();
+            }
+            ' ' | ',' | ';' | '&' | '*' => {
+                short.push(letter);
+                start = short.len();
+            }
+            _ => short.push(letter),
+        }
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_type_name;
+
+    #[test]
+    fn types_are_named_without_paths_whatever_they_are_inside_of() {
+        for (name, short) in [
+            ("app::Db", "Db"),
+            ("Db", "Db"),
+            ("app::main::{{closure}}::Db", "Db"),
+            (
+                "app::main::{{closure}}::{{closure}}::Pool<app::f::{{closure}}::Db>",
+                "Pool<Db>",
+            ),
+            ("<app::Desk as app::Work>::run::{{closure}}::Db", "Db"),
+            ("<app::Desk<app::X>>::run::Db", "Db"),
+            ("app::{impl#3}::run::Db", "Db"),
+            ("dyn app::Store + core::marker::Send", "dyn Store + Send"),
+            ("&'static [a::B]", "&'static [B]"),
+            ("alloc::vec::Vec<(a::B, c::D)>", "Vec<(B, D)>"),
+            (
+                "fn(a::B) -> core::option::Option<c::D>",
+                "fn(B) -> Option<D>",
+            ),
+            ("[a::B; 3]", "[B; 3]"),
+            ("*const a::B", "*const B"),
+            ("str", "str"),
+        ] {
+            assert_eq!(short_type_name(name), short, "{name}");
+        }
+    }
 }

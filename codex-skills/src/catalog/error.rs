@@ -131,6 +131,35 @@ pub enum CatalogProblem {
         /// The most similar name of a skill that is there, if one is similar.
         nearest: Option<String>,
     },
+    /// Nothing was found that is linked into the program, where something was to be discovered.
+    NoneDiscovered {
+        /// The group that was asked for; `None` for all skills.
+        group: Option<String>,
+        /// Where it was asked for.
+        location: Location,
+        /// The most similar name of a group that is there, if one is similar.
+        nearest: Option<String>,
+        /// The groups that are there, sorted.
+        groups: Vec<String>,
+    },
+    /// A description is blank.
+    Description {
+        /// The skill.
+        skill: String,
+        /// Where it is written.
+        location: Location,
+        /// What has no text: `description` or `output_description`.
+        of: &'static str,
+    },
+    /// The catalog has more tools than the sessions of the runtime take.
+    TooManyTools {
+        /// The runtime.
+        runtime: &'static str,
+        /// How many tools the catalog has.
+        count: usize,
+        /// How many the runtime takes.
+        limit: usize,
+    },
     /// A deadline of zero, which no call could meet.
     Timeout {
         /// The skill.
@@ -142,7 +171,7 @@ pub enum CatalogProblem {
 
 impl CatalogProblem {
     /// The skill that the problem is about, with its namespace before it (`tickets.lookup`); the namespace,
-    /// where the problem is its own.
+    /// where the problem is its own; the group that was to be discovered; and nothing, where all skills are meant.
     #[must_use]
     pub fn skill(&self) -> &str {
         match self {
@@ -154,9 +183,43 @@ impl CatalogProblem {
             | Self::Schema { skill, .. }
             | Self::Undocumented { skill, .. }
             | Self::NotLinked { skill, .. }
+            | Self::Description { skill, .. }
             | Self::Timeout { skill, .. } => skill,
+            Self::NoneDiscovered { group, .. } => group.as_deref().unwrap_or_default(),
+            Self::TooManyTools { .. } => "",
         }
     }
+}
+
+fn none_discovered(
+    f: &mut fmt::Formatter<'_>,
+    group: Option<&str>,
+    location: Location,
+    nearest: Option<&str>,
+    groups: &[String],
+) -> fmt::Result {
+    const UNLINKED: &str = "a crate that the program never names is not linked, so nothing in it is discovered; \
+                            write `use that_crate as _;`, or name its skills in `skills![..]`";
+    let Some(group) = group else {
+        return write!(f, "no skill was found to discover ({location}): {UNLINKED}");
+    };
+    write!(f, "no skill was found in the group `{group}` ({location})")?;
+    if let Some(nearest) = nearest {
+        write!(f, ", did you mean `{nearest}`?")?;
+    }
+    match groups {
+        [] => write!(
+            f,
+            ": no skill that is linked into the program is in a group"
+        )?,
+        groups => write!(
+            f,
+            "{} the groups are `{}`",
+            if nearest.is_some() { " If not:" } else { ":" },
+            groups.join("`, `")
+        )?,
+    }
+    write!(f, "; {UNLINKED}")
 }
 
 impl fmt::Display for CatalogProblem {
@@ -241,6 +304,31 @@ impl fmt::Display for CatalogProblem {
                     if nearest.is_some() { " If not:" } else { ":" }
                 )
             }
+            Self::NoneDiscovered {
+                group,
+                location,
+                nearest,
+                groups,
+            } => none_discovered(f, group.as_deref(), *location, nearest.as_deref(), groups),
+            Self::Description {
+                skill,
+                location,
+                of,
+            } => write!(
+                f,
+                "skill `{skill}` ({location}): its {} is empty: write what the model should know, or leave \
+                 `.{of}(..)` out",
+                of.replace('_', " ")
+            ),
+            Self::TooManyTools {
+                runtime,
+                count,
+                limit,
+            } => write!(
+                f,
+                "the catalog has {count} tools, and {runtime} takes {limit} at most: leave some out, share them out \
+                 among sessions, or use `AppServer`"
+            ),
             Self::Timeout { skill, location } => write!(
                 f,
                 "skill `{skill}` ({location}) has a deadline of zero, which no call can meet"

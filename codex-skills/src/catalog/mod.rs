@@ -8,12 +8,12 @@ pub(crate) mod rules;
 mod seal;
 mod sealed;
 
-pub use draft::{Draft, Drafting, IntoDraft, IntoDraftNow, IntoSkills};
+pub use draft::{Draft, Drafting, IntoDraft, IntoDraftNow, IntoSkills, Register};
 pub use error::{CatalogError, CatalogProblem};
 pub use phase::{CreateTime, Phase, RuntimeSync, Skills};
 pub use sealed::{Catalog, CatalogSkill};
 
-pub(crate) use draft::{DraftFuture, RegisterError};
+pub(crate) use draft::{DraftFuture, RegisterError, Room};
 pub(crate) use phase::sealed as sealed_phase;
 #[cfg(feature = "embedded")]
 pub(crate) use sealed::without_instructions;

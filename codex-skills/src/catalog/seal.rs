@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex as Turnstile;
 
-use super::draft::{Descriptions, DraftInner, Source, short_type_name};
+use super::draft::{Descriptions, DraftInner, Missed, Room, Source, linked, short_type_name};
 use super::error::{CatalogError, CatalogProblem};
 use super::render::render;
 use super::rules;
@@ -41,8 +41,10 @@ impl Placed<'_> {
     }
 }
 
-pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
+pub(super) fn seal(draft: DraftInner, room: Option<Room>) -> Result<Catalog, CatalogError> {
     let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    problems.extend(room.and_then(|room| room.problem(draft.skills.entries.len())));
     check_common_namespace(draft.namespace.as_ref(), &mut problems);
     let common = draft.namespace.as_ref().map(|(name, _)| name.as_str());
     let mut placed: Vec<Placed<'_>> = draft
@@ -56,13 +58,13 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
         .collect();
     placed.sort_by(|a, b| a.order().cmp(&b.order()));
 
-    let mut warnings = draft.warnings;
     let mut skills = Vec::with_capacity(placed.len());
     let mut known = Known::new(draft.schema_words);
     for placed in &placed {
         check_name(placed, &mut problems);
         check_state(placed, &draft.state, &mut problems);
         check_timeout(placed, &mut problems);
+        check_texts(placed, &mut problems);
         match build(placed, &mut known) {
             Ok(skill) => {
                 if draft.documentation_required {
@@ -100,6 +102,12 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
     check_descriptions(&draft.descriptions, &placed, &mut problems);
     let descriptions = described(draft.descriptions, &placed, &mut problems);
     check_expected(&draft.expected, &placed, &mut problems);
+    check_discoveries(
+        draft.missed,
+        placed.is_empty(),
+        &mut warnings,
+        &mut problems,
+    );
     if !problems.is_empty() {
         problems.sort_by(|a, b| a.skill().cmp(b.skill()));
         return Err(CatalogError::new(problems));
@@ -124,6 +132,62 @@ pub(super) fn seal(draft: DraftInner) -> Result<Catalog, CatalogError> {
         tracing::warn!(target: "codex_skills::catalog", "{warning}");
     }
     Ok(render(skills, &descriptions, warnings, draft.state))
+}
+
+/// What was looked for and is not linked: a mistake where the draft has no skills at all, or the group is nearly one
+/// that is there; otherwise it may be left out of this program.
+fn check_discoveries(
+    missed: Vec<Missed>,
+    is_empty: bool,
+    warnings: &mut Vec<String>,
+    problems: &mut Vec<CatalogProblem>,
+) {
+    let is_said = |problem: &CatalogProblem| matches!(problem, CatalogProblem::NotLinked { .. });
+    if missed.is_empty() || problems.iter().any(is_said) {
+        return;
+    }
+    let mut groups: Vec<&str> = linked(|skill| skill.group.is_some())
+        .iter()
+        .filter_map(|skill| skill.group)
+        .collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for Missed { group, location } in missed {
+        let nearest = group
+            .as_deref()
+            .and_then(|group| most_similar(group, groups.iter().copied()));
+        let problem = CatalogProblem::NoneDiscovered {
+            nearest: nearest.map(str::to_owned),
+            group,
+            location,
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        };
+        if is_empty || nearest.is_some() {
+            problems.push(problem);
+        } else {
+            warnings.push(problem.to_string());
+        }
+    }
+}
+
+/// Texts that say nothing. The macro refuses those that it sees.
+fn check_texts(placed: &Placed<'_>, problems: &mut Vec<CatalogProblem>) {
+    let Source::Dynamic(skill) = placed.source else {
+        return;
+    };
+    let meta = &skill.meta;
+    for (of, text) in [
+        ("description", &meta.description),
+        ("output_description", &meta.output_description),
+    ] {
+        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            problems.push(CatalogProblem::Description {
+                skill: placed.qualified().into_owned(),
+                location: meta.location,
+                of,
+            });
+        }
+    }
 }
 
 fn location(source: &Source) -> Location {
@@ -262,6 +326,9 @@ fn check_descriptions(
             }
         } else if length > rules::DESCRIPTION_LIMIT {
             too_long(length)
+        } else if description.trim().is_empty() {
+            "its description is empty: say what it is for, or leave `.describe_namespace(..)` out"
+                .to_owned()
         } else {
             continue;
         };

@@ -358,6 +358,20 @@ impl Dispatcher {
         self.ledger.lock().running_len()
     }
 
+    /// The tools of the calls of a turn that are not settled, sorted.
+    pub(crate) fn unsettled(&self, turn_id: &str) -> Vec<String> {
+        let ledger = self.ledger.lock();
+        let open = ledger
+            .running()
+            .filter(|(key, _)| key.turn_id() == Some(turn_id));
+        let mut tools: Vec<String> = open
+            .map(|(_, running)| running.address().qualified_tool().into_owned())
+            .collect();
+        drop(ledger);
+        tools.sort_unstable();
+        tools
+    }
+
     /// Waits until no call of the turn (of the whole session without one) is unsettled. Cancel safe.
     pub(crate) async fn settled(&self, turn_id: Option<&str>) {
         loop {

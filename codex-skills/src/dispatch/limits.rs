@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The bounds of dispatching, for a client or a single session.
 ///
 /// Each limit of a count goes with one of bytes, so a session stays within some hundred MiB whatever a model or a peer does:
-/// [the table of all limits](crate::guide::limits) says what happens beyond each.
+/// [the table of all limits](crate::guide::limits) says what happens beyond each. A limit of 0 with which no call could be
+/// answered is an error when the session is opened.
 ///
 /// ```
 /// use std::time::Duration;

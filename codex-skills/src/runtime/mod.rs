@@ -13,6 +13,7 @@ pub mod manager;
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
@@ -93,6 +94,19 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// they are. Only asked where the format is [`ToolFormat::Canonical`].
     fn keeps_references(&self) -> bool {
         false
+    }
+
+    /// How many tools a session may have, where that is limited. A draft with more is refused when it is sealed for a session
+    /// of this runtime; a catalog that was sealed before, the runtime refuses itself.
+    fn tool_limit(&self) -> Option<usize> {
+        None
+    }
+
+    /// The folder of this machine that a working directory of its sessions means, where they are on this machine: one that
+    /// is not there is refused before the runtime is asked.
+    fn folder(&self, cwd: &str) -> Option<PathBuf> {
+        let _ = cwd;
+        None
     }
 
     /// Creates a session. Nothing happens in it before the first [`send`](Self::send), so its events

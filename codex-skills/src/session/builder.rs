@@ -17,7 +17,7 @@ use super::creating::Creating;
 use super::duty::Ownership;
 use super::handle::Session;
 use super::lifecycle::Lifecycle;
-use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft};
+use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft, Register, Room};
 use crate::dispatch::Limits;
 use crate::error::Error;
 use crate::runtime::{
@@ -33,17 +33,21 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn register<D, V>(register: impl FnOnce(Draft) -> D) -> Self
+    fn register<D, V>(register: impl Register<D>) -> Self
     where
         D: IntoDraft<V> + 'a,
     {
         Self::Draft(register(Draft::new()).into_draft())
     }
 
-    async fn catalog(self) -> Result<Catalog, Error> {
+    /// The catalog, which fits the runtime: that is known here first.
+    async fn catalog(self, runtime: &dyn Runtime) -> Result<Catalog, Error> {
         match self {
             Self::Catalog(catalog) => Ok(catalog),
-            Self::Draft(draft) => Ok(draft.await.map_err(Error::Register)?.seal()?),
+            Self::Draft(draft) => {
+                let draft = draft.await.map_err(Error::Register)?;
+                Ok(draft.seal_for(room(runtime))?)
+            }
         }
     }
 }
@@ -75,7 +79,8 @@ impl Config {
 
 macro_rules! session_options {
     () => {
-        /// The working directory of the session.
+        /// The working directory of the session. One that is not there is an error before the runtime is asked, where
+        /// sessions see this machine's folders: the embedded runtime's, and those of a codex that the client started.
         pub fn cwd(mut self, directory: impl AsRef<Path>) -> Self {
             self.config.options.cwd = Some(directory.as_ref().to_string_lossy().into_owned());
             self
@@ -141,7 +146,7 @@ macro_rules! dispatch_options {
             self
         }
 
-        /// How many handlers run at the same time; see [`Limits::concurrent_calls`].
+        /// How many handlers run at the same time, at least 1; see [`Limits::concurrent_calls`].
         pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
             self.config.limits.concurrent_calls = calls;
             self
@@ -202,7 +207,7 @@ impl<'a> CreateSession<'a> {
     pub(crate) fn new<D, V>(
         shared: Arc<ClientShared>,
         limits: Limits,
-        register: impl FnOnce(Draft) -> D,
+        register: impl Register<D>,
     ) -> Self
     where
         D: IntoDraft<V> + 'a,
@@ -234,7 +239,7 @@ impl<'a> IntoFuture for CreateSession<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let catalog = self.source.catalog().await?;
+            let catalog = self.source.catalog(&*self.config.shared.runtime).await?;
             let opened = open(self.config, catalog).await?;
             opened.ownership.release();
             Ok((opened.created, Session::of(opened.core)))
@@ -260,7 +265,7 @@ impl<'a> OpenLifecycle<'a> {
     pub(crate) fn new<D, V>(
         shared: Arc<ClientShared>,
         limits: Limits,
-        register: impl FnOnce(Draft) -> D,
+        register: impl Register<D>,
     ) -> Self
     where
         D: IntoDraft<V> + 'a,
@@ -314,7 +319,7 @@ impl<'a> IntoFuture for OpenLifecycle<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let catalog = self.source.catalog().await?;
+            let catalog = self.source.catalog(&*self.config.shared.runtime).await?;
             let opened = open(self.config, catalog).await?;
             opened.ownership.set_delete(!self.keep_session);
             Ok(Lifecycle::new(opened, self.ignore_cleanup_errors))
@@ -380,7 +385,66 @@ fn check(limits: &Limits) -> Result<(), Error> {
             "no call can be answered in no time; `Duration::MAX` means no deadline",
         ));
     }
+    let counts = [
+        (
+            "max_concurrent_calls",
+            limits.concurrent_calls,
+            "handlers run",
+        ),
+        ("open_calls", limits.open_calls, "calls are taken"),
+    ];
+    let sizes = [
+        ("argument_bytes", limits.argument_bytes, "arguments fit"),
+        ("open_bytes", limits.open_bytes, "calls are taken"),
+        ("output_bytes", limits.output_bytes, "answers fit"),
+    ];
+    for (option, limit, what) in counts.into_iter().chain(sizes) {
+        if limit == 0 {
+            return Err(Error::option(
+                option,
+                format!("no {what} with 0: give at least 1; `usize::MAX` means no limit"),
+            ));
+        }
+    }
     Ok(())
+}
+
+/// How many tools the runtime's sessions take, where that is limited.
+fn room(runtime: &dyn Runtime) -> Option<Room> {
+    runtime.tool_limit().map(|tools| Room {
+        runtime: runtime.name(),
+        tools,
+    })
+}
+
+/// Checks that the working directory is one, where the runtime sees what this process sees.
+async fn check_folder(runtime: &dyn Runtime, cwd: Option<&str>) -> Result<(), Error> {
+    let Some((cwd, path)) = cwd.and_then(|cwd| Some((cwd, runtime.folder(cwd)?))) else {
+        return Ok(());
+    };
+    if cwd.is_empty() {
+        let reason = "it is empty: give a folder, like `.`, or leave it out";
+        return Err(Error::option("cwd", reason));
+    }
+    // A file system may take its time.
+    let looked = tokio::task::spawn_blocking(move || {
+        let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        let shown = shown.display().to_string();
+        match std::fs::metadata(&path) {
+            Ok(folder) if folder.is_dir() => Ok(()),
+            Ok(_) => Err(format!(
+                "`{shown}` is not a folder: give the one that it is in"
+            )),
+            Err(error) => Err(format!(
+                "`{shown}` is no folder here ({error}): create it, or give another"
+            )),
+        }
+    });
+    // Without an answer, tokio goes down.
+    match looked.await {
+        Ok(Err(reason)) => Err(Error::option("cwd", reason)),
+        Ok(Ok(())) | Err(_) => Ok(()),
+    }
 }
 
 /// The tools of a catalog as the runtime takes them.
@@ -411,6 +475,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     if let (None, Some(tokens)) = (limits.shown_bytes, tokens.and_then(Value::as_u64)) {
         limits.shown_bytes = Some(bytes_of_tokens(tokens));
     }
+    check_folder(&*shared.runtime, options.cwd.as_deref()).await?;
     let request = NewSession {
         dynamic_tools: declared(&catalog, &*shared.runtime)?,
         fingerprint: Some(catalog.shared_fingerprint().clone()),

@@ -1,5 +1,6 @@
 //! The client: a runtime, its limits, and the sessions that it opened.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::resume_unwind;
@@ -22,7 +23,7 @@ use super::past::Past;
 use super::presence::{Background, Exit, LONGEST_EXIT_GRACE, Presence};
 use super::report::CleanupReport;
 use super::rescue::Rescue;
-use crate::catalog::{Catalog, Draft, IntoDraft};
+use crate::catalog::{Catalog, IntoDraft, Register};
 use crate::dispatch::{Common, Limits, Metrics, SharedLedger};
 use crate::runtime::{Runtime, RuntimeError};
 
@@ -73,6 +74,7 @@ impl<R: Runtime> Client<R> {
             tasks: TaskTracker::new(),
             common: Arc::default(),
             deletions: Deletions::default(),
+            unreported: Mutex::default(),
             background: Background::default(),
             rescue: Rescue::default(),
             presence: Mutex::default(),
@@ -159,7 +161,7 @@ impl<R: Runtime> Client<R> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn create_session<'a, D, V>(&self, register: impl FnOnce(Draft) -> D) -> CreateSession<'a>
+    pub fn create_session<'a, D, V>(&self, register: impl Register<D>) -> CreateSession<'a>
     where
         D: IntoDraft<V> + 'a,
     {
@@ -173,7 +175,7 @@ impl<R: Runtime> Client<R> {
 
     /// Creates a session and owns it: the guard deletes it when it is closed or dropped. The macro
     /// [`lifecycle!`](crate::lifecycle) writes the block around it.
-    pub fn lifecycle<'a, D, V>(&self, register: impl FnOnce(Draft) -> D) -> OpenLifecycle<'a>
+    pub fn lifecycle<'a, D, V>(&self, register: impl Register<D>) -> OpenLifecycle<'a>
     where
         D: IntoDraft<V> + 'a,
     {
@@ -245,6 +247,8 @@ pub(crate) struct ClientShared {
     /// What is counted, and the budget of retries.
     pub(crate) common: Arc<Common>,
     pub(super) deletions: Deletions,
+    /// What became of sessions that were let go while nobody waited for it, newest last.
+    unreported: Mutex<VecDeque<CleanupReport>>,
     /// What the end of the client waits for.
     pub(super) background: Background,
     pub(super) rescue: Rescue,
@@ -254,6 +258,9 @@ pub(crate) struct ClientShared {
     /// Whether the runtime was ended.
     over: AtomicBool,
 }
+
+/// How many reports on sessions that were deleted in the background are kept.
+const UNREPORTED: usize = 256;
 
 /// A session that the client has open.
 struct Known {
@@ -428,6 +435,31 @@ impl ClientShared {
         self.past().bury(session_id);
     }
 
+    /// Keeps the report on a session that was to be deleted and that nobody waited for, until a shutdown.
+    pub(super) fn set_unreported(&self, report: CleanupReport) {
+        let mut unreported = self.unreported();
+        if unreported.len() >= UNREPORTED {
+            unreported.pop_front();
+        }
+        unreported.push_back(report);
+    }
+
+    /// The reports that nobody waited for, besides those of sessions that are known better by now.
+    fn take_unreported(&self, known: &[CleanupReport]) -> Vec<CleanupReport> {
+        let is_known = |id: &str| known.iter().any(|report| report.session_id() == id);
+        std::mem::take(&mut *self.unreported())
+            .into_iter()
+            .filter(|report| !is_known(report.session_id()))
+            .filter(|report| !report.is_due() || self.deletions.is_due(report.session_id()))
+            .collect()
+    }
+
+    fn unreported(&self) -> MutexGuard<'_, VecDeque<CleanupReport>> {
+        self.unreported
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn past(&self) -> MutexGuard<'_, Past> {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -474,7 +506,8 @@ impl Shutdown {
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// The cleanups of the sessions that guards owned, and of those whose deletion was
-    /// [due](CleanupReport::is_due) before.
+    /// [due](CleanupReport::is_due) before; after them those of sessions that were deleted in the background because a guard
+    /// or the future of a block was dropped, as far as no shutdown told of them (the newest 256).
     pub cleanups: Vec<CleanupReport>,
     /// How many deletions were due when the shutdown began, and are done.
     pub finished: usize,
@@ -549,6 +582,8 @@ async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport
     drop(open);
     report.cleanups = futures_util::future::join_all(cleanups).await;
     background(&shared).await;
+    let unreported = shared.take_unreported(&report.cleanups);
+    report.cleanups.extend(unreported);
     shared.over.store(true, Ordering::SeqCst);
     report.due = shared.deletions.due();
     report.finished = due.iter().filter(|id| !report.due.contains(id)).count();

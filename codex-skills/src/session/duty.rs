@@ -154,9 +154,13 @@ impl CleanupTask {
             due.push(duty.session_id.clone());
         }
         due.retain(|session_id| duty.shared.deletions.set_due(session_id));
-        if let Some(done) = self.done.take() {
+        let unreported = match self.done.take() {
             // The one who waited may be gone.
-            let _ = done.send(report);
+            Some(done) => done.send(report).err(),
+            None => Some(report),
+        };
+        if let Some(report) = unreported.filter(|_| duty.is_to_delete()) {
+            duty.shared.set_unreported(report);
         }
         self.token = None;
         if !self.last {

@@ -16,7 +16,7 @@ use super::core::SessionCore;
 use super::introduction::Introducing;
 use crate::dispatch::{DispatchRecord, Outcome, SubmissionStatus};
 use crate::error::Error;
-use crate::runtime::{Accepted, Runtime, RuntimeError, SendRequest, Tokens, TurnStatus};
+use crate::runtime::{Accepted, Runtime, RuntimeError, SendRequest, Tokens, TurnStatus, peer};
 use crate::withheld;
 
 /// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
@@ -397,6 +397,8 @@ pub struct TurnIncomplete {
     pub assistant_reply: Option<String>,
     /// The calls that were settled, with what became of each.
     pub dispatches: Vec<Arc<DispatchRecord>>,
+    /// The tools of the calls that were not settled, sorted: their handlers ran still, or their answers were on their way.
+    pub unsettled: Vec<String>,
 }
 
 /// With the size of the reply in its place.
@@ -410,23 +412,41 @@ impl fmt::Debug for TurnIncomplete {
             .field("error", &self.error)
             .field("assistant_reply", &reply)
             .field("dispatches", &self.dispatches)
+            .field("unsettled", &self.unsettled)
             .finish()
     }
 }
 
+/// How many tools of calls without an answer a message names.
+const NAMED: usize = 5;
+
 impl TurnIncomplete {
     pub(crate) fn summary(&self) -> String {
-        let answered = self.dispatches.iter().filter(|record| is_answered(record));
-        let answered = answered.count();
+        let mut open: Vec<String> = self
+            .dispatches
+            .iter()
+            .filter(|record| !is_answered(record))
+            .map(|record| record.call().qualified_tool().into_owned())
+            .collect();
+        let answered = self.dispatches.len() - open.len();
+        open.extend(self.unsettled.iter().cloned());
         let mut summary = match answered {
             0 => "no calls were answered".to_owned(),
             1 => "1 call was answered".to_owned(),
             n => format!("{n} calls were answered"),
         };
-        match self.dispatches.len() - answered {
-            0 => {}
+        match open.len() {
+            0 => return summary,
             1 => summary.push_str(", 1 was not"),
             n => summary.push_str(&format!(", {n} were not")),
+        }
+        open.sort_unstable();
+        open.dedup();
+        let names = open.get(..NAMED).unwrap_or(&open).join("`, `");
+        summary.push_str(&format!(" (`{}`", peer::shown(&names)));
+        match open.len().saturating_sub(NAMED) {
+            0 => summary.push(')'),
+            more => summary.push_str(&format!(" and {more} more)")),
         }
         summary
     }
@@ -605,6 +625,7 @@ fn incomplete(core: &SessionCore, turn_id: &str) -> Box<TurnIncomplete> {
         error: turn.error,
         assistant_reply: turn.reply,
         dispatches: turn.records,
+        unsettled: core.dispatcher().unsettled(turn_id),
     })
 }
 

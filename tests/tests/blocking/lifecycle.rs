@@ -247,7 +247,7 @@ fn a_register_callback_may_fail_and_then_no_session_is_opened() {
 #[test]
 fn a_created_session_stays_and_can_be_taken_up_and_closed() {
     let codex = codex();
-    let (created, session) = codex.create_session(register).cwd("/work").wait().unwrap();
+    let (created, session) = codex.create_session(register).cwd("/").wait().unwrap();
     assert_eq!(created["session"]["sessionId"], session.session_id());
     let id = session.session_id().to_owned();
     let catalog = session.catalog().clone();

@@ -92,7 +92,7 @@ fn report(report: &CleanupReport) -> (usize, usize, bool) {
 
 async fn with_async() -> Result<Seen, Error> {
     let codex = script();
-    let run = codex.lifecycle(register).cwd("/work").model("demo").await?;
+    let run = codex.lifecycle(register).cwd("/").model("demo").await?;
     let result = run.send_and_handle("Go.").await?;
     let failed = run.send_and_handle("Go.").terminal("completed").await;
     let failed = failed.expect_err("the model fails");
@@ -124,11 +124,7 @@ async fn with_async() -> Result<Seen, Error> {
 
 fn without_async() -> Result<Seen, Error> {
     let codex = script().blocking();
-    let run = codex
-        .lifecycle(register)
-        .cwd("/work")
-        .model("demo")
-        .wait()?;
+    let run = codex.lifecycle(register).cwd("/").model("demo").wait()?;
     let result = run.send_and_handle("Go.").wait()?;
     let failed = run.send_and_handle("Go.").terminal("completed").wait();
     let failed = failed.expect_err("the model fails");

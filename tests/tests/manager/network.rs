@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use codex_skills::manager::CodexManagerBuilder;
 use codex_skills::{
-    CodexManager, Error, HttpFailure, RuntimeError, RuntimeErrorKind, SubmissionStatus,
+    CatalogProblem, CodexManager, Draft, Error, HttpFailure, RuntimeError, RuntimeErrorKind,
+    SubmissionStatus,
 };
 use codex_skills_tests::manager::Manager;
 use codex_skills_tests::skills::{Counter, asynchronous};
@@ -304,6 +305,48 @@ async fn what_is_wrong_with_a_request_is_in_the_error() -> Result<(), Error> {
         created,
         "it was not even asked"
     );
+    // A draft is sealed for the runtime, with all else that is wrong with it.
+    let drafted = |draft: Draft, count| {
+        (0..count).fold(draft, |draft, at| {
+            draft.register([asynchronous(&format!("tool_{at}"), |_| async {
+                String::new()
+            })])
+        })
+    };
+    let drafts = [
+        client
+            .create_session(|draft| drafted(draft, 129).expecting(["more"]))
+            .await
+            .err(),
+        client
+            .lifecycle(|draft| drafted(draft, 129).expecting(["more"]))
+            .await
+            .err(),
+    ];
+    for error in drafts {
+        let Some(Error::Catalog(error)) = error else {
+            panic!("{error:?}");
+        };
+        let [
+            CatalogProblem::TooManyTools {
+                runtime: "codex-manager",
+                count: 129,
+                limit: 128,
+            },
+            CatalogProblem::NotLinked { .. },
+        ] = error.problems()
+        else {
+            panic!("{error}");
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("129 tools, and codex-manager takes 128 at most"),
+            "{text}"
+        );
+    }
+    assert_eq!(manager.count("POST", "/sessions"), created);
+    let run = client.lifecycle(|draft| drafted(draft, 128)).await?;
+    run.close().await?;
     let (_, session) = client.create_session_with(skills(128)).await?;
     client.close_session(session.session_id(), true).await?;
     Ok(())

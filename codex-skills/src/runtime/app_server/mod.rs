@@ -206,6 +206,10 @@ impl Runtime for AppServer {
         self.format() == ToolFormat::Canonical
     }
 
+    fn folder(&self, cwd: &str) -> Option<PathBuf> {
+        matches!(self.shared.settings.target, settings::Target::Program(_)).then(|| cwd.into())
+    }
+
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
         Box::pin(self.start_thread(request))
     }

@@ -8,6 +8,7 @@ mod session;
 mod strict;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -176,6 +177,10 @@ impl Runtime for Embedded {
 
     fn keeps_references(&self) -> bool {
         true
+    }
+
+    fn folder(&self, cwd: &str) -> Option<PathBuf> {
+        Some(cwd.into())
     }
 
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {

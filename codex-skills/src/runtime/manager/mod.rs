@@ -267,6 +267,10 @@ impl Runtime for CodexManager {
         NAME
     }
 
+    fn tool_limit(&self) -> Option<usize> {
+        Some(options::TOOLS)
+    }
+
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
         Box::pin(self.create(request))
     }

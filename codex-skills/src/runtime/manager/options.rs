@@ -9,7 +9,7 @@ use super::http::NAME;
 use crate::runtime::{NewSession, RuntimeError, RuntimeErrorKind, SessionOptions};
 
 /// How many tools a session may have (contract, Measured later: limits).
-const TOOLS: usize = 128;
+pub(super) const TOOLS: usize = 128;
 
 /// The body of the request that creates a session.
 pub(super) fn body(request: NewSession, operation: &'static str) -> Result<Value, RuntimeError> {
