@@ -142,15 +142,6 @@ pub enum CatalogProblem {
         /// The groups that are there, sorted.
         groups: Vec<String>,
     },
-    /// A description is blank.
-    Description {
-        /// The skill.
-        skill: String,
-        /// Where it is written.
-        location: Location,
-        /// What has no text: `description` or `output_description`.
-        of: &'static str,
-    },
     /// The catalog has more tools than the sessions of the runtime take.
     TooManyTools {
         /// The runtime.
@@ -183,7 +174,6 @@ impl CatalogProblem {
             | Self::Schema { skill, .. }
             | Self::Undocumented { skill, .. }
             | Self::NotLinked { skill, .. }
-            | Self::Description { skill, .. }
             | Self::Timeout { skill, .. } => skill,
             Self::NoneDiscovered { group, .. } => group.as_deref().unwrap_or_default(),
             Self::TooManyTools { .. } => "",
@@ -310,16 +300,6 @@ impl fmt::Display for CatalogProblem {
                 nearest,
                 groups,
             } => none_discovered(f, group.as_deref(), *location, nearest.as_deref(), groups),
-            Self::Description {
-                skill,
-                location,
-                of,
-            } => write!(
-                f,
-                "skill `{skill}` ({location}): its {} is empty: write what the model should know, or leave \
-                 `.{of}(..)` out",
-                of.replace('_', " ")
-            ),
             Self::TooManyTools {
                 runtime,
                 count,

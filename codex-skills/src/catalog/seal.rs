@@ -64,7 +64,7 @@ pub(super) fn seal(draft: DraftInner, room: Option<Room>) -> Result<Catalog, Cat
         check_name(placed, &mut problems);
         check_state(placed, &draft.state, &mut problems);
         check_timeout(placed, &mut problems);
-        check_texts(placed, &mut problems);
+        warnings.extend(blank_texts(placed));
         match build(placed, &mut known) {
             Ok(skill) => {
                 if draft.documentation_required {
@@ -99,7 +99,7 @@ pub(super) fn seal(draft: DraftInner, room: Option<Room>) -> Result<Catalog, Cat
             });
         }
     }
-    check_descriptions(&draft.descriptions, &placed, &mut problems);
+    check_descriptions(&draft.descriptions, &placed, &mut warnings, &mut problems);
     let descriptions = described(draft.descriptions, &placed, &mut problems);
     check_expected(&draft.expected, &placed, &mut problems);
     check_discoveries(
@@ -170,24 +170,32 @@ fn check_discoveries(
     }
 }
 
-/// Texts that say nothing. The macro refuses those that it sees.
-fn check_texts(placed: &Placed<'_>, problems: &mut Vec<CatalogProblem>) {
+/// Warns about texts that say nothing, which codex takes. The macro refuses those that it sees.
+fn blank_texts(placed: &Placed<'_>) -> Vec<String> {
     let Source::Dynamic(skill) = placed.source else {
-        return;
+        return Vec::new();
     };
-    let meta = &skill.meta;
-    for (of, text) in [
-        ("description", &meta.description),
-        ("output_description", &meta.output_description),
-    ] {
-        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
-            problems.push(CatalogProblem::Description {
-                skill: placed.qualified().into_owned(),
-                location: meta.location,
-                of,
-            });
-        }
-    }
+    let texts = [
+        ("description", &skill.meta.description),
+        ("output_description", &skill.meta.output_description),
+    ];
+    let blank = texts
+        .into_iter()
+        .filter(|(_, text)| text.as_deref().is_some_and(is_blank));
+    blank
+        .map(|(of, _)| {
+            format!(
+                "skill `{}` ({}): its {} is empty: write what the model should know, or leave `.{of}(..)` out",
+                placed.qualified(),
+                skill.meta.location,
+                of.replace('_', " ")
+            )
+        })
+        .collect()
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 fn location(source: &Source) -> Location {
@@ -309,6 +317,7 @@ fn described(
 fn check_descriptions(
     descriptions: &Descriptions,
     placed: &[Placed<'_>],
+    warnings: &mut Vec<String>,
     problems: &mut Vec<CatalogProblem>,
 ) {
     let namespaces: HashSet<&str> = placed
@@ -326,9 +335,12 @@ fn check_descriptions(
             }
         } else if length > rules::DESCRIPTION_LIMIT {
             too_long(length)
-        } else if description.trim().is_empty() {
-            "its description is empty: say what it is for, or leave `.describe_namespace(..)` out"
-                .to_owned()
+        } else if is_blank(description) {
+            warnings.push(format!(
+                "namespace `{namespace}` ({location}): its description is empty: say what it is for, or leave \
+                 `.describe_namespace(..)` out"
+            ));
+            continue;
         } else {
             continue;
         };
@@ -422,7 +434,9 @@ fn check_documentation(
 ) {
     let documented = match placed.source {
         Source::Static(descriptor) => descriptor.documented,
-        Source::Dynamic(_) => skill.description != fallback_description(skill.name()),
+        Source::Dynamic(_) => {
+            !is_blank(&skill.description) && skill.description != fallback_description(skill.name())
+        }
     };
     let undocumented = skill.input.undocumented.iter().cloned();
     let itself = (!documented).then_some(None);
