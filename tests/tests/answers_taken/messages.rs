@@ -1,7 +1,10 @@
 //! What is said of arguments that are refused: all of it, what is missing first, with the cure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use codex_skills::{Catalog, Draft, Skill, skill, skills};
 use schemars::JsonSchema;
@@ -383,5 +386,87 @@ async fn the_nearest_form_decides_where_a_variant_has_another_name() {
         let told = told(&catalog(), "form", arguments).await;
         assert!(told.contains(wanted), "{arguments}\n{told}");
         assert!(told.contains(r#"{"Two": …}"#), "{arguments}\n{told}");
+    }
+}
+
+/// What is borrowed.
+#[skill]
+fn borrowed(text: &str, list: &[u8], cow: Cow<'_, str>, maybe: Option<&str>) -> String {
+    format!("{text} {list:?} {cow} {maybe:?}")
+}
+
+#[tokio::test]
+async fn borrowed_parameters_are_read_in_any_spelling_and_refused_like_others() {
+    let catalog = Draft::new()
+        .register(skills![borrowed])
+        .seal()
+        .expect("a catalog");
+    all(&catalog, &[
+        ("borrowed", r#"{"text": "a", "list": [1, 2.0], "cow": "c", "maybe": "d"}"#, "a [1, 2] c Some(\"d\")"),
+        ("borrowed", r#"{"text": "\u00e9\n", "list": [1e0], "cow": "\ud83d\ude00", "maybe": "\""}"#, "é\n [1] 😀 Some(\"\\\"\")"),
+        ("borrowed", r#"{"text": "", "list": [], "cow": "", "maybe": null}"#, " []  None"),
+        ("borrowed", r#"{"text": 1, "list": "[1]", "cow": null}"#, "!`text`: 1 is not a string; `list`: \"[1]\" is not an array: pass the array itself, not as a string; `cow`: null is not a string"),
+        ("borrowed", r#"{"list": [256, "1"], "coww": ""}"#, "!unknown argument `coww`, did you mean `cow`?; `text` is missing; `list[0]`: 256 is greater than the maximum of 255; `list[1]`: \"1\" is not a whole number from 0 to 255: write 1 without quotes"),
+    ])
+    .await;
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Place {
+    at: Ipv4Addr,
+    to: Option<IpAddr>,
+    took: Duration,
+}
+
+/// What reads its format, and what only says one.
+#[skill]
+fn formats(
+    place: Place,
+    #[schemars(extend("format" = "date"))] day: String,
+    #[schemars(extend("format" = "uri"))] link: Option<String>,
+) -> String {
+    format!("{place:?} {day} {link:?}")
+}
+
+#[tokio::test]
+async fn formats_are_asserted_where_the_type_reads_them() {
+    let catalog = Draft::new()
+        .register(skills![formats])
+        .seal()
+        .expect("a catalog");
+    let place = |at: &str, to: &str, more: &str| {
+        format!(
+            r#"{{"place": {{"at": "{at}", "to": {to}, "took": {{"secs": 1, "nanos": 0}}}}, {more}}}"#
+        )
+    };
+    let good = r#""day": "2026-11-28""#;
+    for (arguments, refused) in [
+        (place("127.0.0.1", "\"::1\"", good), None),
+        (place("127.0.0.1", "null", good), None),
+        (place("127.0.0.256", "null", good), Some("place.at")),
+        (place("localhost", "null", good), Some("place.at")),
+        (place("127.0.0.1", "\"::g\"", good), Some("place.to")),
+        // A text that is a text to its type has its format from the schema alone.
+        (
+            place("127.0.0.1", "null", r#""day": "tomorrow""#),
+            Some("day"),
+        ),
+        (
+            place(
+                "127.0.0.1",
+                "null",
+                r#""day": "2026-11-28", "link": "no link""#,
+            ),
+            Some("link"),
+        ),
+    ] {
+        let told = told(&catalog, "formats", &arguments).await;
+        match refused {
+            None => assert!(told.starts_with("Place {"), "{arguments} {told}"),
+            Some(place) => assert!(
+                told.starts_with(&format!("!`{place}`: ")),
+                "{arguments} {told}"
+            ),
+        }
     }
 }
