@@ -360,14 +360,9 @@ fn memory_grows_with_the_depth_and_the_width_of_the_arguments() {
             grows_linearly(&tokio, catalog, &[1, 15, 30, 60], 1.5, taken, |depth| {
                 format!("{}{leaf}{}", open.repeat(depth), close.repeat(depth))
             });
-            grows_linearly(
-                &tokio,
-                catalog,
-                &[100, 1_000, 10_000, 95_000],
-                2.0,
-                taken,
-                |count| format!("{first}{}{last}", vec![*leaf; count].join(",")),
-            );
+            grows_linearly(&tokio, catalog, &[10_000, 100_000], 2.0, taken, |count| {
+                format!("{first}{}{last}", vec![*leaf; count].join(","))
+            });
         }
     }
 }

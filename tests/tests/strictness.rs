@@ -86,10 +86,15 @@ impl Judge {
     /// Whether a value is that of serde where what is `null` and has a default is left out, and whole numbers are written
     /// in digits, without which an optional flattened struct is nothing.
     fn is_of_absence(&self, member: &Member, json: &str, value: &str) -> bool {
-        let whole = json
-            .replace("e0", "")
-            .replace(".0", "")
-            .replace(":-0", ":0");
+        let spelt = [
+            ("1e2", "100"),
+            ("1e18", "1000000000000000000"),
+            ("e0", ""),
+            (".0", ""),
+            (":-0", ":0"),
+        ];
+        let spell = |json: String, (from, to): (&str, &str)| json.replace(from, to);
+        let whole = spelt.into_iter().fold(json.to_owned(), spell);
         let absent = [json, &whole].map(mutations::without_nulls);
         let mut all = absent.iter().flatten().chain([&whole]);
         all.any(|json| (member.plain)(json).is_ok_and(|read| read == value))
@@ -152,7 +157,8 @@ fn says_less(member: &Member, ours: &str, serde: &str) -> Option<&'static str> {
         return Some("the message names no place");
     }
     // Serde takes a number for the place of a form, and an array for an object, which no schema shows. And while another
-    // thing is wrong, no type can be asked whether it knows a member by another name.
+    // thing is wrong, no type can be asked whether it knows a member by another name. Of what is there twice, serde reads
+    // the first.
     let is_number = |said: &str| {
         let value = said.rsplit("`: ").next().unwrap_or_default();
         value.parse::<f64>().is_ok()
@@ -160,6 +166,7 @@ fn says_less(member: &Member, ours: &str, serde: &str) -> Option<&'static str> {
     let places = ours.split_once(" is not one of");
     let has_alias = |(alias, _): &(&str, &str)| ours.contains(&format!("unknown member `{alias}`"));
     if ours.ends_with(" more")
+        || ours.contains("is given twice")
         || places.is_some_and(|(said, _)| is_number(said))
         || ours.contains("the array ")
         || member.aliases.iter().any(has_alias)

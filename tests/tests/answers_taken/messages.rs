@@ -308,6 +308,8 @@ async fn a_tagged_enum_lists_its_tags_whatever_comes_in_its_place() {
         .await;
     }
     all(&catalog(), &[
+        ("shape", r#"{"shape": {"kind": "Round", "kind": "Oval"}}"#, "!`shape.kind` is given twice"),
+        ("shape", r#"{"shape": {"kind": "Empty", "kind": "Empty"}}"#, "!`shape.kind` is given twice"),
         ("shape", r#"{"shape": null}"#, &format!("!`shape`: null fits none of the accepted forms, expected {tags}")),
         ("shape", r#"{"shape": {"kind": "Empty"}, "adjacent": 5}"#, "!`adjacent`: 5 fits none of the accepted forms, expected an object whose `t` is one of [\"A\",\"B\"] or null"),
         ("form", r#"{"form": "Plain", "maybe": 5}"#, "!`maybe`: 5 fits none of the accepted forms, expected \"Plain\", {\"One\": …}, {\"Two\": …}, {\"List\": …} or null"),

@@ -136,7 +136,9 @@ fn none(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
     let said =
         |walk: &Walk<'_>| explain::no_form(document, at, &walk.path(), choice, walk.ground.plan);
     let tag = match (&choice.tag, document.kind(at)) {
-        (Some(Tag::Member { name, .. }), Kind::Object) => document.member(at, name),
+        (Some(Tag::Member { name, .. }), Kind::Object) => document
+            .member(at, name)
+            .filter(|_| document.again(at, name).is_none()),
         (Some(Tag::Name), Kind::Object) => {
             let mut members = document.members(at);
             members
@@ -249,9 +251,12 @@ fn none_fits(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) -
     };
     let before = walk.findings.violations.len();
     walk.check(nearest.check, at);
-    let (path, found) = (walk.path(), explain::found(document, at));
-    if let Some(first) = walk.findings.violations.get_mut(before) {
-        first.in_nearest_form(&path, &found);
+    let (path, findings) = (&walk.path, &mut walk.findings);
+    if let Some(first) = findings.violations.get_mut(before) {
+        first.in_nearest_form(|| {
+            let path = explain::path(document, path.segments());
+            (path, explain::found(document, at))
+        });
     }
     Fit::Broken
 }

@@ -71,7 +71,7 @@ impl<'a> Document<'a> {
     }
 
     /// The document of a text that was read before.
-    pub(super) fn again(text: &'a str, values: Vec<Value>) -> Self {
+    pub(super) fn of(text: &'a str, values: Vec<Value>) -> Self {
         Self { text, values }
     }
 
@@ -157,6 +157,12 @@ impl<'a> Document<'a> {
             .filter(|(key, _)| self.is(*key, name))
             .map(|(_, value)| value)
             .last()
+    }
+
+    /// The second name of an object's member that is there several times.
+    pub(super) fn again(&self, at: At, name: &str) -> Option<At> {
+        let members = self.members(at).map(|(key, _)| key);
+        members.filter(|key| self.is(*key, name)).nth(1)
     }
 
     /// The name of the last member that begins before a place of the text.

@@ -1,5 +1,6 @@
 //! Words for the model: what is there, and what is expected. They speak of JSON, and repeat little of the arguments.
 
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -62,13 +63,14 @@ impl Said {
         }
     }
 
-    /// Says of which form it is said.
-    pub(super) fn in_nearest_form(&mut self, path: &str, found: &str) {
-        let place = match path {
-            "" => String::new(),
-            path => format!("`{}`: ", short(path, PATH)),
-        };
+    /// Says of which form it is said, which is the innermost one: where the form is, and what is there.
+    pub(super) fn in_nearest_form(&mut self, form: impl FnOnce() -> (String, String)) {
         self.before.get_or_insert_with(|| {
+            let (path, found) = form();
+            let place = match path.as_str() {
+                "" => String::new(),
+                path => format!("`{}`: ", short(path, PATH)),
+            };
             format!("{place}{found} fits none of the accepted forms; in the nearest one ")
         });
     }
@@ -205,9 +207,11 @@ pub(super) fn path(document: &Document<'_>, segments: &[Segment]) -> String {
         if path.len() > 2 * PATH {
             break;
         }
-        path = match segment {
-            Segment::Index(index) => format!("{path}[{index}]"),
-            Segment::Key(key) => member(&path, &name(document, *key)),
+        // Writing to a string does not fail.
+        let _ = match segment {
+            Segment::Index(index) => write!(path, "[{index}]"),
+            Segment::Key(key) if path.is_empty() => write!(path, "{}", name(document, *key)),
+            Segment::Key(key) => write!(path, ".{}", name(document, *key)),
         };
     }
     path
@@ -379,6 +383,9 @@ pub(super) fn no_form(
     match &choice.tag {
         Some(Tag::Member { name, values }) if is_object => {
             let own = member(path, name);
+            if let Some(again) = document.again(at, name) {
+                return Said::twice(path.to_owned(), document, again);
+            }
             match document.member(at, name) {
                 Some(tag) => Said::at(own, none_of(document, tag, values)),
                 None => Said::at(

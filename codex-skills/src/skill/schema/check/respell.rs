@@ -137,7 +137,7 @@ impl Checked {
 impl Rest {
     /// The arguments with what is to be written otherwise.
     fn written(&self, text: &str, question: Option<(At, Edit)>) -> Option<Box<RawValue>> {
-        let document = Document::again(text, self.values.clone());
+        let document = Document::of(text, self.values.clone());
         let mut edits: Vec<(At, &Edit)> = self.edits.iter().map(|(at, edit)| (*at, edit)).collect();
         if let Some((at, edit)) = &question {
             edits.retain(|(own, _)| own != at);

@@ -95,7 +95,7 @@ pub(super) enum Segment {
 }
 
 /// The way from the root. Short ones need no memory of their own.
-struct Path {
+pub(super) struct Path {
     few: [Segment; 8],
     many: Vec<Segment>,
     len: usize,
@@ -133,7 +133,7 @@ impl Path {
         }
     }
 
-    fn segments(&self) -> &[Segment] {
+    pub(super) fn segments(&self) -> &[Segment] {
         let all = if self.len > self.few.len() {
             &self.many
         } else {
@@ -162,7 +162,7 @@ pub(super) struct Ground<'a> {
 pub(super) struct Walk<'a> {
     pub(super) ground: Ground<'a>,
     pub(super) findings: Findings,
-    path: Path,
+    pub(super) path: Path,
     pub(super) known: HashMap<(Id, At), Known, RandomState>,
     /// Texts that may name a form by another name, and are taken for its name.
     pub(super) assumed: HashSet<At, RandomState>,
