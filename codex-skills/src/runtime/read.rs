@@ -72,6 +72,30 @@ impl<'de> Visitor<'de> for Listed {
     }
 }
 
+/// Looks at the elements of a list, one after the other, and keeps none. What is no list has none.
+#[cfg(feature = "manager")]
+pub(crate) fn each<'a>(list: &'a RawValue, look: impl FnMut(&'a RawValue)) {
+    struct Each<F>(F);
+
+    impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Each<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+            while let Some(raw) = list.next_element::<&RawValue>()? {
+                (self.0)(raw);
+            }
+            Ok(())
+        }
+    }
+
+    // A raw value is JSON: it fails only where it is no list.
+    let _ = serde_json::Deserializer::from_str(list.get()).deserialize_seq(Each(look));
+}
+
 /// The last thing that the assistant said in a list of a turn's items.
 #[derive(Debug, Default)]
 pub(crate) struct LastWords(pub(crate) Option<String>);

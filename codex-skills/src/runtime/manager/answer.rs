@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::CodexManager;
 use super::address;
 use super::failure::{self, Broken, How};
-use super::http::{NAME, Request, Response};
+use super::http::{Holds, NAME, Request, Response};
 use super::link::LinkState;
 use super::registry::Fate;
 use super::shared::Shared;
@@ -60,6 +60,7 @@ impl CodexManager {
             method: Method::POST,
             path: &path,
             body: Some(body),
+            holds: Holds::Word,
         };
         let response = tokio::select! {
             biased;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::http::{Http, NAME, Request, Response};
+use super::http::{Holds, Http, NAME, Request, Response};
 use crate::runtime::{RuntimeError, RuntimeErrorKind};
 
 /// Completes the sentence "could not …".
@@ -102,6 +102,7 @@ async fn create(http: &Http, body: Vec<u8>) -> Result<Response, RuntimeError> {
         method: Method::POST,
         path: "/sessions",
         body: Some(body),
+        holds: Holds::Session,
     };
     http.call(request).await
 }

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::address;
 use super::failure;
-use super::http::Request;
+use super::http::{Holds, Request};
 use super::question::{self, Kind, Question};
 use super::shared::Shared;
 use crate::runtime::{CodexReply, CodexRequest, Event, EventSink, RequestHandler, RuntimeError};
@@ -205,6 +205,7 @@ impl Shared {
             method: Method::POST,
             path: &path,
             body: Some(decision.to_string().into_bytes()),
+            holds: Holds::Word,
         };
         let response = self.http.send_again(request).await?;
         match response.status.as_u16() {
@@ -314,6 +315,7 @@ impl Shared {
                 method: Method::GET,
                 path: &path,
                 body: None,
+                holds: Holds::Values,
             };
             // What is asked meanwhile may be missing in the list.
             let known = self.known_questions(thread_id, kind);
@@ -323,13 +325,15 @@ impl Shared {
             if !response.status.is_success() {
                 continue;
             }
-            let listed = question::questions(kind, &response.body);
+            let read = question::questions(kind, &response.body, WAITING, WAITING_BYTES);
+            let Some(listed) = read else { continue };
             for id in known {
-                if listed.iter().all(|question| question.id != id) {
+                let is_listed = |question: &Question| question.id == id;
+                if !listed.is_cut && !listed.questions.iter().any(is_listed) {
                     self.decided(thread_id, kind, &id);
                 }
             }
-            for question in listed {
+            for question in listed.questions {
                 self.ask(thread_id, question);
             }
         }

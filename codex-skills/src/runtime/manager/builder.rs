@@ -26,6 +26,9 @@ const ANSWER_BYTES: usize = 1024 * 1024 - 64;
 /// The largest message of the stream that is read, in bytes.
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
+/// The largest answer with all of a session that is read, in bytes.
+const HISTORY_BYTES: usize = 64 * 1024 * 1024;
+
 /// The settings of a client that was not made yet.
 #[derive(Clone, Debug, Default)]
 #[must_use = "`build` makes the client"]
@@ -43,6 +46,7 @@ pub struct CodexManagerBuilder {
     headers: Vec<(String, Secret)>,
     answer_bytes: Option<usize>,
     message_bytes: Option<usize>,
+    history_bytes: Option<usize>,
     stream_per_session: bool,
     link: LinkConfig,
     proxy: Option<Secret>,
@@ -143,9 +147,18 @@ impl CodexManagerBuilder {
     ///
     /// A larger message cannot be skipped: it costs the connection, which is made anew at once, and what was
     /// missed meanwhile is caught up with. So a call, or the end of a turn, that was too large for the stream
-    /// is found all the same, a moment later: answers to requests may have 256 MiB, whatever is set here.
+    /// is found all the same, a moment later: answers to requests have a [limit](Self::history_limit) of their own.
     pub fn message_limit(mut self, bytes: usize) -> Self {
         self.message_bytes = Some(bytes);
+        self
+    }
+
+    /// The largest answer to a request that has all of a session, or the arguments of the calls that wait, in bytes; 64 MiB.
+    ///
+    /// Of a larger one nothing is known. Then the end of a turn that the stream did not tell is not found, nor are calls that
+    /// wait, or the turn of a request whose answer was lost. A session is resumed all the same.
+    pub fn history_limit(mut self, bytes: usize) -> Self {
+        self.history_bytes = Some(bytes);
         self
     }
 
@@ -245,7 +258,14 @@ impl CodexManagerBuilder {
             system_proxy: self.system_proxy,
         };
         let answer_bytes = self.answer_bytes.unwrap_or(ANSWER_BYTES);
-        let http = Http::new(&settings, &way, connect_timeout, answer_bytes)?;
+        let history_bytes = self.history_bytes.unwrap_or(HISTORY_BYTES);
+        let http = Http::new(
+            &settings,
+            &way,
+            connect_timeout,
+            answer_bytes,
+            history_bytes,
+        )?;
         Ok(CodexManager {
             shared: Arc::new(Shared {
                 http,

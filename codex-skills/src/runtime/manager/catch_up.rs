@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use reqwest::Method;
-use serde_json::Value;
 
 use super::address;
 use super::failure;
-use super::http::{NAME, Request};
+use super::http::{Holds, NAME, Request};
 use super::link::LinkState;
 use super::registry::{ActiveTurn, Which};
 use super::shared::{Shared, UNNAMED, tell};
-use super::wire::{self, Frame, TurnEnd};
+use super::wire::{self, Detail, Frame, TurnEnd};
 use crate::runtime::{RuntimeError, RuntimeErrorKind, TurnStatus};
 
 /// How many ancestors of a thread are looked at to find the session that serves it.
@@ -52,20 +51,16 @@ impl Shared {
                     method: Method::GET,
                     path: &path,
                     body: None,
+                    holds: Holds::History,
                 })
                 .await;
             let Ok(response) = response else {
                 self.registry().ask_again(&thread_id);
                 return;
             };
-            let detail = response.json();
-            let Some(parent) = detail
-                .pointer("/thread/parentThreadId")
-                .and_then(Value::as_str)
-            else {
+            let Some(parent) = Detail::read(&response.body).parent else {
                 return;
             };
-            let parent: Arc<str> = parent.into();
             if self.registry().serves(&parent) {
                 for child in line.into_iter().rev() {
                     let parent_id = parent.clone();
@@ -209,6 +204,7 @@ impl Shared {
                 method: Method::GET,
                 path: &path,
                 body: None,
+                holds: Holds::History,
             })
             .await?;
         if !response.status.is_success() && !matches!(response.status.as_u16(), 403 | 410) {
@@ -249,6 +245,7 @@ impl Shared {
                     method: Method::GET,
                     path: &path,
                     body: None,
+                    holds: Holds::History,
                 })
                 .await;
             let Ok(response) = response else { return };
@@ -258,8 +255,8 @@ impl Shared {
                 });
                 return;
             }
-            let detail = response.json();
-            let end = wire::turn_of_detail(&detail, &turn.id);
+            let detail = Detail::read(&response.body);
+            let end = detail.end_of(&turn.id);
             let status = end
                 .as_ref()
                 .map_or(&TurnStatus::InProgress, |end| &end.status);
@@ -270,7 +267,7 @@ impl Shared {
                     return;
                 }
                 (_, TurnStatus::InProgress) | (None, _) => {
-                    self.catch_up_children(session_id, &detail).await;
+                    self.catch_up_children(session_id, detail.children()).await;
                     return;
                 }
                 (_, TurnStatus::Interrupted) if doubts > 0 => {
@@ -288,16 +285,17 @@ impl Shared {
     }
 
     /// Serves the children that a session had while nobody heard of them.
-    async fn catch_up_children(&self, session_id: &Arc<str>, detail: &Value) {
-        let spawned = wire::spawned_in_detail(detail);
-        for child in wire::children_of_detail(detail) {
-            if !self.registry().serves(&child) {
+    async fn catch_up_children(&self, session_id: &Arc<str>, children: Vec<(Arc<str>, bool)>) {
+        for (child, is_spawned) in &children {
+            if !self.registry().serves(child) {
+                let are_spawned =
+                    *is_spawned || children.iter().any(|other| *other == (child.clone(), true));
                 self.deliver(Frame::Children {
                     parent_id: session_id.clone(),
-                    are_spawned: spawned.contains(&child),
+                    are_spawned,
                     thread_ids: vec![child.clone()],
                 });
-                self.catch_up_calls(child, Because::Asked).await;
+                self.catch_up_calls(child.clone(), Because::Asked).await;
             }
         }
     }

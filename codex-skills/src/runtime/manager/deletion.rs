@@ -5,9 +5,10 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::http::Request;
+use super::http::{Holds, Request};
 use super::link::LinkState;
-use super::{CodexManager, session_path, wire};
+use super::wire::Detail;
+use super::{CodexManager, session_path};
 use crate::runtime::{Deletion, RuntimeError, RuntimeErrorKind};
 
 /// How many sub-agents of a session are looked for in what the server remembers of it.
@@ -51,16 +52,18 @@ impl CodexManager {
         let mut read = 0;
         while let Some(thread_id) = unread.pop().filter(|_| read < READ_CHILDREN) {
             read += 1;
-            let Some(detail) = self.read_thread(&thread_id).await else {
+            let Some(body) = self.read_thread(&thread_id).await else {
                 continue;
             };
-            let spawned = wire::spawned_in_detail(&detail);
+            let children = Detail::read(&body).children().into_iter();
+            let spawned = children.filter_map(|(child, is_spawned)| is_spawned.then_some(child));
+            let spawned = spawned.collect();
             let mut registry = self.shared.registry();
             unread.extend(registry.join_family(session_id, spawned));
         }
     }
 
-    async fn read_thread(&self, thread_id: &str) -> Option<Value> {
+    async fn read_thread(&self, thread_id: &str) -> Option<String> {
         let operation = "read the session";
         let path = session_path(operation, thread_id, "").ok()?;
         let request = Request {
@@ -68,9 +71,10 @@ impl CodexManager {
             method: Method::GET,
             path: &path,
             body: None,
+            holds: Holds::History,
         };
         let response = self.shared.http.send(request).await.ok()?;
-        response.status.is_success().then(|| response.json())
+        response.status.is_success().then_some(response.body)
     }
 
     async fn delete_thread(&self, thread_id: &str) -> Result<Deletion, RuntimeError> {
@@ -83,6 +87,7 @@ impl CodexManager {
                 method: Method::DELETE,
                 path: &path,
                 body: None,
+                holds: Holds::Word,
             })
             .await?;
         if response.status.is_server_error() && !is_thread_id(thread_id) {

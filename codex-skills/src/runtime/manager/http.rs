@@ -16,8 +16,47 @@ use crate::runtime::RuntimeError;
 
 pub(super) const NAME: &str = "codex-manager";
 
-/// The largest body of an answer that is read, in bytes: that of a session has all that happened in it.
-const BODY_BYTES: usize = 256 * 1024 * 1024;
+/// What a 2xx answer holds, which says how much of it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// A status and ids.
+    Word,
+    /// A session in which nothing happened yet.
+    Session,
+    /// A page of sessions, a program's as JSON values.
+    Page,
+    /// All that happened in a session, a program's as JSON values; or what waits for a decision.
+    Values,
+    /// All that happened in a session, or the arguments of the calls that wait.
+    History,
+    /// The same where it is cut if there is more.
+    Beginning,
+}
+
+impl Holds {
+    /// The most that is read, in bytes.
+    fn most(self, history: usize) -> usize {
+        match self {
+            Self::Word => 64 * 1024,
+            Self::Session => 1024 * 1024,
+            Self::Page => 4 * 1024 * 1024,
+            Self::Values => 16 * 1024 * 1024,
+            Self::History | Self::Beginning => history,
+        }
+    }
+
+    /// What is said of an answer that is longer.
+    fn too_long(self, most: usize) -> String {
+        let cure = match self {
+            Self::History => {
+                ": set a larger `CodexManagerBuilder::history_limit`, if the server is to be trusted"
+            }
+            _ => "",
+        };
+        format!("the answer is over {most} bytes, and is not read{cure}")
+    }
+}
+
 /// The most that is read of the body of an error, in bytes.
 const ERROR_BYTES: usize = 64 * 1024;
 
@@ -54,6 +93,8 @@ pub(super) struct Http {
     timeout: Duration,
     /// The largest body of a request that the server takes, as far as is known.
     request_bytes: usize,
+    /// The most that is read of an answer with all of a session.
+    history_bytes: usize,
 }
 
 /// An answer, whatever its status.
@@ -88,6 +129,8 @@ pub(super) struct Request<'a> {
     pub(super) method: Method,
     pub(super) path: &'a str,
     pub(super) body: Option<Vec<u8>>,
+    /// What its answer holds.
+    pub(super) holds: Holds,
 }
 
 impl Http {
@@ -96,6 +139,7 @@ impl Http {
         way: &Way,
         connect: Duration,
         answer_bytes: usize,
+        history_bytes: usize,
     ) -> Result<Self, ProfileError> {
         let base = address::api(settings);
         let client = client(&base, way, connect)?;
@@ -135,6 +179,7 @@ impl Http {
             timeout: settings.timeout,
             // A program that sends larger answers has set the server up for them.
             request_bytes: REQUEST_BYTES.max(answer_bytes),
+            history_bytes,
         })
     }
 
@@ -148,6 +193,7 @@ impl Http {
             headers: self.headers.clone(),
             timeout: self.timeout,
             request_bytes: self.request_bytes,
+            history_bytes: self.history_bytes,
         })
     }
 
@@ -228,10 +274,11 @@ impl Http {
         let status = response.status();
         // Of an error no more is read than is shown or looked at.
         let limit = if status.is_success() {
-            BODY_BYTES
+            request.holds.most(self.history_bytes)
         } else {
             ERROR_BYTES
         };
+        let is_cut = !status.is_success() || request.holds == Holds::Beginning;
         let mut body = Vec::new();
         loop {
             let chunk = response.chunk().await;
@@ -239,11 +286,11 @@ impl Http {
                 break;
             };
             if body.len() + chunk.len() > limit {
-                if !status.is_success() {
+                if is_cut {
                     body.extend_from_slice(&chunk[..limit - body.len()]);
                     break;
                 }
-                let problem = format!("the answer is over {BODY_BYTES} bytes");
+                let problem = request.holds.too_long(limit);
                 return Err(Broken::new(request, How::Other, &problem));
             }
             body.extend_from_slice(&chunk);
@@ -252,7 +299,7 @@ impl Http {
             status,
             retry_after,
             location,
-            body: String::from_utf8_lossy(&body).into_owned(),
+            body: text(body),
         })
     }
 
@@ -326,6 +373,7 @@ impl Http {
             method: Method::GET,
             path,
             body: None,
+            holds: Holds::Word,
         };
         let response = self.send(request).await?;
         if response.status.is_redirection() || is_transient(response.status) {
@@ -368,6 +416,12 @@ impl Response {
             body: serde_json::json!({"message": message}).to_string(),
         }
     }
+}
+
+/// A body as text, without a copy where it is one.
+fn text(body: Vec<u8>) -> String {
+    String::from_utf8(body)
+        .unwrap_or_else(|odd| String::from_utf8_lossy(odd.as_bytes()).into_owned())
 }
 
 /// Sends a client's requests the way that was asked for. Those to this machine go straight there.

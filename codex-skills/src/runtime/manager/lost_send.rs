@@ -14,9 +14,10 @@ use tokio::time::Instant;
 
 use super::catch_up::Because;
 use super::failure::How;
-use super::http::{NAME, Request, Response};
+use super::http::{Holds, NAME, Request, Response};
 use super::registry::ActiveTurn;
 use super::sent::Sent;
+use super::wire::Detail;
 use super::{CodexManager, session_path};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Accepted, HttpFailure, RuntimeError, RuntimeErrorKind, TurnStatus};
@@ -136,6 +137,7 @@ impl CodexManager {
             method: method.clone(),
             path,
             body: Some(body.to_string().into_bytes()),
+            holds: Holds::Word,
         };
         let response = match http.exchange(request).await {
             Ok(response) => response,
@@ -182,9 +184,10 @@ impl CodexManager {
                 method: Method::GET,
                 path: &path,
                 body: None,
+                holds: Holds::History,
             });
             let pause = match detail.await {
-                Ok(response) => match self.look(&response.json(), message) {
+                Ok(response) => match self.look(&response.body, message) {
                     Look::Took(turn_id) => return Ok(self.join(message, turn_id).await),
                     Look::May(turn_id) => {
                         may = Some(turn_id);
@@ -217,9 +220,9 @@ impl CodexManager {
         }
     }
 
-    fn look(&self, detail: &Value, message: &Message) -> Look {
+    fn look(&self, body: &str, message: &Message) -> Look {
         let sent = self.shared.registry().sent(&message.session_id);
-        look(detail, message, &sent)
+        look(&Detail::read(body), message, &sent)
     }
 
     /// Goes on with the turn that took the request.
@@ -313,18 +316,13 @@ fn unknown(turn_id: Option<Arc<str>>, lost: &RuntimeError) -> RuntimeError {
 }
 
 /// Looks for the request in the turns of a session. `sent`: what else the session was sent from here.
-fn look(detail: &Value, message: &Message, sent: &Sent) -> Look {
+fn look(detail: &Detail<'_>, message: &Message, sent: &Sent) -> Look {
     let before = &message.before;
-    let turns = detail.pointer("/thread/turns").and_then(Value::as_array);
     let (mut runs, mut unclear) = (None, None);
     // The turns with texts that no other request from here explains, and how many there are.
     let (mut found, mut unexplained) = (Vec::new(), 0);
-    for turn in turns.into_iter().flatten().rev() {
-        let Some(id) = turn.get("id").and_then(Value::as_str) else {
-            continue;
-        };
-        let status = turn.get("status").and_then(Value::as_str).unwrap_or("");
-        let status = TurnStatus::from(status);
+    for turn in detail.newest_first() {
+        let (id, status) = (turn.id(), turn.status());
         let is_active = status == TurnStatus::InProgress;
         let is_new = before.newest.is_none() || before.precedes(id);
         let did_run = before.running.iter().any(|running| **running == *id);
@@ -334,7 +332,7 @@ fn look(detail: &Value, message: &Message, sent: &Sent) -> Look {
         if !is_new && !did_run && !is_active {
             continue;
         }
-        let said = said(turn, detail, id);
+        let said = detail.said(turn);
         let is_known = is_new || sent.began(id);
         // What a turn was begun with elsewhere is not this request; what steers it may be anybody's.
         let own = said.iter().skip(usize::from(!is_known));
@@ -357,30 +355,6 @@ fn look(detail: &Value, message: &Message, sent: &Sent) -> Look {
         ([], Some(turn_id)) => Look::May(turn_id),
         ([], None) => Look::None(unclear.or(before.running.first().cloned())),
     }
-}
-
-/// What the user said in a turn: its items, or where there are none, the transcript.
-fn said(turn: &Value, detail: &Value, id: &str) -> Vec<String> {
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
-    let items: Vec<String> = list(turn.get("items"))
-        .iter()
-        .filter(|item| item["type"] == "userMessage")
-        .map(|item| {
-            let parts = list(item.get("content"));
-            parts
-                .iter()
-                .filter_map(|part| part["text"].as_str())
-                .collect()
-        })
-        .collect();
-    if !items.is_empty() {
-        return items;
-    }
-    list(detail.get("transcript"))
-        .iter()
-        .filter(|entry| entry["turnId"] == id && entry["role"] == "user")
-        .filter_map(|entry| entry["content"].as_str().map(str::to_owned))
-        .collect()
 }
 
 #[cfg(test)]

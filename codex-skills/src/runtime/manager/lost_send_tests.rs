@@ -52,7 +52,11 @@ fn sent(requests: &[(&str, Option<&str>, bool)]) -> Sent {
 }
 
 fn look(detail: &Value, message: &Message) -> Look {
-    super::look(detail, message, &Sent::default())
+    seen(detail, message, &Sent::default())
+}
+
+fn seen(detail: &Value, message: &Message, sent: &Sent) -> Look {
+    super::look(&Detail::read(&detail.to_string()), message, sent)
 }
 
 fn lost(kind: RuntimeErrorKind) -> RuntimeError {
@@ -79,15 +83,9 @@ fn a_turn_that_was_known_took_it_only_where_it_was_steered() {
     let began = sent(&[("do it", Some("b"), true)]);
     let message = after_b(&["b"]);
     let running = detail("b", "inProgress", &["do it"]);
-    assert_eq!(
-        super::look(&running, &message, &began),
-        Look::May("b".into())
-    );
+    assert_eq!(seen(&running, &message, &began), Look::May("b".into()));
     let steered = detail("b", "inProgress", &["do it", "do it"]);
-    assert_eq!(
-        super::look(&steered, &message, &began),
-        Look::Took("b".into())
-    );
+    assert_eq!(seen(&steered, &message, &began), Look::Took("b".into()));
 }
 
 #[test]
@@ -96,25 +94,21 @@ fn a_turn_that_ran_and_has_ended_took_it_or_may_have() {
     let message = after_b(&["b"]);
     for status in ["completed", "interrupted", "failed"] {
         let steered = detail("b", status, &["first", "do it"]);
-        assert_eq!(
-            super::look(&steered, &message, &began),
-            Look::Took("b".into())
-        );
+        assert_eq!(seen(&steered, &message, &began), Look::Took("b".into()));
         let unread = detail("b", status, &["first"]);
         let may = Look::None(Some("b".into()));
-        assert_eq!(super::look(&unread, &message, &began), may);
+        assert_eq!(seen(&unread, &message, &began), may);
     }
     let without = session(&[]);
     let may = Look::None(Some("b".into()));
-    assert_eq!(super::look(&without, &message, &began), may);
+    assert_eq!(seen(&without, &message, &began), may);
 }
 
 #[test]
 fn equal_requests_from_here_are_told_apart() {
     let message = after_b(&["b"]);
     let known = sent(&[("do it", Some("b"), true), ("do it", Some("b"), false)]);
-    let look =
-        |texts: &[&str], sent: &Sent| super::look(&detail("b", "completed", texts), &message, sent);
+    let look = |texts: &[&str], sent: &Sent| seen(&detail("b", "completed", texts), &message, sent);
     let may = Look::None(Some("b".into()));
     assert_eq!(look(&["do it", "do it"], &known), may, "both are others");
     let three = ["do it", "do it", "do it"];
@@ -133,12 +127,12 @@ fn an_equal_request_that_began_a_turn_since_is_not_this_one() {
     let message = after_b(&[]);
     let since = sent(&[("do it", Some("c"), true)]);
     let theirs = detail("c", "completed", &["do it"]);
-    assert_eq!(super::look(&theirs, &message, &since), Look::None(None));
+    assert_eq!(seen(&theirs, &message, &since), Look::None(None));
     let both = session(&[
         ("c", "completed", &["do it"]),
         ("d", "completed", &["do it"]),
     ]);
-    assert_eq!(super::look(&both, &message, &since), Look::Took("d".into()));
+    assert_eq!(seen(&both, &message, &since), Look::Took("d".into()));
 }
 
 #[test]

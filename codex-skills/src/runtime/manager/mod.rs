@@ -31,9 +31,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use self::catch_up::Because;
-use self::http::{NAME, Request, Response};
+use self::http::{Holds, NAME, Request, Response};
 use self::link::LinkState;
 use self::shared::Shared;
+use self::wire::Detail;
 use super::{
     Accepted, Created, Deletion, EventSink, NewSession, RequestHandler, Resumed, Runtime,
     RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
@@ -71,6 +72,7 @@ impl CodexManager {
                 method: Method::GET,
                 path: "/health",
                 body: None,
+                holds: Holds::Word,
             })
             .await?;
         Ok(response.json())
@@ -93,6 +95,7 @@ impl CodexManager {
                 method: Method::GET,
                 path: &path,
                 body: None,
+                holds: Holds::Page,
             })
             .await?;
         Ok(response.json())
@@ -145,6 +148,7 @@ impl CodexManager {
         operation: &'static str,
         path: &str,
         body: &Value,
+        holds: Holds,
     ) -> Result<Response, RuntimeError> {
         self.shared
             .http
@@ -153,6 +157,7 @@ impl CodexManager {
                 method: Method::POST,
                 path,
                 body: Some(body.to_string().into_bytes()),
+                holds,
             })
             .await
     }
@@ -289,8 +294,10 @@ impl Runtime for CodexManager {
         Box::pin(async move {
             let operation = "resume the session";
             let path = session_path(operation, &session_id, "/resume")?;
-            let resumed = self.post(operation, &path, &json!({})).await?;
-            let turns = wire::known_turns(&resumed.body);
+            // It can be resumed whatever its turns are.
+            let holds = Holds::Beginning;
+            let resumed = self.post(operation, &path, &json!({}), holds).await?;
+            let turns = Detail::read(&resumed.body).known_turns();
             self.shared.registry().knows_turns(&session_id, turns);
             self.stream_ready().await;
             self.known_generation().await;
@@ -315,7 +322,7 @@ impl Runtime for CodexManager {
                 Some(turn_id) => json!({"turnId": &*turn_id}),
                 None => json!({}),
             };
-            self.post(operation, &path, &body).await?;
+            self.post(operation, &path, &body, Holds::Word).await?;
             Ok(())
         })
     }
@@ -356,6 +363,7 @@ impl Runtime for CodexManager {
                     method: Method::GET,
                     path: &path,
                     body: None,
+                    holds: Holds::Values,
                 })
                 .await?;
             Ok(response.json())

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::address;
+use crate::runtime::read::each;
 use crate::runtime::{CodexReply, CodexRequest, RuntimeError};
 
 /// Which of the server's routes a question goes through.
@@ -100,17 +101,33 @@ pub(super) fn decided(text: &str) -> Result<Arc<str>, serde_json::Error> {
     Ok(serde_json::from_str::<Decided>(text)?.approval_id)
 }
 
-/// Reads a list. Rows that cannot be read are left out.
-pub(super) fn questions(kind: Kind, body: &str) -> Vec<Question> {
-    #[derive(Default, Deserialize)]
+/// A list of what waits for a decision.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) questions: Vec<Question>,
+    /// Whether there were more than are read.
+    pub(super) is_cut: bool,
+}
+
+/// Reads a list, as many questions as may wait. Rows that cannot be read are left out; of what is no list nothing is known.
+pub(super) fn questions(kind: Kind, body: &str, most: usize, most_bytes: usize) -> Option<Listed> {
+    #[derive(Deserialize)]
     struct List<'a> {
-        #[serde(borrow, default)]
-        data: Vec<&'a RawValue>,
+        #[serde(borrow)]
+        data: &'a RawValue,
     }
-    let list: List<'_> = serde_json::from_str(body).unwrap_or_default();
-    let rows = list.data.into_iter();
-    rows.filter_map(|row| question(kind, row.get()).ok())
-        .collect()
+    let list: List<'_> = serde_json::from_str(body).ok()?;
+    let rows = Some(list.data).filter(|rows| rows.get().starts_with('['))?;
+    let (mut listed, mut bytes) = (Listed::default(), 0);
+    each(rows, |row| {
+        bytes += row.get().len();
+        if listed.questions.len() >= most || bytes > most_bytes {
+            listed.is_cut = true;
+        } else if let Ok(question) = question(kind, row.get()) {
+            listed.questions.push(question);
+        }
+    });
+    Some(listed)
 }
 
 /// The decision that a reply comes to. The server's routes carry accept, decline and cancel for approvals, once or for
@@ -158,6 +175,22 @@ mod tests {
             let example: Value = serde_json::from_str(example).unwrap_or_default();
             assert_eq!(example["decision"], "accept");
             assert_eq!(example["answers"].is_object(), kind == Kind::Input);
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_as_far_as_questions_may_wait() {
+        let row = |id: usize| json!({"approvalId": id.to_string(), "method": "m", "details": {}});
+        let list = json!({"data": [row(0), 5, {}, row(1), row(2)]}).to_string();
+        let read = |most, bytes| {
+            let listed = questions(Kind::Approval, &list, most, bytes).unwrap_or_default();
+            (listed.questions.len(), listed.is_cut)
+        };
+        assert_eq!(read(3, 1000), (3, false));
+        assert_eq!(read(2, 1000), (2, true));
+        assert_eq!(read(3, 60), (1, true));
+        for none in ["", "{}", "[]", "null", r#"{"data":null}"#, r#"{"data":5}"#] {
+            assert!(questions(Kind::Input, none, 9, 9).is_none(), "{none}");
         }
     }
 

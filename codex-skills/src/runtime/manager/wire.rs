@@ -4,13 +4,18 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+pub(super) use self::detail::Detail;
 use super::question::{self, Kind, Question};
-use crate::runtime::read::{ID_BYTES, Id, Ids, LastWords, Text};
+use crate::runtime::read::{ID_BYTES, Id, Ids, LastWords, Text, each};
 use crate::runtime::{TurnStatus, peer};
 use crate::skill::{RequestId, ToolCall};
+
+mod detail;
+
+/// How many calls of one list are taken.
+const LISTED_CALLS: usize = 64 * 1024;
 
 /// One frame of the stream, as far as it concerns anybody.
 #[derive(Debug)]
@@ -262,13 +267,6 @@ impl Item<'_> {
     }
 }
 
-/// The sub-agents that an item of a turn in a detail tells of.
-fn children_of_item(receivers: &Value, agent: &Value) -> Vec<Arc<str>> {
-    let receivers = receivers.as_array().into_iter().flatten();
-    let ids = receivers.chain([agent]).filter_map(Value::as_str);
-    ids.filter(|id| !id.is_empty()).map(Arc::from).collect()
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DeltaParams {
@@ -426,69 +424,34 @@ fn kind_of(frame: &str) -> Kind {
     }
 }
 
-/// The calls of a list; rows that cannot be read are left out and counted.
+/// The calls of a list; rows that cannot be read are left out and counted, with those beyond very many.
 pub(super) fn pending_calls(body: &str) -> Result<(Vec<PendingCall>, usize), String> {
     #[derive(Deserialize)]
     struct List<'a> {
         #[serde(borrow, default)]
-        data: Option<Vec<&'a RawValue>>,
-        #[serde(default)]
-        status: Option<String>,
-        #[serde(default)]
-        code: Option<String>,
+        data: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        status: Option<Text<'a>>,
+        #[serde(borrow, default)]
+        code: Option<Text<'a>>,
     }
     let list: List<'_> = serde_json::from_str(body)
         .map_err(|error| format!("the list of tool calls is {}", peer::place(&error)))?;
-    let Some(rows) = list.data else {
-        return match (list.status.as_deref(), list.code.as_deref()) {
-            (Some("deleted"), _) | (Some("error"), Some("system_session")) => Ok((Vec::new(), 0)),
-            _ => Err("the list of tool calls has no `data`".to_owned()),
+    let Some(rows) = list.data.filter(|rows| rows.get().starts_with('[')) else {
+        let said = |text: Option<Text<'_>>, what: &str| text.is_some_and(|text| text.0 == what);
+        let is_gone = said(list.status, "deleted") || said(list.code, "system_session");
+        return match is_gone {
+            true => Ok((Vec::new(), 0)),
+            false => Err("the list of tool calls has no `data`".to_owned()),
         };
     };
-    let mut unread = 0;
-    let mut calls = Vec::with_capacity(rows.len());
-    for raw in rows {
-        match row(raw.get()) {
-            Ok(Some(call)) => calls.push(call),
-            Ok(None) => {}
-            Err(_) => unread += 1,
-        }
-    }
+    let (mut calls, mut unread) = (Vec::new(), 0);
+    each(rows, |raw| match row(raw.get()) {
+        Ok(None) => {}
+        Ok(Some(call)) if calls.len() < LISTED_CALLS => calls.push(call),
+        Ok(Some(_)) | Err(_) => unread += 1,
+    });
     Ok((calls, unread))
-}
-
-/// A turn of a session's detail, and the last reply in it.
-pub(super) fn turn_of_detail(detail: &Value, turn_id: &str) -> Option<TurnEnd> {
-    let turn = detail
-        .pointer("/thread/turns")?
-        .as_array()?
-        .iter()
-        .find(|turn| turn.get("id").and_then(Value::as_str) == Some(turn_id))?;
-    let reply = detail
-        .get("transcript")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .rev()
-        .filter(|entry| {
-            let is = |key: &str, text: &str| entry.get(key).and_then(Value::as_str) == Some(text);
-            is("turnId", turn_id) && is("role", "assistant") && is("status", "complete")
-        })
-        .filter_map(|entry| entry.get("content").and_then(Value::as_str))
-        .find(|text| !text.trim().is_empty())
-        .map(str::to_owned);
-    let raw = serde_json::value::to_raw_value(detail).ok()?;
-    Some(TurnEnd {
-        turn_id: turn_id.into(),
-        status: turn
-            .get("status")
-            .and_then(Value::as_str)
-            .unwrap_or("inProgress")
-            .into(),
-        error: error_text(turn.get("error").unwrap_or(&Value::Null)),
-        reply,
-        payload: crate::runtime::detail(&raw),
-    })
 }
 
 /// A turn that a session had before it was opened.
@@ -496,58 +459,6 @@ pub(super) struct KnownTurn {
     pub(super) id: Arc<str>,
     /// Whether it is over for certain: `interrupted` is also shown of turns that run.
     pub(super) is_over: bool,
-}
-
-/// The turns in the answer to a resumption; `None` where it has no list of them.
-pub(super) fn known_turns(body: &str) -> Option<Vec<KnownTurn>> {
-    #[derive(Deserialize)]
-    struct Resumed {
-        thread: Turns,
-    }
-    #[derive(Deserialize)]
-    struct Turns {
-        turns: Vec<Turn>,
-    }
-    #[derive(Deserialize)]
-    struct Turn {
-        id: Arc<str>,
-        #[serde(default)]
-        status: Value,
-    }
-    let resumed: Resumed = serde_json::from_str(body).ok()?;
-    let turns = resumed.thread.turns.into_iter().map(|turn| {
-        let status = TurnStatus::from(turn.status.as_str().unwrap_or_default());
-        KnownTurn {
-            id: turn.id,
-            is_over: matches!(status, TurnStatus::Completed | TurnStatus::Failed),
-        }
-    });
-    Some(turns.collect())
-}
-
-/// The threads that the turns of a session have to do with: its sub-agents.
-pub(super) fn children_of_detail(detail: &Value) -> Vec<Arc<str>> {
-    children_of_items(detail, |_| true)
-}
-
-/// The threads that codex made for the turns of a session.
-pub(super) fn spawned_in_detail(detail: &Value) -> Vec<Arc<str>> {
-    children_of_items(detail, |item| {
-        is_spawn(
-            item["type"].as_str().unwrap_or_default(),
-            item["tool"].as_str(),
-        )
-    })
-}
-
-fn children_of_items(detail: &Value, is_wanted: impl Fn(&Value) -> bool) -> Vec<Arc<str>> {
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
-    let turns = list(detail.pointer("/thread/turns"));
-    let items = turns.iter().flat_map(|turn| list(turn.get("items")));
-    items
-        .filter(is_wanted)
-        .flat_map(|item| children_of_item(&item["receiverThreadIds"], &item["agentThreadId"]))
-        .collect()
 }
 
 fn turn_end(turn: Turn<'_>, payload: &RawValue) -> TurnEnd {
@@ -574,19 +485,6 @@ fn error_of(error: &RawValue) -> Option<String> {
     let text = serde_json::from_str::<Text<'_>>(raw);
     let text = text.or_else(|_| serde_json::from_str::<Said<'_>>(raw).map(|said| said.message));
     Some(text.map_or_else(|_| peer::shown(raw), |text| peer::shown(&text.0)))
-}
-
-fn error_text(error: &Value) -> Option<String> {
-    match error {
-        Value::Null => None,
-        Value::String(text) => Some(peer::shown(text)),
-        other => Some(
-            other
-                .get("message")
-                .and_then(Value::as_str)
-                .map_or_else(|| peer::shown(&other.to_string()), peer::shown),
-        ),
-    }
 }
 
 fn row(text: &str) -> Result<Option<PendingCall>, serde_json::Error> {
