@@ -3,26 +3,46 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
-use std::process::Command;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
-/// Runs a flood, and says by how many MiB the memory grew.
-fn grown(case: &str) -> usize {
-    let flood = Command::new(env!("CARGO_BIN_EXE_flood")).arg(case).output();
-    let flood = flood.expect("it runs");
-    let (said, why) = (
-        String::from_utf8_lossy(&flood.stdout),
-        String::from_utf8_lossy(&flood.stderr),
-    );
-    assert!(flood.status.success(), "{case}: {why}");
-    let kib: usize = said.trim().parse().expect("a number");
-    kib / 1024
+/// How long a flood may take.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Runs a flood, and returns by how many MiB the memory grew.
+fn grown(arguments: &[&str], longest: Duration) -> Result<usize, String> {
+    let mut flood = Command::new(env!("CARGO_BIN_EXE_flood"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut output = flood.stdout.take().expect("its output");
+    let (says, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = output.read_to_string(&mut text);
+        let _ = says.send(text);
+    });
+    let said = said.recv_timeout(longest);
+    if said.is_err() {
+        // It may have ended meanwhile.
+        let _ = flood.kill();
+    }
+    let status = flood.wait().expect("it ends");
+    let said = said.map_err(|_| format!("it took more than {longest:?}"))?;
+    match said.trim().parse::<usize>() {
+        Ok(kib) if status.success() => Ok(kib / 1024),
+        _ => Err(format!("{status}")),
+    }
 }
 
 macro_rules! floods {
     ($($promise:ident: $case:literal, $mib:literal;)*) => {$(
         #[test]
         fn $promise() {
-            let grown = grown($case);
+            let grown = grown(&[$case], LONGEST).unwrap_or_else(|why| panic!("{}: {why}", $case));
             assert!(grown <= $mib, "{} grew by {grown} MiB", $case);
         }
     )*};
@@ -33,6 +53,7 @@ floods! {
     answers_of_one_turn_are_bounded: "one-turn", 40;
     answers_of_turns_whose_end_never_comes_are_bounded: "unended-turns", 40;
     answers_of_ended_turns_are_bounded: "many-turns", 40;
+    answers_of_sessions_that_were_left_are_bounded: "left-sessions", 130;
     calls_that_nobody_serves_are_bounded: "unserved", 48;
     large_arguments_are_bounded: "large-calls", 48;
     answers_for_a_peer_that_does_not_read_are_bounded: "deaf-calls", 80;
@@ -46,4 +67,21 @@ floods! {
     what_is_said_of_a_turns_end_is_bounded: "details", 40;
     ids_are_bounded: "long-ids", 24;
     names_and_ids_of_many_calls_are_bounded: "names", 24;
+    children_of_a_managers_sessions_are_bounded: "manager-children", 24;
+    known_calls_of_a_managers_session_are_bounded: "manager-calls", 48;
+    unknown_threads_of_a_manager_are_bounded: "manager-adoptions", 32;
+    questions_of_a_manager_are_bounded: "manager-questions", 200;
+    the_health_of_a_manager_is_bounded: "manager-health", 8;
+    a_created_session_is_bounded: "manager-created", 24;
+    a_page_of_sessions_is_bounded: "manager-page", 24;
+    a_resumed_session_is_bounded: "manager-resumed", 32;
+    the_detail_of_a_session_is_bounded: "manager-detail", 48;
+    a_list_of_waiting_calls_is_bounded: "manager-waiting", 32;
+}
+
+#[test]
+fn a_flood_that_hangs_is_ended() {
+    let longest = Duration::from_millis(200);
+    let grown = grown(&["hangs"], longest);
+    assert!(grown.is_err_and(|why| why.contains("took more than")));
 }

@@ -1,23 +1,18 @@
-//! A codex that floods its client in one way: `flood CASE` prints by how many KiB the memory of this process grew at most.
-//! The limits that a client can set are small; the others are what they are.
+//! Floods of a codex app-server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use codex_skills::{AppServer, Client, Draft, Limits, skill, skills};
+use codex_skills::{AppServer, Client, Draft, Event, Session, skills};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::{Mutex, watch};
 
+use super::{Bounds, Failure, Growth, MIB, RAN, long};
+
 const THREAD: &str = "01a20376-1b18-75a0-8c01-e6a677c63e7d";
-const MIB: usize = 1024 * 1024;
 /// How many calls wait for their answers at the same time, where they are answered.
 const PACE: usize = 8;
-
-/// Answer at length.
-#[skill]
-fn long(bytes: usize) -> String {
-    "x".repeat(bytes)
-}
 
 /// What the client wrote by now.
 #[derive(Clone, Copy, Default)]
@@ -39,10 +34,19 @@ impl<W: AsyncWrite + Unpin> Peer<W> {
         writes.write_all(b"\n").await
     }
 
+    /// Waits for the answer to a request that the reader answers, when everything before it was read.
+    async fn hear_the_last(&self, hears: &mut watch::Receiver<Heard>) -> Result<(), Failure> {
+        self.say(r#"{"method":"currentTime/read","id":"last","params":{}}"#)
+            .await?;
+        hears.wait_for(|heard| heard.last).await?;
+        Ok(())
+    }
+
     /// Reads what the client writes; a deaf one only until it has a session.
     async fn listen(&self, reads: impl AsyncRead + Unpin, is_deaf: bool) -> std::io::Result<()> {
         let mut reads = BufReader::new(reads);
         let mut line = Vec::new();
+        let mut sessions = 0;
         loop {
             line.clear();
             if reads.read_until(b'\n', &mut line).await? == 0 {
@@ -56,7 +60,12 @@ impl<W: AsyncWrite + Unpin> Peer<W> {
                     .await?;
             } else if says(b"\"thread/start\"") {
                 let message: Value = serde_json::from_slice(&line)?;
-                let result = json!({"id": message["id"], "result": {"thread": {"id": THREAD}}});
+                sessions += 1;
+                let id = match sessions {
+                    1 => THREAD.to_owned(),
+                    n => format!("{THREAD}-{n}"),
+                };
+                let result = json!({"id": message["id"], "result": {"thread": {"id": id}}});
                 self.say(&result.to_string()).await?;
                 if is_deaf {
                     std::future::pending::<()>().await;
@@ -88,7 +97,7 @@ fn ended(turn: &str, items: &str) -> String {
 type Line = Box<dyn Fn(usize) -> String + Send + Sync>;
 
 /// How many lines a flood has, and which.
-fn flood(case: &str) -> Option<(usize, Line)> {
+fn lines(case: &str) -> Option<(usize, Line)> {
     let half_a_mib = r#"{"bytes":524288}"#;
     let (lines, line): (usize, Line) = match case {
         "one-turn" => (128, Box::new(move |n| call(n, THREAD, "t", half_a_mib))),
@@ -198,46 +207,43 @@ fn flood(case: &str) -> Option<(usize, Line)> {
     Some((lines, line))
 }
 
-/// The memory of this process in KiB: resident, and at most.
-fn memory() -> std::io::Result<(usize, usize)> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let of = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kib.ok_or_else(|| std::io::Error::other(format!("no {name}")))
-    };
-    Ok((of("VmRSS:")?, of("VmHWM:")?))
+/// Ends a flood that nothing answers: the turn of this id begins when everything before it was read.
+const READ: &str = "everything-was-read";
+/// After how long without a call that runs none is waited for.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Waits until everything that was said is read, and nothing runs any more.
+async fn read_to_the_end(
+    session: &Session,
+    peer: &Peer<impl AsyncWrite + Unpin>,
+) -> Result<(), Failure> {
+    let mut signals = session.signals();
+    let line = format!(
+        r#"{{"method":"turn/started","params":{{"threadId":"{THREAD}","turn":{{"id":"{READ}","status":"inProgress","items":[]}}}}}}"#
+    );
+    peer.say(&line).await?;
+    while let Some(event) = signals.next().await {
+        if matches!(&event, Event::TurnStarted { turn_id } if **turn_id == *READ) {
+            break;
+        }
+    }
+    // Handlers run as long as their answers have a place.
+    while tokio::time::timeout(QUIET, RAN.notified()).await.is_ok() {}
+    Ok(())
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let case = std::env::args().nth(1).unwrap_or_default();
-    let (lines, line) = flood(&case).ok_or("there is no such case")?;
+/// Runs a flood.
+pub(super) async fn flood(case: &str, bounds: Bounds) -> Result<(), Failure> {
+    if case == "left-sessions" {
+        return left_sessions(bounds).await;
+    }
+    let (lines, line) = lines(case).ok_or("there is no such case")?;
     let is_deaf = case.starts_with("deaf");
     let is_paced = matches!(
-        &*case,
+        case,
         "one-turn" | "unended-turns" | "many-turns" | "large-calls"
     );
-    let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let (reads, writes) = tokio::io::split(theirs);
-    let (heard, mut hears) = watch::channel(Heard::default());
-    let peer = Arc::new(Peer {
-        writes: Mutex::new(writes),
-        heard,
-    });
-    let listening = peer.clone();
-    tokio::spawn(async move { listening.listen(reads, is_deaf).await });
-    let (reads, writes) = tokio::io::split(ours);
-    let client = Client::new(AppServer::over(reads, writes).await?).with_limits(Limits {
-        concurrent_calls: 2,
-        open_bytes: 4 * MIB,
-        settled_calls: 64,
-        settled_bytes: 4 * MIB,
-        remembered_turns: 4,
-        remembered_bytes: 4 * MIB,
-        signal_bytes: 4 * MIB,
-        ..Limits::default()
-    });
+    let (client, peer, mut hears) = start(bounds, is_deaf).await?;
     let catalog = Draft::new().register(skills![long]).seal()?;
     let (_, session) = client.create_session_with(catalog).await?;
     if case != "unserved" {
@@ -246,7 +252,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::task::yield_now().await;
     }
     let signals = session.signals();
-    let (before, _) = memory()?;
+    let growth = Growth::begin()?;
     for n in 0..lines {
         peer.say(&line(n)).await?;
         if is_paced {
@@ -255,16 +261,62 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     if is_deaf {
-        // Nothing tells when the client has done what it can.
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        read_to_the_end(&session, &peer).await?;
     } else {
-        // Answered by the reader, when everything before it was read.
-        peer.say(r#"{"method":"currentTime/read","id":"last","params":{}}"#)
-            .await?;
-        hears.wait_for(|heard| heard.last).await?;
+        peer.hear_the_last(&mut hears).await?;
     }
-    let (_, most) = memory()?;
-    println!("{}", most - before.min(most));
+    growth.print()?;
     drop(signals);
     Ok(())
+}
+
+/// Sessions that are left one after the other, each with answers that it remembers.
+async fn left_sessions(bounds: Bounds) -> Result<(), Failure> {
+    const SESSIONS: usize = 56;
+    const CALLS: usize = 8;
+    let (client, peer, mut hears) = start(bounds, false).await?;
+    let growth = Growth::begin()?;
+    for session in 0..SESSIONS {
+        let catalog = Draft::new().register(skills![long]).seal()?;
+        let (_, handle) = client.create_session_with(catalog).await?;
+        let id = handle.session_id().to_owned();
+        let served = handle.clone();
+        let serving = tokio::spawn(async move { served.serve().await });
+        tokio::task::yield_now().await;
+        for n in 0..CALLS {
+            peer.say(&call(n, &id, "t", r#"{"bytes":520000}"#)).await?;
+        }
+        let enough = (session + 1) * CALLS;
+        hears.wait_for(|heard| heard.answers >= enough).await?;
+        serving.abort();
+        let _ = serving.await;
+    }
+    peer.hear_the_last(&mut hears).await?;
+    growth.print()?;
+    Ok(())
+}
+
+type Started = (
+    Client<AppServer>,
+    Arc<Peer<tokio::io::WriteHalf<tokio::io::DuplexStream>>>,
+    watch::Receiver<Heard>,
+);
+
+async fn start(bounds: Bounds, is_deaf: bool) -> Result<Started, Failure> {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let (reads, writes) = tokio::io::split(theirs);
+    let (heard, hears) = watch::channel(Heard::default());
+    let peer = Arc::new(Peer {
+        writes: Mutex::new(writes),
+        heard,
+    });
+    let listening = peer.clone();
+    tokio::spawn(async move { listening.listen(reads, is_deaf).await });
+    let (reads, writes) = tokio::io::split(ours);
+    let runtime = AppServer::over(reads, writes).await?;
+    Ok((
+        Client::new(runtime).with_limits(bounds.limits()),
+        peer,
+        hears,
+    ))
 }
