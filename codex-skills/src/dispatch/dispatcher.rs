@@ -409,7 +409,10 @@ async fn serve(call: Arc<ToolCall>, mut claimed: Claimed, work: Work) {
         Work::Run(turn) => match dispatcher.find(&call) {
             None => dispatcher.refused(&call),
             Some(skill) => {
-                let mut job = Job::new(skill, &dispatcher.bounds, claimed.running.clone());
+                let most = dispatcher.limits.open_bytes.max(1);
+                let has_room = || dispatcher.ledger.lock().answer_bytes() < most;
+                let running = claimed.running.clone();
+                let mut job = Job::new(skill, &dispatcher.bounds, running, &has_room);
                 let begun = job.begin(&dispatcher.catalog, call.clone(), turn);
                 // What a handler's destructor throws must not cost the answer either.
                 let ended = AssertUnwindSafe(job.end(begun)).catch_unwind().await;

@@ -36,6 +36,8 @@ pub(crate) struct Ledger<R, S> {
     running: HashMap<CallKey, Open<R>>,
     /// The size of what came with the running calls, and of their answers, in bytes.
     running_bytes: usize,
+    /// Those of them that are answers on their way.
+    answer_bytes: usize,
     settled: HashMap<CallKey, S>,
     /// The keys of `settled` whose answers are kept, oldest first.
     order: VecDeque<CallKey>,
@@ -54,6 +56,8 @@ pub(crate) struct Ledger<R, S> {
 struct Open<R> {
     running: R,
     bytes: usize,
+    /// Those of them that are an answer.
+    answer: usize,
 }
 
 impl<R: Clone, S: Kept> Ledger<R, S> {
@@ -63,6 +67,7 @@ impl<R: Clone, S: Kept> Ledger<R, S> {
         Self {
             running: HashMap::default(),
             running_bytes: 0,
+            answer_bytes: 0,
             settled: HashMap::default(),
             order: VecDeque::new(),
             spent: VecDeque::new(),
@@ -83,7 +88,11 @@ impl<R: Clone, S: Kept> Ledger<R, S> {
             Entry::Vacant(entry) => {
                 let bytes = key.bytes();
                 self.running_bytes += bytes;
-                entry.insert(Open { running, bytes });
+                entry.insert(Open {
+                    running,
+                    bytes,
+                    answer: 0,
+                });
                 self.has_turnless |= key.turn_id().is_none();
                 Claim::Run
             }
@@ -94,7 +103,9 @@ impl<R: Clone, S: Kept> Ledger<R, S> {
     pub(crate) fn weigh(&mut self, key: &CallKey, more: usize) {
         if let Some(open) = self.running.get_mut(key) {
             open.bytes += more;
+            open.answer += more;
             self.running_bytes += more;
+            self.answer_bytes += more;
         }
     }
 
@@ -112,6 +123,7 @@ impl<R: Clone, S: Kept> Ledger<R, S> {
             return;
         };
         self.running_bytes -= open.bytes;
+        self.answer_bytes -= open.answer;
         self.bytes += answer.bytes();
         self.settled.insert(key.clone(), answer);
         self.order.push_back(key);
@@ -158,7 +170,13 @@ impl<R: Clone, S: Kept> Ledger<R, S> {
             }
             let bytes = answer.bytes();
             self.running_bytes += bytes;
-            self.running.insert(key, Open { running, bytes });
+            self.answer_bytes += bytes;
+            let open = Open {
+                running,
+                bytes,
+                answer: bytes,
+            };
+            self.running.insert(key, open);
         }
     }
 
@@ -166,6 +184,7 @@ impl<R: Clone, S: Kept> Ledger<R, S> {
     pub(crate) fn disclaim(&mut self, key: &CallKey) {
         if let Some(open) = self.running.remove(key) {
             self.running_bytes -= open.bytes;
+            self.answer_bytes -= open.answer;
         }
     }
 
@@ -177,6 +196,11 @@ impl<R: Clone, S: Kept> Ledger<R, S> {
     /// The size of what came with the running calls, and of their answers, in bytes.
     pub(crate) fn running_bytes(&self) -> usize {
         self.running_bytes
+    }
+
+    /// The size of the answers that are on their way, in bytes.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 
     /// What is kept for a call whose handler runs.
@@ -373,9 +397,10 @@ mod tests {
         ledger.claim(&key("b"), 0);
         ledger.weigh(&key("a"), 100);
         assert_eq!(ledger.running_bytes(), 100 + 2 * "null".len());
+        assert_eq!(ledger.answer_bytes(), 100);
         ledger.settle(&key("a"), "answer");
         ledger.disclaim(&key("b"));
-        assert_eq!(ledger.running_bytes(), 0);
+        assert_eq!((ledger.running_bytes(), ledger.answer_bytes()), (0, 0));
         ledger.reopen(&key("a"), 1);
         assert_eq!((ledger.running_bytes(), ledger.settled_bytes()), (6, 0));
         ledger.settle(&key("a"), "answer");

@@ -101,7 +101,7 @@ pub(crate) async fn run(
     bounds: &Bounds,
     turn: Option<Turn>,
 ) -> Finished {
-    let mut job = Job::new(skill, bounds, interested);
+    let mut job = Job::new(skill, bounds, interested, &|| true);
     let begun = job.begin(catalog, call, turn);
     let ended = job.end(begun).await;
     job.finish(ended)
@@ -115,6 +115,8 @@ pub(super) enum Ended {
     TimedOut,
     /// The time was over before the arguments were checked.
     Unchecked,
+    /// There was no room for another answer when its turn came.
+    Crowded,
 }
 
 impl From<std::thread::Result<Answer>> for Ended {
@@ -162,6 +164,8 @@ pub(super) struct Job<'a> {
     skill: &'a CatalogSkill,
     bounds: &'a Bounds,
     interested: Arc<dyn Interested>,
+    /// Whether there is room for an answer, asked when a call that waited has a place.
+    has_room: &'a (dyn Fn() -> bool + Send + Sync),
     arrived: Instant,
     began: Option<Instant>,
     in_code_mode: bool,
@@ -181,11 +185,13 @@ impl<'a> Job<'a> {
         skill: &'a CatalogSkill,
         bounds: &'a Bounds,
         interested: Arc<dyn Interested>,
+        has_room: &'a (dyn Fn() -> bool + Send + Sync),
     ) -> Self {
         Self {
             skill,
             bounds,
             interested,
+            has_room,
             arrived: Instant::now(),
             began: None,
             in_code_mode: false,
@@ -308,6 +314,8 @@ impl<'a> Job<'a> {
             Begun::Waits(turn, invocation) => {
                 let place = Box::pin(self.in_time(Place::in_turn(self.bounds, turn))).await;
                 match place {
+                    // The answers of those before it may wait for a peer that does not read.
+                    Ok(_) if !(self.has_room)() => return Ended::Crowded,
                     Ok(place) => self.start(invocation, place, Instant::now()),
                     Err(ended) => return ended,
                 }
@@ -665,6 +673,13 @@ fn conclude(
         Ended::Cancelled => failure(
             Outcome::Cancelled,
             format!("skill `{name}` was cancelled before it answered"),
+            None,
+        ),
+        Ended::Crowded => failure(
+            Outcome::Overloaded,
+            format!(
+                "skill `{name}` was not run: the answers of other calls, which are on their way, take all room; try again later"
+            ),
             None,
         ),
         Ended::Unchecked => failure(
