@@ -127,7 +127,8 @@ impl<'de> Visitor<'de> for Items {
         }
         let mut last = None;
         while let Some(raw) = items.next_element::<&RawValue>()? {
-            if let Ok(item) = serde_json::from_str::<Item<'_>>(raw.get())
+            if raw.get().starts_with('{')
+                && let Ok(item) = serde_json::from_str::<Item<'_>>(raw.get())
                 && item.r#type.0 == "agentMessage"
                 && !item.text.0.trim().is_empty()
             {

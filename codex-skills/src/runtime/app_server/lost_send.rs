@@ -98,55 +98,26 @@ impl AppServer {
         message: &Message,
         is_lost: bool,
     ) -> Result<Accepted, RuntimeError> {
-        let until = deadline(self.shared.settings.request_timeout);
-        let mut generation = if is_lost {
-            before.generation
-        } else {
-            before.generation.saturating_sub(1)
+        let search = Search {
+            sent_on: before.generation,
+            is_lost,
+            is_shared: self.shared.settings.target.is_shared(),
+            active: message.before.active.clone(),
+            until: deadline(self.shared.settings.request_timeout),
         };
-        let mut looks = LOOKS.into_iter();
-        // What it steers may have taken it, whatever is seen of it later.
-        let mut may = message.before.active.clone();
-        let is_shared = self.shared.settings.target.is_shared();
-        loop {
-            let patience = until.saturating_duration_since(Instant::now());
-            let up = self.shared.up_after(generation, patience).await;
-            let connection = up.map_err(|why| unknown(may.take(), &why))?;
-            let is_another = connection.generation != before.generation;
-            // With its process, a request is gone.
-            let is_gone = is_another && !is_shared;
-            let look = self.look(&connection, thread_id, message, is_gone).await;
-            let pause = match look {
-                Ok((Look::Took(turn_id), turns)) => {
-                    return Ok(self.join(&connection, thread_id, turn_id, turns, is_gone));
-                }
-                Ok((Look::May(turn_id), _)) => {
-                    may = turn_id.or(may);
-                    PAUSE
-                }
-                Ok((Look::None(turn_id), _)) => {
-                    may = turn_id.or(may);
-                    let pause = if is_gone { None } else { looks.next() };
-                    match pause {
-                        Some(pause) => pause,
-                        None if may.is_none() && is_lost => return Err(not_taken()),
-                        None => return Err(unknown(may, "the thread does not show it")),
-                    }
-                }
-                Err(RequestError::Lost) => {
-                    generation = connection.generation;
-                    continue;
-                }
-                Err(error) => {
-                    let error = error.into_runtime("read the session");
-                    return Err(unknown(may, error.message()));
-                }
-            };
-            if Instant::now() + pause > until {
-                return Err(unknown(may, "the turn that runs has not taken it yet"));
-            }
-            tokio::time::sleep(pause).await;
-        }
+        let thread = AtThread {
+            client: self,
+            thread_id,
+            message,
+        };
+        let found = search.run(&thread).await?;
+        Ok(self.join(
+            &found.connection,
+            thread_id,
+            found.turn_id,
+            found.turns,
+            found.is_gone,
+        ))
     }
 
     async fn look(
@@ -207,6 +178,138 @@ impl AppServer {
         }
         tracing::info!(target: "codex_skills::app_server", session = &**thread_id, turn = &*turn_id, "a request whose answer was lost was taken");
         Accepted::new(turn_id, payload)
+    }
+}
+
+/// Where looks are made.
+trait Looks {
+    /// What they are made through.
+    type Connection: Send + Sync;
+
+    /// Waits for another connection than those up to a generation.
+    fn up_after(
+        &self,
+        generation: u64,
+        patience: Duration,
+    ) -> impl Future<Output = Result<Self::Connection, String>> + Send;
+
+    fn generation(connection: &Self::Connection) -> u64;
+
+    /// Looks at the thread's newest turns once. `is_gone`: the process that the request was sent to.
+    fn look(
+        &self,
+        connection: &Self::Connection,
+        is_gone: bool,
+    ) -> impl Future<Output = Result<(Look, Vec<Box<RawValue>>), RequestError>> + Send;
+}
+
+/// A search for the turn that took a request. Nothing is sent again.
+#[derive(Clone, Debug)]
+struct Search {
+    /// The connection that the request was sent on.
+    sent_on: u64,
+    /// Whether that was lost, rather than the answer.
+    is_lost: bool,
+    /// Whether codex outlives its connections.
+    is_shared: bool,
+    /// The turn that the request steers, if any ran.
+    active: Option<Arc<str>>,
+    until: Instant,
+}
+
+/// The turn that took a request.
+#[derive(Debug)]
+struct Found<C> {
+    connection: C,
+    turn_id: Arc<str>,
+    turns: Vec<Box<RawValue>>,
+    is_gone: bool,
+}
+
+impl Search {
+    /// Looks until a turn took the request, none can have, or it is too late.
+    async fn run<L: Looks>(self, thread: &L) -> Result<Found<L::Connection>, RuntimeError> {
+        let mut generation = self.sent_on.saturating_sub(u64::from(!self.is_lost));
+        let mut looks = LOOKS.into_iter();
+        // What it steers may have taken it, whatever is seen of it later.
+        let mut may = self.active;
+        loop {
+            let patience = self.until.saturating_duration_since(Instant::now());
+            let up = thread.up_after(generation, patience).await;
+            let connection = up.map_err(|why| unknown(may.take(), &why))?;
+            let is_another = L::generation(&connection) != self.sent_on;
+            // With its process, a request is gone.
+            let is_gone = is_another && !self.is_shared;
+            let pause = match thread.look(&connection, is_gone).await {
+                Ok((Look::Took(turn_id), turns)) => {
+                    return Ok(Found {
+                        connection,
+                        turn_id,
+                        turns,
+                        is_gone,
+                    });
+                }
+                Ok((Look::May(turn_id), _)) => {
+                    may = turn_id.or(may);
+                    PAUSE
+                }
+                Ok((Look::None(turn_id), _)) => {
+                    may = turn_id.or(may);
+                    let pause = if is_gone { None } else { looks.next() };
+                    match pause {
+                        Some(pause) => pause,
+                        None if may.is_none() && self.is_lost => return Err(not_taken()),
+                        None => return Err(unknown(may, "the thread does not show it")),
+                    }
+                }
+                Err(RequestError::Lost) => {
+                    generation = L::generation(&connection);
+                    continue;
+                }
+                Err(error) => {
+                    let error = error.into_runtime("read the session");
+                    return Err(unknown(may, error.message()));
+                }
+            };
+            if Instant::now() + pause > self.until {
+                return Err(unknown(may, "the turn that runs has not taken it yet"));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Looks at codex.
+struct AtThread<'a> {
+    client: &'a AppServer,
+    thread_id: &'a Arc<str>,
+    message: &'a Message,
+}
+
+impl Looks for AtThread<'_> {
+    type Connection = Arc<Connection>;
+
+    async fn up_after(
+        &self,
+        generation: u64,
+        patience: Duration,
+    ) -> Result<Arc<Connection>, String> {
+        self.client.shared.up_after(generation, patience).await
+    }
+
+    fn generation(connection: &Arc<Connection>) -> u64 {
+        connection.generation
+    }
+
+    async fn look(
+        &self,
+        connection: &Arc<Connection>,
+        is_gone: bool,
+    ) -> Result<(Look, Vec<Box<RawValue>>), RequestError> {
+        let (thread_id, message) = (self.thread_id, self.message);
+        self.client
+            .look(connection, thread_id, message, is_gone)
+            .await
     }
 }
 
@@ -353,189 +456,5 @@ fn text_of(item: &Value) -> String {
 
 #[cfg(test)]
 #[allow(clippy::expect_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    fn message() -> Message {
-        let newest = Some(Newest::Turn("b-old".into()));
-        sent(Before {
-            newest,
-            ..Before::default()
-        })
-    }
-
-    fn sent(before: Before) -> Message {
-        Message::new("do it".to_owned(), before)
-    }
-
-    /// A message that steers a turn that took some requests before.
-    fn steering(turn_id: &str, taken: u64) -> Message {
-        sent(Before {
-            newest: Some(Newest::Turn(turn_id.into())),
-            active: Some(turn_id.into()),
-            taken,
-        })
-    }
-
-    fn look(turns: &[Box<RawValue>], message: &Message) -> Look {
-        super::look(turns, message, false)
-    }
-
-    /// A look after the process of codex ended.
-    fn look_after_end(turns: &[Box<RawValue>], message: &Message) -> Look {
-        super::look(turns, message, true)
-    }
-
-    fn turn(id: &str, status: &str, items: &Value) -> Box<RawValue> {
-        let turn = json!({"id": id, "status": status, "items": items});
-        RawValue::from_string(turn.to_string()).expect("JSON")
-    }
-
-    fn said(client_id: Option<&str>, text: &str) -> Value {
-        json!([{"type": "userMessage", "clientId": client_id, "content": [{"type": "text", "text": text}]}])
-    }
-
-    #[test]
-    fn ids_of_messages_differ() {
-        assert_ne!(message().id(), message().id());
-    }
-
-    #[test]
-    fn a_turn_is_told_by_the_id_of_its_message() {
-        let message = message();
-        let own = turn("c-new", "inProgress", &said(Some(message.id()), "do it"));
-        let others = turn("d-other", "completed", &said(Some("theirs"), "do it"));
-        assert_eq!(look(&[others, own], &message), Look::Took("c-new".into()));
-    }
-
-    #[test]
-    fn a_message_that_steered_is_found_in_a_turn_that_was_known() {
-        let message = message();
-        let own = turn("b-old", "inProgress", &said(Some(message.id()), "do it"));
-        assert_eq!(look(&[own], &message), Look::Took("b-old".into()));
-    }
-
-    #[test]
-    fn without_ids_a_turn_is_told_by_its_text_unless_it_was_known() {
-        let message = message();
-        let same = |id| turn(id, "completed", &said(None, "do it"));
-        assert_eq!(look(&[same("b-old")], &message), Look::None(None));
-        assert_eq!(
-            look(&[same("c-new"), same("b-old")], &message),
-            Look::Took("c-new".into())
-        );
-        let another = turn("c-new", "completed", &said(None, "do something else"));
-        assert_eq!(look(&[another], &message), Look::None(None));
-    }
-
-    #[test]
-    fn a_turn_that_runs_may_take_it_yet() {
-        let message = message();
-        let running = turn("c-new", "inProgress", &json!([]));
-        assert_eq!(look(&[running], &message), Look::May(Some("c-new".into())));
-        let others = turn("b-old", "inProgress", &said(Some("theirs"), "stay"));
-        assert_eq!(look(&[others], &message), Look::May(Some("b-old".into())));
-    }
-
-    #[test]
-    fn a_turn_that_ended_before_its_message_was_written_took_it() {
-        let message = message();
-        let ended = turn("c-new", "interrupted", &json!([]));
-        assert_eq!(
-            look_after_end(&[ended], &message),
-            Look::Took("c-new".into())
-        );
-        let ended = turn("b-old", "interrupted", &json!([]));
-        assert_eq!(look_after_end(&[ended], &message), Look::None(None));
-    }
-
-    #[test]
-    fn an_empty_turn_may_be_anothers_where_codex_goes_on_or_there_are_two() {
-        let message = message();
-        let ended = |id| turn(id, "interrupted", &json!([]));
-        let unclear = Look::None(Some("c-new".into()));
-        assert_eq!(look(&[ended("c-new")], &message), unclear);
-        let two = [ended("c-new"), ended("d-new")];
-        assert_eq!(look_after_end(&two, &message), unclear);
-    }
-
-    #[test]
-    fn the_id_of_a_message_is_believed_before_any_other_sign() {
-        let message = message();
-        let own = || turn("c-new", "completed", &said(Some(message.id()), "do it"));
-        for sign in [json!([]), said(None, "do it")] {
-            let other = || turn("d-new", "interrupted", &sign);
-            for turns in [[other(), own()], [own(), other()]] {
-                assert_eq!(look_after_end(&turns, &message), Look::Took("c-new".into()));
-            }
-        }
-    }
-
-    #[test]
-    fn without_ids_the_same_text_in_two_turns_is_unclear() {
-        let same = |id| turn(id, "completed", &said(None, "do it"));
-        assert_eq!(
-            look(&[same("c-new"), same("d-new")], &message()),
-            Look::None(Some("c-new".into()))
-        );
-    }
-
-    #[test]
-    fn a_turn_that_was_steered_and_ended_since_has_taken_it_perhaps() {
-        let perhaps = Look::None(Some("b-old".into()));
-        for items in [
-            json!([]),
-            said(Some("another"), "begin"),
-            said(None, "begin"),
-            // Its own first request is not what steers it.
-            said(None, "do it"),
-        ] {
-            for status in ["completed", "interrupted", "failed"] {
-                let ended = turn("b-old", status, &items);
-                let message = steering("b-old", 1);
-                assert_eq!(look(std::slice::from_ref(&ended), &message), perhaps);
-                assert_eq!(look_after_end(&[ended], &message), perhaps);
-            }
-        }
-    }
-
-    #[test]
-    fn without_ids_a_turn_that_was_steered_is_told_by_its_later_texts() {
-        let mut items = said(None, "do it");
-        let later = items[0].clone();
-        items.as_array_mut().expect("a list").push(later);
-        for status in ["inProgress", "completed"] {
-            let ended = turn("b-old", status, &items);
-            for taken in [0, 1] {
-                assert_eq!(
-                    look(std::slice::from_ref(&ended), &steering("b-old", taken)),
-                    Look::Took("b-old".into())
-                );
-            }
-        }
-        // It was steered in the same words before, perhaps.
-        let ended = turn("b-old", "completed", &items);
-        assert_eq!(
-            look(&[ended], &steering("b-old", 2)),
-            Look::None(Some("b-old".into()))
-        );
-    }
-
-    #[tokio::test]
-    async fn a_time_that_no_clock_tells_is_long() {
-        let year = Duration::from_secs(365 * 24 * 60 * 60);
-        assert!(deadline(Duration::MAX) > Instant::now() + year);
-        assert!(deadline(Duration::ZERO) <= Instant::now());
-    }
-
-    #[test]
-    fn of_a_thread_whose_turns_are_not_known_nothing_is_believed_without_an_id() {
-        let message = sent(Before::default());
-        for odd in [said(None, "do it"), json!([])] {
-            let turn = turn("c-new", "interrupted", &odd);
-            assert_eq!(look(&[turn], &message), Look::None(Some("c-new".into())));
-        }
-        let own = turn("c-new", "completed", &said(Some(message.id()), "do it"));
-        assert_eq!(look(&[own], &message), Look::Took("c-new".into()));
-    }
-}
+#[path = "lost_send_tests.rs"]
+mod tests;

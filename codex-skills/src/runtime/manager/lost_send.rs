@@ -164,65 +164,17 @@ impl CodexManager {
     pub(super) async fn look_up(
         &self,
         message: &Message,
-        Failed {
-            error: lost,
-            instead,
-        }: Failed,
+        failed: Failed,
     ) -> Result<Accepted, RuntimeError> {
-        let until = Instant::now() + self.shared.settings.timeout.min(LONGEST);
-        let operation = "read the session";
-        let path = session_path(operation, &message.session_id, "")?;
-        let looks = match instead {
-            Some(_) => LOOKS_AT_OVERSIZED,
-            None => LOOKS.len(),
+        let path = session_path(LOOK, &message.session_id, "")?;
+        let looks = AtServer {
+            client: self,
+            path,
+            message,
         };
-        let mut looks = LOOKS.into_iter().take(looks);
-        let mut may = None;
-        loop {
-            let detail = self.shared.http.call(Request {
-                operation,
-                method: Method::GET,
-                path: &path,
-                body: None,
-                holds: Holds::History,
-            });
-            let pause = match detail.await {
-                Ok(response) => match self.look(&response.body, message) {
-                    Look::Took(turn_id) => return Ok(self.join(message, turn_id).await),
-                    Look::May(turn_id) => {
-                        may = Some(turn_id);
-                        PAUSE
-                    }
-                    Look::None(turn_id) => match looks.next() {
-                        Some(pause) => pause,
-                        None => return Err(given_up(turn_id.or(may), &lost, instead)),
-                    },
-                },
-                Err(error) if error.kind() == RuntimeErrorKind::Unavailable => {
-                    // A codex that is dead says nothing any more, and what it began ended with it.
-                    let process = self.shared.http.process().await;
-                    if let Ok(death) = process.map(|process| process.death)
-                        && let Some(death) = death
-                    {
-                        return Err(match may {
-                            Some(turn_id) => unknown(Some(turn_id), &lost),
-                            None => ended(&lost, &death),
-                        });
-                    }
-                    PAUSE
-                }
-                Err(_) => return Err(unknown(may, &lost)),
-            };
-            if Instant::now() + pause > until {
-                return Err(unknown(may, &lost));
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    fn look(&self, body: &str, message: &Message) -> Look {
-        let sent = self.shared.registry().sent(&message.session_id);
-        look(&Detail::read(body), message, &sent)
+        let until = Instant::now() + self.shared.settings.timeout.min(LONGEST);
+        let turn_id = find(&looks, failed, until).await?;
+        Ok(self.join(message, turn_id).await)
     }
 
     /// Goes on with the turn that took the request.
@@ -253,6 +205,105 @@ impl CodexManager {
                 .await;
         }
         Accepted::new(turn_id, payload)
+    }
+}
+
+/// Completes the sentence "could not …" of a look.
+const LOOK: &str = "read the session";
+
+/// What comes of an attempt to look at a session.
+#[derive(Debug)]
+enum Seen {
+    Turns(Look),
+    /// The server could not say.
+    Nothing,
+    /// Its codex ended, in these words, and what it began ended with it.
+    Death(String),
+    /// There is nothing to be seen any more.
+    Refusal,
+}
+
+/// Where looks are made.
+trait Looks {
+    /// Looks at the session once.
+    fn look(&self) -> impl Future<Output = Seen> + Send;
+}
+
+/// Looks for the turn that took a request whose answer was lost, until one did, none can have, or it is too late. Nothing
+/// is sent again.
+async fn find(
+    looks: &impl Looks,
+    failed: Failed,
+    until: Instant,
+) -> Result<Arc<str>, RuntimeError> {
+    let Failed {
+        error: lost,
+        instead,
+    } = failed;
+    let pauses = match instead {
+        Some(_) => LOOKS_AT_OVERSIZED,
+        None => LOOKS.len(),
+    };
+    let mut pauses = LOOKS.into_iter().take(pauses);
+    let mut may = None;
+    loop {
+        let pause = match looks.look().await {
+            Seen::Turns(Look::Took(turn_id)) => return Ok(turn_id),
+            Seen::Turns(Look::May(turn_id)) => {
+                may = Some(turn_id);
+                PAUSE
+            }
+            Seen::Turns(Look::None(turn_id)) => match pauses.next() {
+                Some(pause) => pause,
+                None => return Err(given_up(turn_id.or(may), &lost, instead)),
+            },
+            Seen::Nothing => PAUSE,
+            Seen::Death(death) => {
+                return Err(match may {
+                    Some(turn_id) => unknown(Some(turn_id), &lost),
+                    None => ended(&lost, &death),
+                });
+            }
+            Seen::Refusal => return Err(unknown(may, &lost)),
+        };
+        if Instant::now() + pause > until {
+            return Err(unknown(may, &lost));
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Looks at the server.
+struct AtServer<'a> {
+    client: &'a CodexManager,
+    path: String,
+    message: &'a Message,
+}
+
+impl Looks for AtServer<'_> {
+    async fn look(&self) -> Seen {
+        let shared = &self.client.shared;
+        let detail = shared.http.call(Request {
+            operation: LOOK,
+            method: Method::GET,
+            path: &self.path,
+            body: None,
+            holds: Holds::History,
+        });
+        match detail.await {
+            Ok(response) => {
+                let sent = shared.registry().sent(&self.message.session_id);
+                Seen::Turns(look(&Detail::read(&response.body), self.message, &sent))
+            }
+            Err(error) if error.kind() == RuntimeErrorKind::Unavailable => {
+                let process = shared.http.process().await;
+                match process.map(|process| process.death) {
+                    Ok(Some(death)) => Seen::Death(death),
+                    _ => Seen::Nothing,
+                }
+            }
+            Err(_) => Seen::Refusal,
+        }
     }
 }
 
@@ -359,4 +410,5 @@ fn look(detail: &Detail<'_>, message: &Message, sent: &Sent) -> Look {
 
 #[cfg(test)]
 #[path = "lost_send_tests.rs"]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests;

@@ -220,3 +220,135 @@ fn a_creation_is_lost_where_the_server_said_nothing() {
     let unsent = lost(RuntimeErrorKind::Unavailable).unsent(true);
     assert_eq!(kind(unsent), RuntimeErrorKind::Unavailable);
 }
+
+/// Looks that show one thing after the other, and the last of them for good.
+struct Scripted(Vec<fn() -> Seen>, std::sync::atomic::AtomicUsize);
+
+impl Looks for Scripted {
+    async fn look(&self) -> Seen {
+        let at = self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let seen = self.0.get(at).or(self.0.last());
+        seen.map_or(Seen::Nothing, |seen| seen())
+    }
+}
+
+/// What comes of a search with these looks, how many there were, and how long it took.
+async fn searched(
+    script: &[fn() -> Seen],
+    kind: RuntimeErrorKind,
+) -> (Result<Arc<str>, RuntimeError>, usize, Duration) {
+    let began = Instant::now();
+    let looks = Scripted(script.to_vec(), Default::default());
+    let found = find(&looks, lost(kind).into(), began + Duration::from_secs(30)).await;
+    (found, looks.1.into_inner(), began.elapsed())
+}
+
+fn none() -> Seen {
+    Seen::Turns(Look::None(None))
+}
+
+fn may() -> Seen {
+    Seen::Turns(Look::May("c".into()))
+}
+
+fn took() -> Seen {
+    Seen::Turns(Look::Took("c".into()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_ends_as_soon_as_a_turn_took_the_request() {
+    let lost = RuntimeErrorKind::Unavailable;
+    for (script, looks) in [
+        (&[took as fn() -> Seen][..], 1),
+        (&[none, none, took], 3),
+        (&[|| Seen::Nothing, may, took], 3),
+        // As many looks at a turn that may take it yet as there is time for.
+        (&[may as fn() -> Seen; 60], 60),
+    ] {
+        let mut script = script.to_vec();
+        if let Some(last) = script.last_mut() {
+            *last = took;
+        }
+        let (found, looked, _) = searched(&script, lost).await;
+        assert_eq!(found.ok().as_deref(), Some("c"));
+        assert_eq!(looked, looks);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_shows_nothing_says_that_it_can_be_sent_again() {
+    let (found, looked, took) = searched(&[none], RuntimeErrorKind::Unavailable).await;
+    let error = found.expect_err("no turn");
+    assert_eq!(error.kind(), RuntimeErrorKind::Unavailable);
+    assert!(error.message().contains("can be sent again"));
+    assert_eq!(looked, LOOKS.len() + 1);
+    assert_eq!(
+        took.as_millis(),
+        LOOKS.iter().map(Duration::as_millis).sum()
+    );
+    // One that was too large is looked for less long, and is not said to be worth another attempt.
+    let began = Instant::now();
+    let looks = Scripted(vec![none], Default::default());
+    let failed = Failed {
+        error: lost(RuntimeErrorKind::Unavailable),
+        instead: Some(lost(RuntimeErrorKind::Refused)),
+    };
+    let found = find(&looks, failed, began + Duration::from_secs(30)).await;
+    let error = found.expect_err("no turn");
+    assert_eq!(error.kind(), RuntimeErrorKind::Refused);
+    assert_eq!(looks.1.into_inner(), LOOKS_AT_OVERSIZED + 1);
+    // Of one that was accepted it is never said.
+    let (found, _, _) = searched(&[none], RuntimeErrorKind::Unknown).await;
+    assert_eq!(
+        found.expect_err("no turn").kind(),
+        RuntimeErrorKind::Unknown
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_stays_unclear_ends_in_time_and_names_the_turn() {
+    let lost = RuntimeErrorKind::Unavailable;
+    for (script, turn) in [
+        (&[may as fn() -> Seen][..], Some("c")),
+        (&[may, || Seen::Nothing], Some("c")),
+        (&[|| Seen::Nothing], None),
+    ] {
+        let (found, _, took) = searched(script, lost).await;
+        let error = found.expect_err("no turn");
+        assert_eq!(
+            (error.kind(), error.turn_id()),
+            (RuntimeErrorKind::Unknown, turn)
+        );
+        assert!((29..=30).contains(&took.as_secs()), "{took:?}");
+    }
+    // A turn that might have taken it, and shows later that it did not, was the wrong one or was too late.
+    let (found, _, _) = searched(&[may, none], lost).await;
+    let error = found.expect_err("no turn");
+    assert_eq!(
+        (error.kind(), error.turn_id()),
+        (RuntimeErrorKind::Unknown, Some("c"))
+    );
+    let refused: [fn() -> Seen; 2] = [none, || Seen::Refusal];
+    let (found, looked, _) = searched(&refused, lost).await;
+    assert_eq!(
+        found.expect_err("no turn").kind(),
+        RuntimeErrorKind::Unknown
+    );
+    assert_eq!(looked, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_codex_that_died_took_nothing_unless_a_turn_may_have() {
+    let lost = RuntimeErrorKind::Unavailable;
+    let dead: fn() -> Seen = || Seen::Death("codex is dead".to_owned());
+    let (found, looked, _) = searched(&[none, dead], lost).await;
+    let error = found.expect_err("no turn");
+    assert_eq!((error.kind(), looked), (lost, 2));
+    assert!(error.message().contains("codex is dead"));
+    let (found, _, _) = searched(&[may, dead], lost).await;
+    let error = found.expect_err("no turn");
+    assert_eq!(
+        (error.kind(), error.turn_id()),
+        (RuntimeErrorKind::Unknown, Some("c"))
+    );
+}
