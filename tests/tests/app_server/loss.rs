@@ -292,3 +292,34 @@ async fn a_codex_that_is_killed_as_a_first_turn_begins_says_which_of_both_is_gon
     }
     rig.end_unanswered().await
 }
+
+on_codex!(a_session_of_which_a_crash_left_an_empty_file_is_lost: current, previous, old);
+async fn a_session_of_which_a_crash_left_an_empty_file_is_lost(codex: Codex) -> Result<(), Error> {
+    let rig = Rig::start(codex).await?;
+    let run = rig.client.lifecycle_with(catalog([])).await?;
+    run.send_and_handle("SAY hello").await?;
+    let files = rig.home.rollouts();
+    assert_eq!(files.len(), 1);
+
+    // What is left of a thread that is killed between making its file and writing to it.
+    kill(&rig.home);
+    std::fs::write(&files[0], "").expect("it is there");
+
+    let begun = std::time::Instant::now();
+    let Err(error) = run.send_and_handle("SAY again").await else {
+        panic!("codex knows nothing of the session");
+    };
+    assert!(
+        matches!(&error, Error::SessionClosed { is_lost: true, .. }),
+        "{error:?}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(5), "{begun:?}");
+    let report = run.close().await?;
+    assert!(report.delete_error().is_none(), "{report}");
+    let again = rig.client.lifecycle_with(catalog([])).await?;
+    again.send_and_handle("SAY again").await?;
+    again.close().await?;
+    let report = rig.client.shutdown().await;
+    assert!(report.runtime_error.is_none(), "{report:?}");
+    Ok(())
+}

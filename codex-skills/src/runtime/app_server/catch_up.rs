@@ -19,8 +19,7 @@ use crate::runtime::fingerprints::Fingerprints;
 /// How many threads are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
 
-/// How long codex is asked again about a thread whose first turn is not written. A file that a crash left empty stays
-/// so.
+/// How long codex is asked again about a thread whose first turn is not written.
 const UNWRITTEN: Duration = Duration::from_secs(10);
 
 /// How long the first turn of a thread may take to be written before codex is asked again.
@@ -70,7 +69,10 @@ impl Shared {
             }
             Err(RequestError::Lost) => {}
             // It was killed before it had written the first turn, of which it has told.
-            Err(error) if error.says("no rollout found") && !self.settings.target.is_shared() => {
+            Err(error)
+                if (error.says("no rollout found") || error.says_empty())
+                    && !self.settings.target.is_shared() =>
+            {
                 self.thread_lost(&live.thread_id, "codex has no history of the session");
             }
             Err(error) => {
@@ -90,12 +92,13 @@ impl Shared {
         let timeout = self.settings.request_timeout;
         let params = json!({"threadId": thread_id, "excludeTurns": without_turns});
         let until = Instant::now() + UNWRITTEN.min(timeout);
+        let is_shared = self.settings.target.is_shared();
         loop {
             let resumed = connection.request("thread/resume", &params, timeout).await;
             match resumed {
                 // The first turn of the thread has just begun, and is not written yet, or only its file is there.
                 Err(error)
-                    if (error.says("list_turns") || error.says("is empty"))
+                    if (error.says("list_turns") || is_shared && error.says_empty())
                         && Instant::now() < until =>
                 {
                     tokio::time::sleep(UNWRITTEN_PAUSE).await;

@@ -73,6 +73,12 @@ impl RequestError {
         matches!(self, Self::Refused(error) if error.message.contains(words))
     }
 
+    /// Whether codex found the thread's file without anything in it. A codex that was killed between making the file and
+    /// writing to it leaves it so; one that runs writes to it in a moment.
+    pub(super) fn says_empty(&self) -> bool {
+        self.says("is empty") || self.says("empty session file")
+    }
+
     /// Whether codex may have done what it was asked.
     pub(super) fn is_unclear(&self) -> bool {
         matches!(self, Self::Lost | Self::Silent(_) | Self::Unreadable(_))

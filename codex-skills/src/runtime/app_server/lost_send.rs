@@ -131,7 +131,9 @@ impl AppServer {
             // Nothing had been sent when the connection was made.
             match self.shared.resume(connection, thread_id, true).await {
                 Ok(_) => self.shared.registry().set_subscribed(thread_id, true),
-                Err(error) if has_no_turns(&error) => return Ok((Look::None(None), Vec::new())),
+                Err(error) if has_no_turns(&error) || is_gone && error.says_empty() => {
+                    return Ok((Look::None(None), Vec::new()));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -139,7 +141,9 @@ impl AppServer {
             Ok(turns) => Ok((look(&turns, message, is_gone), turns)),
             // Its first turn has just begun, and is not written yet.
             Err(error) if error.says("list_turns") => Ok((Look::May(None), Vec::new())),
-            Err(error) if has_no_turns(&error) => Ok((Look::None(None), Vec::new())),
+            Err(error) if has_no_turns(&error) || is_gone && error.says_empty() => {
+                Ok((Look::None(None), Vec::new()))
+            }
             Err(error) => Err(error),
         }
     }

@@ -406,6 +406,7 @@ impl AppServer {
         let connection = self.connection(operation).await?;
         let fate = self.shared.registry().fate(&thread_id);
         let params = json!({"threadId": &*thread_id});
+        let is_shared = self.shared.settings.target.is_shared();
         let (status, payload) = if fate == Fate::Ephemeral {
             self.let_go(&connection, &thread_id, &params).await
         } else {
@@ -416,6 +417,8 @@ impl AppServer {
                 }
                 Ok(payload) => Ok(("deleted", payload)),
                 Err(error) if is_missing(&error) => Ok(("not_found", said(&error))),
+                // Killed before it wrote the thread: codex does not list it, and cannot read it to delete it.
+                Err(error) if error.says_empty() && !is_shared => Ok(("not_found", said(&error))),
                 Err(error) if error.says("not persisted") => {
                     self.let_go(&connection, &thread_id, &params).await
                 }
@@ -428,7 +431,11 @@ impl AppServer {
                         Err(missing) if is_missing(&missing) && fate == Fate::Unwritten => {
                             Ok(("not_persisted", said(&missing)))
                         }
-                        Err(missing) if is_missing(&missing) => Ok(("not_found", said(&missing))),
+                        Err(missing)
+                            if is_missing(&missing) || missing.says_empty() && !is_shared =>
+                        {
+                            Ok(("not_found", said(&missing)))
+                        }
                         Err(error) => Err(error),
                     }
                 }
