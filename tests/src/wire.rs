@@ -162,6 +162,10 @@ async fn accept(listener: &TcpListener, server: SocketAddr, wires: &Arc<Wires>) 
         let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
         let wire = Arc::new(Wire::new());
         wires.open().insert(peer, wire.clone());
+        // Since it was accepted, connections may have come to be refused, and the open ones cut.
+        if wires.refused.load(Ordering::SeqCst) {
+            wire.cut();
+        }
         let wires = wires.clone();
         tokio::spawn(async move {
             connection(client, upstream, &wire).await;

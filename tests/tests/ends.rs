@@ -131,8 +131,8 @@ async fn a_manager_that_is_away_holds_up_the_end_of_a_program_for_three_seconds(
         let ended = tokio::time::timeout(Duration::from_secs(30), program.wait()).await;
         assert!(ended.unwrap().unwrap().success(), "{threads}");
         let took = begun.elapsed();
+        assert_eq!(manager.sessions().len(), 1, "{threads}: after {took:?}");
         assert!(took > Duration::from_secs(2), "{threads}: {took:?}");
         assert!(took < Duration::from_secs(10), "{threads}: {took:?}");
-        assert_eq!(manager.sessions().len(), 1, "{threads}");
     }
 }
