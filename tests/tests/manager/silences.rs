@@ -12,6 +12,8 @@ use crate::support::{builder, catalog, echo, held, limits, lost, start};
 
 const HELD: &str = r#"CALL held {"text":"a"}"#;
 const NOTHING: Duration = Duration::from_secs(3600);
+/// How long a turn may take whose end is never heard of, so that a test fails rather than hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client that asks on its own accord only after an hour of silence.
 fn patient(manager: &Manager) -> codex_skills::Client<codex_skills::CodexManager> {
@@ -34,7 +36,10 @@ async fn a_codex_that_dies_in_a_call_is_known_at_once_and_the_turn_lost() -> Res
         Instant::now()
     };
     let text = format!("CALL echo {{\"text\":\"a\"}}\nTHEN\n{HELD}");
-    let (turn, died) = tokio::join!(run.send_and_handle(text).into_future(), kill);
+    let (turn, died) = tokio::join!(
+        run.send_and_handle(text).timeout(PATIENCE).into_future(),
+        kill
+    );
     assert!(
         died.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -81,7 +86,10 @@ async fn a_codex_that_dies_while_nothing_is_called_is_known_within_two_seconds()
         manager.kill_codex();
         Instant::now()
     };
-    let (turn, died) = tokio::join!(run.send_and_handle(HELD).into_future(), kill);
+    let (turn, died) = tokio::join!(
+        run.send_and_handle(HELD).timeout(PATIENCE).into_future(),
+        kill
+    );
     assert!(
         died.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -102,7 +110,11 @@ async fn a_half_open_stream_is_replaced_as_soon_as_a_poll_finds_what_it_kept() -
     manager.silence_streams();
     let began = Instant::now();
     let text = "CALL echo {\"text\":\"a\"}\nTHEN\nCALL echo {\"text\":\"b\"}\nTHEN\nCALL echo {\"text\":\"c\"}";
-    let turn = run.send_and_handle(text).require_reply().await?;
+    let turn = run
+        .send_and_handle(text)
+        .timeout(PATIENCE)
+        .require_reply()
+        .await?;
     assert_eq!(
         turn.assistant_reply,
         "Tool outputs: echo a | echo b | echo c"
