@@ -390,7 +390,7 @@ impl<'a> Job<'a> {
     }
 
     /// Where an answer is not what the skill's written `output_schema` says: it is warned about once a catalog, since the
-    /// work is done, and the model can read the answer all the same.
+    /// work is done, and the model can read the answer all the same. The log says nothing of the answer, which may be secret.
     fn unfit(&self, finished: &Finished) -> Option<String> {
         let output = self
             .skill
@@ -400,8 +400,8 @@ impl<'a> Job<'a> {
         if output.is_first_warning() {
             tracing::warn!(
                 target: "codex_skills::dispatch",
-                skill = self.skill.qualified_name(), unfit,
-                "an answer is not what the skill's `output_schema` says: mend one of them"
+                skill = self.skill.qualified_name(),
+                "an answer is not what the skill's `output_schema` says: mend one of them; `Catalog::call` tells where"
             );
         }
         Some(unfit)
