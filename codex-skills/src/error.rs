@@ -107,7 +107,7 @@ pub enum Error {
         session_id: String,
         /// Why.
         reason: String,
-        /// Whether codex ended before it had written any of the session, as [`Event::SessionClosed`] has it.
+        /// Whether codex ended before it had written any of the session, as [`Event::SessionClosed`](crate::Event::SessionClosed) has it.
         is_lost: bool,
         /// What had happened in the turn that was waited for.
         turn: Option<Box<TurnIncomplete>>,
