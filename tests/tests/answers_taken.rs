@@ -506,3 +506,42 @@ async fn a_script_with_values_is_taken_like_a_call_with_values() {
     assert!(refused.contains("may have lost digits"), "{refused}");
     assert_eq!([whole.as_str(), large], ["5", "1000000000000000000"]);
 }
+
+/// What an untagged enum takes as any value keeps the object that it is flattened into open.
+#[tokio::test]
+async fn a_flattened_choice_with_any_value_in_it_takes_other_members() {
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Kind {
+        Small { a: u8 },
+        Other(Value),
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Thing {
+        id: u8,
+        #[serde(flatten)]
+        kind: Kind,
+    }
+
+    /// Keep.
+    #[skill]
+    fn keep(thing: Thing, things: Option<Vec<Thing>>) -> String {
+        format!("{thing:?} {}", things.map_or(0, |things| things.len()))
+    }
+
+    let catalog = Draft::new().register(skills![keep]).seal().unwrap();
+    let cases = [
+        (
+            "keep",
+            r#"{"thing":{"id":1,"b":2}}"#,
+            r#"Thing { id: 1, kind: Other(Object {"b": Number(2)}) } 0"#,
+        ),
+        (
+            "keep",
+            r#"{"thing":{"id":1,"a":2},"things":[{"id":1,"b":2}]}"#,
+            "Thing { id: 1, kind: Small { a: 2 } } 1",
+        ),
+    ];
+    all(&catalog, &cases).await;
+}

@@ -198,7 +198,8 @@ fn keep_private(file: &File) -> io::Result<Option<u32>> {
 
         let mode = file.metadata()?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            // Only its owner may: others who were given the file go on with it.
+            let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
         }
         Ok((mode & 0o022 != 0).then_some(mode))
     }

@@ -435,8 +435,11 @@ async fn check_folder(runtime: &dyn Runtime, cwd: Option<&str>) -> Result<(), Er
             Ok(_) => Err(format!(
                 "`{shown}` is not a folder: give the one that it is in"
             )),
-            Err(error) => Err(format!(
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!(
                 "`{shown}` is no folder here ({error}): create it, or give another"
+            )),
+            Err(error) => Err(format!(
+                "`{shown}` cannot be looked at ({error}): give a folder that can"
             )),
         }
     });

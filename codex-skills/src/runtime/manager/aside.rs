@@ -71,13 +71,18 @@ impl Aside {
 /// Starts the thread, with connections of its own.
 fn start(http: &Http, creations: UnboundedReceiver<Creation>) -> Option<()> {
     let http = http.apart()?;
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .ok()?;
+    // The tokio runtime is made on the thread: one may not be dropped on the caller's, where no thread is to be had.
+    let serving = move || {
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        if let Ok(tokio) = tokio {
+            tokio.block_on(serve(Arc::new(http), creations));
+        }
+    };
     std::thread::Builder::new()
         .name("codex-skills-create".to_owned())
-        .spawn(move || tokio.block_on(serve(Arc::new(http), creations)))
+        .spawn(serving)
         .ok()
         .map(drop)
 }

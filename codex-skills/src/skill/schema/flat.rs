@@ -75,9 +75,12 @@ pub(super) fn is_open(schema: &Object) -> bool {
         .iter()
         .filter_map(|keyword| schema.get(*keyword)?.as_array())
         .flatten();
-    own || parts
-        .filter_map(Value::as_object)
-        .any(|part| is_open(part) || is_anything(part))
+    own || parts.into_iter().any(|part| match part {
+        // What an untagged enum's variant of any value is.
+        Value::Bool(anything) => *anything,
+        Value::Object(part) => is_open(part) || is_anything(part),
+        _ => false,
+    })
 }
 
 /// Whether a part says nothing of an object: a value that may be one.
