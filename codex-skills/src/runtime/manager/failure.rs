@@ -38,15 +38,15 @@ pub(super) enum How {
 impl Broken {
     pub(super) fn new(request: &Request<'_>, how: How, problem: &str) -> Self {
         let message = format!("{} {}: {problem}", request.method, request.path);
+        let kind = match how {
+            // It is as long the next time.
+            How::Other if request.method == Method::GET => RuntimeErrorKind::Refused,
+            _ => RuntimeErrorKind::Unavailable,
+        };
         Self {
             how,
-            error: RuntimeError::new(
-                NAME,
-                request.operation,
-                RuntimeErrorKind::Unavailable,
-                message,
-            )
-            .unsent(how == How::Connect),
+            error: RuntimeError::new(NAME, request.operation, kind, message)
+                .unsent(how == How::Connect),
         }
     }
 }
