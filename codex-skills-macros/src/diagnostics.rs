@@ -41,6 +41,11 @@ impl Diagnostics {
         self.errors.is_none()
     }
 
+    /// How much is wrong so far.
+    pub(crate) fn len(&self) -> usize {
+        self.errors.iter().flatten().count()
+    }
+
     /// The report: a `compile_error!` for each mistake.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.errors

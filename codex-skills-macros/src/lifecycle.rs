@@ -101,6 +101,7 @@ fn read(
     let mut options: Vec<Setting> = Vec::new();
     let mut block = None;
     while !input.is_empty() {
+        let mistakes = diagnostics.len();
         if input.peek(Ident::peek_any) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
             options.extend(setting(&krate, &options, input, diagnostics));
         } else if starts_block(input) {
@@ -119,7 +120,7 @@ fn read(
                 block = Some(None);
             }
         }
-        next(input);
+        next(input, mistakes, diagnostics);
     }
     refuse_two_sources(&options, diagnostics);
     if block.is_none() {
@@ -156,8 +157,12 @@ fn misplaced(input: ParseStream<'_>) -> syn::Error {
     ))
 }
 
-/// Goes to the next part: behind the comma.
-fn next(input: ParseStream<'_>) {
+/// Goes to the next part: behind the comma. What stands before it is a mistake, unless one was reported since there were
+/// so many.
+fn next(input: ParseStream<'_>, mistakes: usize, diagnostics: &mut Diagnostics) {
+    if !input.is_empty() && !input.peek(Token![,]) && diagnostics.len() == mistakes {
+        diagnostics.push(input.error(format!("expected `,`\n{SHAPE}")));
+    }
     while !input.is_empty() {
         if input
             .parse::<Option<Token![,]>>()
@@ -181,8 +186,9 @@ fn runtime(input: ParseStream<'_>, diagnostics: &mut Diagnostics) -> Option<Expr
         );
         return None;
     }
+    let mistakes = diagnostics.len();
     let runtime = diagnostics.keep(input.parse());
-    next(input);
+    next(input, mistakes, diagnostics);
     runtime
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn check(ty: &Type, diagnostics: &mut Diagnostics) {
         diagnostics.at(
             hidden.ty,
             format!(
-                "an error in here would not be a failure of the skill: only the outermost `Result` is\nhelp: return {}",
+                "a skill fails with the `Result` that it returns, not with one inside\nhelp: return {}",
                 hidden.remedy
             ),
         );
