@@ -233,7 +233,7 @@ fn builders_show_no_tokens() {
 }
 
 /// The public types whose derived `Debug` shows texts, and why these are no secrets.
-const SHOWN: [(&str, &str); 15] = [
+const SHOWN: [(&str, &str); 14] = [
     ("DraftInner", "names and warnings of the author"),
     ("CatalogProblem", "names and schemas of the author"),
     ("TurnStatus", "a word of the runtime, cut"),
@@ -244,7 +244,6 @@ const SHOWN: [(&str, &str); 15] = [
     ("ModelError", "a message that is its `Display` too"),
     ("ProfileError", "the same"),
     ("AppServerError", "the same"),
-    ("CallError", "the same"),
     ("OutputError", "the same"),
     (
         "CodexManagerBuilder",

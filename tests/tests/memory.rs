@@ -339,6 +339,22 @@ fn forms() -> Vec<Form> {
     ]
 }
 
+#[derive(JsonSchema, Serialize)]
+#[rustfmt::skip]
+struct Wide { a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8, i: u8, j: u8, k: u8, l: u8, m: u8, n: u8, o: u8 }
+
+/// What is wrong beyond what is said costs next to nothing, however much is missing from each object.
+fn what_is_not_said_costs_little(tokio: &tokio::runtime::Runtime) {
+    let catalog = typed::<Vec<Wide>>();
+    let many = |count| format!("[{}]", vec![r#"{"x":1}"#; count].join(","));
+    bytes(tokio, &catalog, &many(1));
+    let (few, taken) = bytes(tokio, &catalog, &many(100));
+    let (lots, _) = bytes(tokio, &catalog, &many(10_100));
+    assert!(!taken);
+    let each = (lots - few) / 10_000;
+    assert!(each < 1_000, "{each} bytes for each object");
+}
+
 /// One test, since what others allocate would be counted.
 #[test]
 fn memory_grows_with_the_depth_and_the_width_of_the_arguments() {
@@ -346,6 +362,7 @@ fn memory_grows_with_the_depth_and_the_width_of_the_arguments() {
         .enable_all()
         .build()
         .expect("a runtime");
+    what_is_not_said_costs_little(&tokio);
     for form in forms() {
         let Form {
             name,

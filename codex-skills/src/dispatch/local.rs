@@ -1,5 +1,6 @@
 //! Calling a catalog without a session: for unit tests of skills.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,9 +14,10 @@ use super::shown::Shown;
 use crate::catalog::Catalog;
 use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
+use crate::withheld;
 
 /// A skill could not be called.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The catalog has no skill of this name.
@@ -44,6 +46,34 @@ pub enum CallError {
         /// The text of the answer.
         answer: String,
     },
+}
+
+/// With the size of an answer in its place.
+impl fmt::Debug for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownSkill { name, known } => f
+                .debug_struct("UnknownSkill")
+                .field("name", name)
+                .field("known", known)
+                .finish(),
+            Self::Arguments { name, reason } => f
+                .debug_struct("Arguments")
+                .field("name", name)
+                .field("reason", reason)
+                .finish(),
+            Self::Answer {
+                name,
+                reason,
+                answer,
+            } => f
+                .debug_struct("Answer")
+                .field("name", name)
+                .field("reason", reason)
+                .field("answer", &withheld::text(answer))
+                .finish(),
+        }
+    }
 }
 
 impl Catalog {

@@ -168,7 +168,7 @@ async fn a_file_that_others_may_use_is_made_its_owners_alone() -> io::Result<()>
         let writable = keep_private(&opened)?;
         assert_eq!(writable, is_writable.then_some(loose), "{loose:o}");
         assert_eq!(mode()? & 0o077, 0, "{loose:o}");
-        // Whoever appends tightens it too, and loses nothing of it.
+        // An append tightens it too, and keeps all of it.
         opened.set_permissions(Permissions::from_mode(loose | 0o200))?;
         file.set("b".into(), Some("two".into())).await;
         assert_eq!(mode()? & 0o077, 0, "{loose:o}");

@@ -361,8 +361,8 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
             // The shutdown may have begun before the session was there to be seen.
             opened = Err(Error::ShuttingDown);
         }
-        // The one who waited may be gone. The session is deleted here then, before the end of the creation is told: a
-        // tokio runtime that goes down waits for no more than that.
+        // Without its caller, the session is deleted here, before this task ends: a tokio runtime that goes down waits
+        // for the task, and not for a cleanup that it began.
         if let Err(Ok(mut unwanted)) = done.send(opened) {
             unwanted.ownership.finish().await;
         }

@@ -247,7 +247,7 @@ pub(crate) struct ClientShared {
     /// What is counted, and the budget of retries.
     pub(crate) common: Arc<Common>,
     pub(super) deletions: Deletions,
-    /// What became of sessions that were let go while nobody waited for it, newest last.
+    /// Reports of cleanups in the background, the newest last.
     unreported: Mutex<VecDeque<CleanupReport>>,
     /// What the end of the client waits for.
     pub(super) background: Background,
@@ -435,7 +435,7 @@ impl ClientShared {
         self.past().bury(session_id);
     }
 
-    /// Keeps the report on a session that was to be deleted and that nobody waited for, until a shutdown.
+    /// Keeps the report of a deletion in the background until a shutdown.
     pub(super) fn set_unreported(&self, report: CleanupReport) {
         let mut unreported = self.unreported();
         if unreported.len() >= UNREPORTED {
@@ -444,7 +444,7 @@ impl ClientShared {
         unreported.push_back(report);
     }
 
-    /// The reports that nobody waited for, besides those of sessions that are known better by now.
+    /// Takes the reports of cleanups in the background, without those of sessions that a newer report is on.
     fn take_unreported(&self, known: &[CleanupReport]) -> Vec<CleanupReport> {
         let is_known = |id: &str| known.iter().any(|report| report.session_id() == id);
         std::mem::take(&mut *self.unreported())
@@ -507,7 +507,7 @@ impl Shutdown {
 pub struct ShutdownReport {
     /// The cleanups of the sessions that guards owned, and of those whose deletion was
     /// [due](CleanupReport::is_due) before; after them those of sessions that were deleted in the background because a guard
-    /// or the future of a block was dropped, as far as no shutdown told of them (the newest 256).
+    /// or the future of a block was dropped, unless an earlier shutdown had them (the newest 256).
     pub cleanups: Vec<CleanupReport>,
     /// How many deletions were due when the shutdown began, and are done.
     pub finished: usize,

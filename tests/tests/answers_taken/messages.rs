@@ -472,3 +472,44 @@ async fn formats_are_asserted_where_the_type_reads_them() {
         }
     }
 }
+
+/// The names of a map of numbers, and numbers that are out of the range of a type that takes no string.
+#[tokio::test]
+async fn names_and_ranges_say_what_is_wanted() {
+    /// Count.
+    #[skill]
+    fn count(
+        by: std::collections::BTreeMap<u16, u8>,
+        #[skill(default)] signed: std::collections::BTreeMap<i32, u8>,
+        #[skill(default = 1)] few: u8,
+        #[skill(default)] some: Option<std::num::NonZeroU8>,
+    ) -> String {
+        format!("{by:?} {signed:?} {few} {some:?}")
+    }
+
+    let catalog = Draft::new().register(skills![count]).seal().unwrap();
+    let cases = [
+        (
+            "count",
+            r#"{"by":{"x":1,"1":2},"signed":{"":1}}"#,
+            "!`by`: the name `x` is not a whole number in quotes, 0 or more; \
+             `signed`: the name `` is not a whole number in quotes",
+        ),
+        (
+            "count",
+            r#"{"by":{},"few":1e30}"#,
+            "!`few`: 1e30 is greater than the maximum of 255",
+        ),
+        (
+            "count",
+            r#"{"by":{},"some":-1e20}"#,
+            "!`some`: -1e20 is less than the minimum of 1",
+        ),
+        (
+            "count",
+            r#"{"by":{"7":1},"signed":{"-7":2}}"#,
+            "{7: 1} {-7: 2} 1 None",
+        ),
+    ];
+    all(&catalog, &cases).await;
+}

@@ -185,9 +185,19 @@ impl Shared {
                 waits
             }
             Err(error) => {
-                tracing::debug!(target: "codex_skills::manager", thread = &*thread_id, %error, "waiting calls are not known");
+                self.unknown(&thread_id, &error);
                 false
             }
+        }
+    }
+
+    /// Logs that the server was asked in vain: aloud where it answered and asking again does not help, as where a history
+    /// is longer than is read.
+    fn unknown(&self, thread: &str, error: &RuntimeError) {
+        if error.kind() != RuntimeErrorKind::Refused {
+            tracing::debug!(target: "codex_skills::manager", thread, %error, "what waits or ended is not known");
+        } else if let Some(left_out) = self.unread.line() {
+            tracing::warn!(target: "codex_skills::manager", thread, %error, left_out, "what waits or ended is not known");
         }
     }
 
@@ -248,7 +258,10 @@ impl Shared {
                     holds: Holds::History,
                 })
                 .await;
-            let Ok(response) = response else { return };
+            let response = match response {
+                Ok(response) => response,
+                Err(error) => return self.unknown(session_id, &error),
+            };
             if response.status.as_u16() == 410 {
                 self.deliver(Frame::Deleted {
                     session_id: session_id.clone(),

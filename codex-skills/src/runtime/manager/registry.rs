@@ -57,7 +57,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Tells it. Not under the registry's lock: who is told may come back to it.
+    /// Hands it to the session, which may call the registry again: not under the registry's lock.
     pub(super) fn tell(self) {
         if let Some(call) = &self.resolved {
             self.sink.call_resolved(call);

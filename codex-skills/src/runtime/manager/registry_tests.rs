@@ -16,7 +16,7 @@ impl EventSink for Sink {
     }
 }
 
-/// A registry with one session, and whoever listens to it.
+/// A registry with one session, and its listener.
 fn registry() -> (Registry, Arc<Sink>) {
     let sink = Arc::new(Sink::default());
     let events: Arc<dyn EventSink> = sink.clone();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::cure;
 use super::document::{At, Document, Kind};
-use super::leaf::Meter;
+use super::leaf::{Meter, Pattern};
 use super::message::Line;
 use super::number::Bound;
 use super::plan::{Check, Choice, Id, NumberRules, Plan, Tag, TextRules, Types};
@@ -292,6 +292,17 @@ fn words(types: Types, whole: impl FnOnce() -> String) -> String {
         }
     }
     all.join(" or ")
+}
+
+/// What is wrong with the name of a member where the names have patterns.
+pub(super) fn no_name<'p>(
+    document: &Document<'_>,
+    key: At,
+    patterns: impl Iterator<Item = &'p Pattern>,
+) -> String {
+    let wanted: Vec<String> = patterns.map(Pattern::of_names).collect();
+    let name = name(document, key);
+    format!("the name `{name}` is not {}", wanted.join(" or "))
 }
 
 pub(super) fn rounded(document: &Document<'_>, at: At) -> String {

@@ -42,6 +42,18 @@ impl Pattern {
         &self.text
     }
 
+    /// What it demands of a name, in words.
+    pub(super) fn of_names(&self) -> String {
+        match &self.kind {
+            Kind::Digits { signed: false } => "a whole number in quotes, 0 or more".to_owned(),
+            Kind::Digits { signed: true } => "a whole number in quotes".to_owned(),
+            #[cfg(feature = "validation")]
+            Kind::Compiled(_) => format!("a match of {}", self.text),
+            #[cfg(not(feature = "validation"))]
+            Kind::Unknown => format!("a match of {}", self.text),
+        }
+    }
+
     /// Whether a text matches. What a meter has no time left for does not.
     #[cfg_attr(not(feature = "validation"), allow(unused_variables))]
     pub(super) fn matches(&self, text: &str, meter: &Meter) -> bool {

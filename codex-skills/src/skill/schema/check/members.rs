@@ -105,6 +105,11 @@ impl<'a> Walk<'a> {
             Others::Closed if self.document().string(key).is_none() => {
                 fit = fit.max(self.breaks(|| explain::HALF.to_owned()));
             }
+            Others::Closed if rules.properties.is_empty() && !rules.patterns.is_empty() => {
+                let patterns = rules.patterns.iter().map(|(pattern, _)| pattern);
+                let document = self.document();
+                fit = fit.max(self.breaks(|| explain::no_name(document, key, patterns)));
+            }
             Others::Closed => unknown.push(key),
             Others::Checked(inner) => fit = fit.max(self.inside(Segment::Key(key), inner, value)),
         }
@@ -129,20 +134,9 @@ impl<'a> Walk<'a> {
 
     /// Members that are missing, or that have no place.
     fn members(&mut self, id: Id, missing: &[&str], unknown: &[At], aliases: bool) -> Fit {
-        let said = |walk: &Self| explain::Members {
-            path: walk.path(),
-            missing: missing.iter().map(|name| (*name).to_owned()).collect(),
-            unknown: unknown
-                .iter()
-                .take(VIOLATIONS)
-                .map(|key| explain::name(walk.document(), *key))
-                .collect(),
-            known: walk.names(id),
-        };
         if !self.reporting {
             return if aliases { Fit::Doubtful } else { Fit::Broken };
         }
-        let all = said(self);
         let room = self.doubts_most.saturating_sub(self.findings.doubts.len());
         let fresh: Vec<At> = unknown
             .iter()
@@ -150,16 +144,32 @@ impl<'a> Walk<'a> {
             .filter(|key| aliases && !self.is_asked(id, *key))
             .take(room + 1)
             .collect();
-        if !aliases || fresh.len() > room {
-            let said = all.said();
-            let is_at_root = self.is_at_root();
+        let is_refused = !aliases || fresh.len() > room;
+        if is_refused && self.findings.violations.len() >= VIOLATIONS && !self.is_at_root() {
+            self.findings.more += missing.len() + unknown.len();
+            return Fit::Broken;
+        }
+        // Decoding tells whether they are there by other names: for all objects of this schema at once.
+        let is_missing = |doubt: &Doubt| doubt.check == id && matches!(doubt.about, About::Missing);
+        let asks_missing = !missing.is_empty() && !self.findings.doubts.iter().any(is_missing);
+        if !is_refused && fresh.is_empty() && !asks_missing {
+            return Fit::Doubtful;
+        }
+        // Only now: arguments may have a hundred thousand objects of which nothing is said.
+        let all = explain::Members {
+            path: self.path(),
+            missing: missing.iter().map(|name| (*name).to_owned()).collect(),
+            unknown: unknown
+                .iter()
+                .take(VIOLATIONS)
+                .map(|key| explain::name(self.document(), *key))
+                .collect(),
+            known: self.names(id),
+        };
+        if is_refused {
             let findings = &mut self.findings;
             findings.more += unknown.len().saturating_sub(VIOLATIONS);
-            if findings.violations.len() < VIOLATIONS || is_at_root {
-                findings.violations.extend(said);
-            } else {
-                findings.more += said.len();
-            }
+            findings.violations.extend(all.said());
             return Fit::Broken;
         }
         for key in fresh {
@@ -171,9 +181,7 @@ impl<'a> Walk<'a> {
                 said,
             });
         }
-        // Decoding tells whether they are there by other names: for all objects of this schema at once.
-        let is_missing = |doubt: &Doubt| doubt.check == id && matches!(doubt.about, About::Missing);
-        if !missing.is_empty() && !self.findings.doubts.iter().any(is_missing) {
+        if asks_missing {
             let said = all.said().into_iter().filter(Said::is_missing);
             self.findings.doubts.extend(said.map(|said| Doubt {
                 check: id,

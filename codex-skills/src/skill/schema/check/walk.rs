@@ -360,7 +360,13 @@ impl<'a> Walk<'a> {
             return self.breaks(|| explain::wrong_type(document, at, check));
         };
         let is_small = whole.magnitude.is_some_and(|size| size < (1 << 53));
-        if self.ground.rounded && document.kind(at) == Kind::Number && !is_small {
+        // Where the type has a narrow range and takes no string, the range says what is wrong.
+        let is_narrow = check
+            .number
+            .as_ref()
+            .is_some_and(|rules| !rules.wide && rules.least.is_some() && rules.most.is_some());
+        let may_be_rounded = self.ground.rounded && document.kind(at) == Kind::Number;
+        if may_be_rounded && !is_small && !is_narrow {
             return self.breaks(|| explain::rounded(document, at));
         }
         match whole.digits() {
