@@ -1,7 +1,9 @@
 //! Which skills a session has: gathered in a [`Draft`], checked and sealed into a [`Catalog`].
 
+mod declaration;
 mod draft;
 mod error;
+mod explain;
 mod phase;
 mod render;
 pub(crate) mod rules;

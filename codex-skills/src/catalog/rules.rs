@@ -13,6 +13,8 @@ pub(crate) const NAME_LIMIT: usize = 128;
 pub(crate) const NAMESPACE_LIMIT: usize = 64;
 /// The longest description of a namespace, in characters.
 pub(crate) const DESCRIPTION_LIMIT: usize = 1_024;
+/// Most tools of a session of codex-manager.
+pub(crate) const MANAGER_TOOLS: usize = 128;
 
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

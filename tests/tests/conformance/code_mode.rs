@@ -9,7 +9,7 @@ use codex_skills_tests::codex::{Codex, Home};
 use codex_skills_tests::provider::Provider;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A model that codex knows to have it.
 const MODEL: &str = "gpt-6.1-sol";
@@ -279,6 +279,85 @@ async fn what_is_written_arrives(codex: Codex) -> Result<(), Error> {
     Ok(())
 }
 
+/// Schemas as they are written, each with what code mode may show in a way of its own.
+fn written() -> Vec<Value> {
+    let address = json!({"type": "object", "properties": {
+        "street": {"type": "string", "description": "With its number."},
+        "city": {"type": "string"},
+    }, "required": ["city"]});
+    let many: Map<String, Value> = (0..70)
+        .map(|at| (format!("m{at:02}"), json!({"$ref": "#/$defs/N"})))
+        .collect();
+    vec![
+        json!({"type": "object"}),
+        json!({"type": "object", "properties": {}}),
+        json!({"type": "object", "properties": {}, "additionalProperties": false}),
+        json!({"type": "object", "properties": {"a": {"type": "string"}}}),
+        json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false}),
+        json!({"type": "object", "properties": {"b": {"type": "integer"}, "a": {"type": "number"}}, "required": ["b"]}),
+        json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "additionalProperties": true}),
+        json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "boolean"}}),
+        json!({"type": "object", "properties": {"a-b": {"type": "string"}, "1st": {"type": "null"}, "ümlaut": {}}}),
+        json!({"type": "object", "properties": {"a": {"type": "string", "description": "One.\n\n  Two.  \nThree."}}}),
+        json!({"type": "object", "properties": {"a": {"enum": ["x", 1, null, true, "quo\"te"]}}}),
+        json!({"type": "object", "properties": {"a": {"const": "x"}, "b": {"enum": [1, 2], "type": "integer"}}}),
+        json!({"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]}}}),
+        json!({"type": "object", "properties": {"a": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}}),
+        json!({"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": "array", "items": {}}}}),
+        json!({"type": "object", "properties": {"a": {"allOf": [{"type": "string"}, {"enum": ["x", "y"]}]}}}),
+        json!({"type": "object", "properties": {"a": {"allOf": [{"anyOf": [{"type": "string"}, {"type": "number"}]}, {"type": "string"}]}}}),
+        json!({"type": "object", "properties": {"a": address, "b": {"type": ["object", "null"], "properties": {"c": {"type": "string"}}}}}),
+        json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/A", "description": "The other."}}, "$defs": {"A": address}}),
+        json!({"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}, "$defs": {"Node": {"type": "object",
+            "properties": {"name": {"type": "string"}, "next": {"$ref": "#/$defs/Node"}}, "required": ["name"]}}}),
+        json!({"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "object", "properties": {"c": {"type": "string", "description": "Deep."}}}}}}}),
+        json!({"type": "object", "properties": {"a": {"type": "array", "items": address, "description": "All."}}}),
+        json!({"type": "object", "required": ["x"], "properties": {"x": true, "y": {"description": "Anything."}}}),
+        json!({"type": "object", "properties": {"m": {"type": "object", "additionalProperties": address}}}),
+        json!({"type": "object", "properties": {"a": {"allOf": [{"$ref": "#/$defs/U"}, {"type": "object", "properties": {"v": {"type": "string"}}}]},
+            "b": {"allOf": [{"enum": ["x"]}, {"type": ["string", "null"]}, address]}}, "$defs": {"U": {"oneOf": [{"type": "string"}, {"type": "number"}]}}}),
+        json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/B"}}, "$defs": {
+            "A": {"type": "object", "properties": {"b": {"$ref": "#/$defs/B"}}}, "B": {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}}}}),
+        json!({"type": "object", "properties": many, "$defs": {"N": {"type": "object", "properties": {"n": {"type": "integer"}}}}}),
+    ]
+}
+
+async fn what_is_explained_is_what_is_declared(codex: Codex) -> Result<(), Error> {
+    let schemas = written().into_iter().enumerate();
+    let written = schemas.map(|(at, schema)| {
+        Skill::builder(format!("written_{at:02}"))
+            .description("Written.")
+            .input_schema(schema)
+            .handler(|_: Value| async { Ok::<_, Infallible>("called") })
+    });
+    let catalog = Draft::new()
+        .register(skills![take_much])
+        .register(choices())
+        .register(written.collect::<Vec<_>>())
+        .seal()?;
+    let names: Vec<String> = catalog.list().into_iter().map(str::to_owned).collect();
+    let explained = catalog.explain().replace("\n    ", "\n");
+
+    let (declared, _) = run(&codex, catalog, "text('nothing')").await?;
+
+    let differ: Vec<String> = names
+        .iter()
+        .map(|name| {
+            let declaration = declaration(&declared, name);
+            let (_, declaration) = declaration.split_once("const tools: { ").expect("one");
+            let declared = format!("tools.{}", declaration.trim_end_matches(": "));
+            let start = format!("tools.{name}(");
+            let own = explained.split(&start).nth(1).expect("an explanation");
+            let own = own.split("\n\n").next().unwrap_or(own);
+            (declared, format!("{start}{own}"))
+        })
+        .filter(|(declared, own)| declared != own)
+        .map(|(declared, own)| format!("{declared}\nnot {own}"))
+        .collect();
+    assert!(differ.is_empty(), "{}", differ.join("\n\n"));
+    Ok(())
+}
+
 macro_rules! on_both {
     ($($test:ident),*) => { $(
         mod $test {
@@ -302,6 +381,7 @@ macro_rules! on_both {
     )* };
 }
 on_both!(
+    what_is_explained_is_what_is_declared,
     what_must_be_known_stands_at_the_properties,
     what_is_written_arrives
 );

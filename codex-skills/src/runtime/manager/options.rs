@@ -9,7 +9,7 @@ use super::http::NAME;
 use crate::runtime::{NewSession, RuntimeError, RuntimeErrorKind, SessionOptions};
 
 /// How many tools a session may have (contract, Measured later: limits).
-pub(super) const TOOLS: usize = 128;
+pub(super) use crate::catalog::rules::MANAGER_TOOLS as TOOLS;
 
 /// The body of the request that creates a session.
 pub(super) fn body(request: NewSession, operation: &'static str) -> Result<Value, RuntimeError> {

@@ -70,6 +70,11 @@ impl Shown {
         Self { schema, losses }
     }
 
+    /// Bytes of the schema as codex counts them, before it leaves anything out for its size.
+    pub(crate) fn bytes(&self) -> usize {
+        self.losses.bytes
+    }
+
     /// How many members and how many descriptions the model reads, those of definitions as often as they are referred
     /// to: the more the better.
     pub(super) fn worth(&self) -> (u64, u64) {
