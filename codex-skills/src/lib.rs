@@ -1,6 +1,10 @@
+#![doc = include_str!("guide/links.md")]
+#![doc = ""]
 #![doc = include_str!("../README.md")]
 //!
 //! # Where things are
+//!
+//! [The manual](guide) is by task; this table is by part.
 //!
 //! | part | begin with |
 //! |---|---|
@@ -16,17 +20,7 @@
 //! at each asynchronous function, under *Cancel safety*. No call of a session depends on who waits for it:
 //! once its handler runs, it is answered.
 //!
-//! What happens goes to [`tracing`], with the targets `codex_skills::catalog`, `codex_skills::session`,
-//! `codex_skills::dispatch` and one for each runtime, such as `codex_skills::manager`. There are three spans, at `info`:
-//!
-//! | span | in | fields |
-//! |---|---|---|
-//! | `session` | nothing | `session`, `runtime`, `skills`; at its end `outcome` and `duration_ms` |
-//! | `turn` | `session` | `session`, `turn`; at its end `outcome` and `duration_ms` |
-//! | `call` | `turn`, or `session` for one of a sub-agent | `tool`, `namespace`, `session`, `turn`, `call`; at its end `outcome`, `submission`, `waited_ms` and `ran_ms` |
-//!
-//! What a handler logs is within the span of its call. Arguments, answers and tokens are in none of them, nor in an event, at any level. Libraries below log for themselves:
-//! tungstenite's `log` target `tungstenite` has whole messages at `trace`.
+//! What happens goes to [`tracing`]: [a chapter of the manual](guide::logs) has its targets and spans.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "blocking")]

@@ -4,7 +4,7 @@
 //! `cargo run --bin manager_listener` goes to the codex-manager of your current profile, by default
 //! `http://127.0.0.1:3001`; `-- --base-url http://127.0.0.1:4000` names another one. Ask in the session that it prints, in
 //! codex-manager's own web pages or with its command line, as often as you like. It survives lost connections
-//! and restarts of codex-manager. How to start one is in the README, *With codex-manager*.
+//! and restarts of codex-manager. How to start one is in `guide::manager`.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};

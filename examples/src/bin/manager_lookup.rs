@@ -2,7 +2,7 @@
 //!
 //! `cargo run --bin manager_lookup` goes to the codex-manager of your current profile, by default
 //! `http://127.0.0.1:3001`, and runs one turn of its account's model. `-- --base-url http://127.0.0.1:4000` names another one,
-//! `--request TEXT` asks something else. How to start one is in the README, *With codex-manager*.
+//! `--request TEXT` asks something else. How to start one is in `guide::manager`.
 
 use std::process::ExitCode;
 
