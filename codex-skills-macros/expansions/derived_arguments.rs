@@ -57,9 +57,7 @@ impl ::codex_skills::SkillSet for page {
                         line: 0,
                         column: 0,
                     },
-                    __codex_skills::InputSchema::Derived(
-                        <__CodexSkillsArguments as __codex_skills::schemars::JsonSchema>::json_schema,
-                    ),
+                    __codex_skills::InputSchema::derived::<__CodexSkillsArguments>(),
                     __codex_skills::Handler::Inline(__codex_skills_call),
                 )
                 .with_fallback_description("Remote skill page")

@@ -11,8 +11,12 @@
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]
 mod calls;
+#[path = "answers_taken/choices.rs"]
+mod choices;
 #[path = "answers_taken/messages.rs"]
 mod messages;
+#[path = "answers_taken/refusals.rs"]
+mod refusals;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -315,7 +319,7 @@ async fn the_check_is_as_strict_as_the_type_and_the_schema() {
         ("contact", r#"{"who": ["a", 1]}"#, "!`who`: the array is not an object"),
         ("list", r#"{"query": "x", "szie": 5}"#, "!unknown argument `szie`, did you mean `size`?"),
         ("listing", r#"{"query": "x", "szie": 5}"#, "!unknown argument `szie`, did you mean `size`?"),
-        ("form", r#"{"form": {"Plain": null}}"#, "!`form`: the object of `Plain` is not one of \"Plain\", {\"One\": …}, {\"Two\": …}"),
+        ("form", r#"{"form": {"Plain": null}}"#, "!`form`: the object of `Plain` is not one of \"Plain\", {\"One\": …}, {\"Two\": …}: write \"Plain\""),
     ])
     .await;
 }
@@ -329,10 +333,10 @@ async fn errors_speak_of_json_and_name_all_that_is_wrong() {
         ("shape", r#"{"shape": {"kind": "Square"}}"#, "!`shape.kind`: \"Square\" is not one of [\"Circle\",\"Rect\",\"Empty\"]"),
         ("shape", r#"{"shape": {"kind": "Rect", "w": 1}}"#, "!`shape.h` is missing"),
         ("shape", r#"{"shape": {}}"#, "!`shape.kind` is missing, expected one of [\"Circle\",\"Rect\",\"Empty\"]"),
-        ("when", r#"{"when": {"from": "monday"}}"#, "!`when`: the object fits none of the accepted forms; in the nearest one `when.to` is missing"),
+        ("when", r#"{"when": {"from": "monday"}}"#, "!`when`: the object fits none of the accepted forms, expected an object with `days` or an object with `from`, `to`; in the nearest one `when.to` is missing"),
         ("form", r#"{"form": "Round"}"#, "!`form`: \"Round\" is not one of \"Plain\", {\"One\": …}, {\"Two\": …}"),
         ("form", r#"{"form": {"Two": {}}}"#, "!`form.Two.a` is missing"),
-        ("flags", r#"{"flags": {"yes": 1}}"#, "!`flags.yes`: its name is not true or false"),
+        ("flags", r#"{"flags": {"yes": 1}}"#, "!`flags`: the name `yes` is not one of `true`, `false`"),
         ("flags", r#"{"flags": {"true": 256}}"#, "!`flags.true`: 256 is greater than the maximum of 255"),
         ("ratio", r#"{"ratio": 1, "pair": [1]}"#, "!`pair`: there are fewer than 2 items"),
         ("ratio", r#"{"ratio": 1, "pair": ["x", 1]}"#, "!`pair[0]`: \"x\" is not a whole number from 0 to 255; `pair[1]`: 1 is not a string"),

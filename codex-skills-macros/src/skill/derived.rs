@@ -153,5 +153,5 @@ pub(crate) fn decoding(skill: &Skill) -> TokenStream {
 /// The input schema of the struct.
 pub(crate) fn schema() -> TokenStream {
     let (p, name) = (private(), name());
-    quote_spanned!(ours()=> #p::InputSchema::Derived(<#name as #p::schemars::JsonSchema>::json_schema))
+    quote_spanned!(ours()=> #p::InputSchema::derived::<#name>())
 }

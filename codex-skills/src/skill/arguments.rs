@@ -93,6 +93,7 @@ impl<T> Slot<T> {
                 optional: is_optional::<T, V>,
                 default: None,
                 type_name: std::any::type_name::<T>,
+                reads: |json| T::decode(json).map(drop),
             },
             decode: T::decode,
             absent: T::absent,
@@ -141,7 +142,10 @@ pub trait Slots: Sized {
         invocation: &Invocation,
         skill: &SkillDescriptor,
     ) -> Result<Self::Values, SkillFailure> {
-        invocation.read(|arguments| self.take(Matched::new(arguments, skill)?.values()))
+        let is_open = matches!(skill.input, InputSchema::Explicit(..));
+        invocation.read(|arguments| {
+            self.take(Matched::new(arguments, skill.parameters(), is_open)?.values())
+        })
     }
 }
 
@@ -160,6 +164,23 @@ impl<T, R: Slots> Slots for (Slot<T>, R) {
         let (first, rest) = raw.split_first().unwrap_or((&None, &[]));
         Ok((self.0.take(*first)?, self.1.take(rest)?))
     }
+}
+
+/// Decodes each argument that is there by itself, for the first that is refused.
+pub(crate) fn read_each(
+    raw: &RawValue,
+    table: &'static [ParameterDescriptor],
+) -> Result<(), PathError> {
+    let Ok(matched) = Matched::new(raw, table, true) else {
+        return Ok(());
+    };
+    for (parameter, value) in table.iter().zip(matched.values()) {
+        let is_given = |value: &&RawValue| parameter.default.is_none() || value.get() != "null";
+        if let Some(value) = value.filter(is_given) {
+            (parameter.reads)(value.get()).map_err(|error| error.within(parameter.name))?;
+        }
+    }
+    Ok(())
 }
 
 fn is_optional<T: Argument<V>, V>() -> bool {
@@ -188,8 +209,11 @@ struct Matched<'a> {
 impl<'a> Matched<'a> {
     /// Matches the members of a JSON object to the parameters. `null` counts as an empty object, and any
     /// other value is the argument of a skill with a single parameter.
-    fn new(raw: &'a RawValue, skill: &SkillDescriptor) -> Result<Self, SkillFailure> {
-        let table = skill.parameters();
+    fn new(
+        raw: &'a RawValue,
+        table: &[ParameterDescriptor],
+        open: bool,
+    ) -> Result<Self, SkillFailure> {
         let mut matched = Self {
             few: [None; 8],
             many: Vec::new(),
@@ -204,7 +228,7 @@ impl<'a> Matched<'a> {
                 .deserialize_map(Members {
                     table,
                     values,
-                    open: matches!(skill.input, InputSchema::Explicit(..)),
+                    open,
                 })
                 .map_err(|error| SkillFailure::arguments(reason(&error)))?,
             Some(b'n') => {}

@@ -13,6 +13,8 @@ use crate::withheld;
 /// The longest path and the longest reason, which repeat what the model wrote.
 const PATH: usize = 200;
 const REASON: usize = 1_500;
+/// What is said of an enumeration of which serde says only that a value is expected.
+const ONE_OF_ITS_VALUES: &str = "expected one of the values that its schema lists";
 /// Above so many bytes, arguments take so long to decode that their call may be over.
 const LONG: usize = 16 * 1024;
 
@@ -36,7 +38,14 @@ impl Invocation {
                 value = read(&respelt);
             }
         }
-        let value = value.map_err(|failure| explained(checked, failure))?;
+        let value = value.map_err(|failure| {
+            let (mut failure, was_doubted) = explained(checked, failure);
+            if failure.kind == FailureKind::Arguments {
+                let said = failure.message;
+                failure.message = checked.with_further_refusals(arguments, said, was_doubted);
+            }
+            failure
+        })?;
         checked
             .settle(arguments, &|question| {
                 // Without an answer it counts as ignored: the call is over.
@@ -63,12 +72,14 @@ fn read_either<T>(
     }
 }
 
-/// The failure in the words of the check, where it found what the type misses.
-fn explained(checked: &Checked, failure: SkillFailure) -> SkillFailure {
+/// The failure in the words of the check, where it found what the type misses, and whether it did.
+fn explained(checked: &Checked, failure: SkillFailure) -> (SkillFailure, bool) {
     let doubts = checked.doubts();
     match doubts.filter(|_| failure.kind == FailureKind::Arguments) {
-        Some(doubts) if is_said_in(&failure.message, &doubts) => SkillFailure::arguments(doubts),
-        _ => failure,
+        Some(doubts) if is_said_in(&failure.message, &doubts) => {
+            (SkillFailure::arguments(doubts), true)
+        }
+        _ => (failure, false),
     }
 }
 
@@ -89,7 +100,10 @@ fn is_said_in(message: &str, doubts: &str) -> bool {
     if let Some((before, _)) = message.split_once("\" is not one of") {
         return doubts.contains(&last(before, &['"']).unwrap_or_default());
     }
-    message.contains("fits none of")
+    if let Some((before, _)) = message.split_once("`: its name is not one of") {
+        return doubts.contains(&last(before, &['.', '`']).unwrap_or_default());
+    }
+    message.contains("fits none of") || message.ends_with(ONE_OF_ITS_VALUES)
 }
 
 /// Decodes the arguments into a whole struct: the derived one of a skill whose parameters carry
@@ -99,6 +113,11 @@ fn is_said_in(message: &str, doubts: &str) -> bool {
 /// When they are not a value of that struct.
 pub fn decode_struct<T: DeserializeOwned>(invocation: &Invocation) -> Result<T, SkillFailure> {
     invocation.read(|arguments| decode(arguments.get()).map_err(|error| error.under("")))
+}
+
+/// Decodes a value, for what is wrong with it.
+pub(crate) fn reads<T: DeserializeOwned>(json: &str) -> Result<(), PathError> {
+    decode::<T>(json).map(drop)
 }
 
 /// Decodes a value, all of its text.
@@ -113,11 +132,31 @@ pub(super) fn decode<T: DeserializeOwned>(json: &str) -> Result<T, PathError> {
     }
 }
 
+/// A step on the way to a value.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Member(String),
+    Item(usize),
+}
+
+impl Step {
+    fn of(segment: &serde_path_to_error::Segment) -> Option<Self> {
+        use serde_path_to_error::Segment;
+        match segment {
+            Segment::Seq { index } => Some(Self::Item(*index)),
+            Segment::Map { key } => Some(Self::Member(key.clone())),
+            Segment::Enum { variant } => Some(Self::Member(variant.clone())),
+            Segment::Unknown => None,
+        }
+    }
+}
+
 /// A decoding error and the path inside the value at which it happened.
 #[derive(Default)]
 pub struct PathError {
     path: String,
     reason: String,
+    steps: Vec<Step>,
 }
 
 /// Without the reason, of which the size is shown: it may repeat what the model wrote.
@@ -137,6 +176,7 @@ impl PathError {
             path.clear();
         }
         let mut reason = reason(error.inner());
+        let mut steps: Vec<Step> = error.path().iter().map_while(Step::of).collect();
         // The names of members have no place of their own.
         if let Some(before) = path.strip_suffix('?') {
             let key = key_before(json, position(json, error.inner()));
@@ -148,8 +188,13 @@ impl PathError {
                 };
             }
             path = format!("{before}{key}");
+            steps.push(Step::Member(key));
         }
-        Self { path, reason }
+        Self {
+            path,
+            reason,
+            steps,
+        }
     }
 
     /// The value ends before its text does.
@@ -157,24 +202,57 @@ impl PathError {
         Self {
             path: String::new(),
             reason: "the number has a fraction or an exponent, expected its digits".to_owned(),
+            steps: Vec::new(),
         }
+    }
+
+    /// The way to what is wrong, as far as it is known.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Whether it says that something is missing.
+    pub(crate) fn is_of_absence(&self) -> bool {
+        words::of_member(&self.reason).is_some()
+    }
+
+    /// Whether it is the name of a member that is refused.
+    pub(crate) fn is_of_name(&self) -> bool {
+        let starts = |start| self.reason.starts_with(start);
+        starts("unknown member ") || starts("its name ")
+    }
+
+    /// The same of a value in which this one is a member.
+    pub(crate) fn within(mut self, name: &str) -> Self {
+        self.path = joined(name, &self.path);
+        self.steps.insert(0, Step::Member(name.to_owned()));
+        self
+    }
+
+    /// The words for the model, of this path.
+    pub(crate) fn said_at(self, path: String) -> String {
+        Self { path, ..self }.under("").message
     }
 
     /// The failure for the model, with the path continued from `name`.
     pub(crate) fn under(self, name: &str) -> SkillFailure {
-        let Self { path, reason } = self;
-        let path = shortened(&path, PATH);
-        let path = match path.as_str() {
-            "" => name.to_owned(),
-            path if path.starts_with('[') || name.is_empty() => format!("{name}{path}"),
-            path => format!("{name}.{path}"),
-        };
+        let Self { path, reason, .. } = self;
+        let path = joined(name, &shortened(&path, PATH));
         SkillFailure::arguments(match words::of_member(&reason) {
             Some((member, said)) if path.is_empty() => format!("`{member}` {said}"),
             Some((member, said)) => format!("`{path}.{member}` {said}"),
             None if path.is_empty() => reason,
             None => format!("`{path}`: {reason}"),
         })
+    }
+}
+
+/// A path continued from a name.
+fn joined(name: &str, path: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path if path.starts_with('[') || name.is_empty() => format!("{name}{path}"),
+        path => format!("{name}.{path}"),
     }
 }
 
@@ -191,7 +269,7 @@ pub(super) fn reason(error: &serde_json::Error) -> String {
     let position = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&position).unwrap_or(&text) {
         // What is said of an enumeration that is given neither a text nor an object.
-        "expected value" => "expected one of the values that its schema lists".to_owned(),
+        "expected value" => ONE_OF_ITS_VALUES.to_owned(),
         "number out of range" => "the number is out of range, expected a smaller one".to_owned(),
         "recursion limit exceeded" => {
             "nested too deep, expected at most 127 levels in all".to_owned()
@@ -302,7 +380,9 @@ mod words {
             "a borrowed string" | "a borrowed str" => "a string".to_owned(),
             "variant identifier" | "field identifier" => "the name of a form".to_owned(),
             _ if starts("unit struct ") => "null".to_owned(),
-            _ if starts("unit variant ") => "a form without a value".to_owned(),
+            _ if starts("unit variant ") => "null".to_owned(),
+            "newtype variant" | "struct variant" => "an object of one member".to_owned(),
+            _ if starts("tuple variant") => items(text, "an array"),
             _ if starts("tuple ") || starts("a tuple of ") => items(text, "an array"),
             _ if starts("an array of length ") => items(text, "an array"),
             _ if starts("struct ") && text.contains(" with ") => items(text, "an array"),

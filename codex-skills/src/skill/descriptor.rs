@@ -6,11 +6,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::context::Invocation;
+use super::decoding::reads;
 use super::output::{SkillFailure, SkillOutput};
+use super::schema::check::Reads;
 
 /// What a handler hands back to the dispatcher.
 pub type Answer = Result<SkillOutput, SkillFailure>;
@@ -59,6 +62,7 @@ pub struct ParameterDescriptor {
     pub(crate) optional: fn() -> bool,
     pub(crate) default: Option<fn() -> Option<Value>>,
     pub(crate) type_name: fn() -> &'static str,
+    pub(crate) reads: Reads,
 }
 
 impl ParameterDescriptor {
@@ -118,12 +122,20 @@ pub enum InputSchema {
     /// From the parameter table.
     Parameters(&'static [ParameterDescriptor]),
     /// From a derived arguments struct; the table serves metadata only.
-    Derived(fn(&mut SchemaGenerator) -> Schema),
+    Derived(fn(&mut SchemaGenerator) -> Schema, Reads),
     /// Written by the user; the table adds descriptions that it lacks.
     Explicit(
         fn() -> Result<Value, String>,
         &'static [ParameterDescriptor],
     ),
+}
+
+impl InputSchema {
+    /// From a derived arguments struct.
+    #[must_use]
+    pub const fn derived<T: DeserializeOwned + JsonSchema>() -> Self {
+        Self::Derived(T::json_schema, reads::<T>)
+    }
 }
 
 /// How a handler is run.
@@ -205,7 +217,7 @@ impl SkillDescriptor {
             InputSchema::Parameters(parameters) | InputSchema::Explicit(_, parameters) => {
                 parameters
             }
-            InputSchema::Derived(_) => &[],
+            InputSchema::Derived(..) => &[],
         }
     }
 

@@ -11,10 +11,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::context::{Invocation, SkillContext};
-use super::decoding::decode_struct;
+use super::decoding::{decode_struct, reads};
 use super::descriptor::{Answer, HandlerFuture, Location};
 use super::output::SkillFailure;
 use super::returned::{Explain, Reply};
+use super::schema::check::Reads;
 use super::schema::fits::members_of;
 use super::schema::keys;
 
@@ -42,6 +43,8 @@ pub struct Skill {
     pub(crate) arguments: fn(&mut SchemaGenerator) -> Schema,
     /// The members that the arguments' type reads, where that is known.
     pub(crate) members: fn() -> Option<&'static [&'static str]>,
+    /// Decodes them, for what is wrong with them.
+    pub(crate) reads: Reads,
     pub(crate) handler: DynamicHandler,
     /// Serialises the calls of an exclusive skill.
     pub(crate) turnstile: Arc<tokio::sync::Mutex<()>>,
@@ -302,6 +305,7 @@ impl<P: SkillParent> SkillBuilder<P> {
             meta: self.meta,
             arguments: |generator| keys::named::<A>(A::json_schema(generator), generator),
             members: members_of::<A>,
+            reads: reads::<A>,
             handler,
             turnstile: Arc::default(),
         })

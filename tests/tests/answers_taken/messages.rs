@@ -492,8 +492,8 @@ async fn names_and_ranges_say_what_is_wanted() {
         (
             "count",
             r#"{"by":{"x":1,"1":2},"signed":{"":1}}"#,
-            "!`by`: the name `x` is not a whole number in quotes, 0 or more; \
-             `signed`: the name `` is not a whole number in quotes",
+            "!`by`: the name `x` is not a whole number from 0 to 65535 in quotes; \
+             `signed`: the name `` is not a whole number from -2147483648 to 2147483647 in quotes",
         ),
         (
             "count",

@@ -9,7 +9,7 @@ use serde::de::{
     SeqAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::words::KEYS;
 
@@ -17,25 +17,26 @@ use super::words::KEYS;
 const MAPS: usize = 32;
 const DEPTH: usize = 8;
 
+/// A name that no enumeration has.
+const OTHER: &str = "\u{1} no name \u{2}";
+
 type Words = &'static [&'static str];
 
 /// What the keys of a map are decoded from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Names {
     Words(Words),
-    /// Integers of a type that JavaScript has all of.
-    Whole(i64, i64),
+    /// Integers, the least and the most in digits.
+    Whole(String, String),
     Letters,
 }
 
 impl Names {
     /// For [`KEYS`].
-    fn said(self) -> Value {
+    fn said(&self) -> Value {
         match self {
-            Self::Words(words) => words.into(),
-            Self::Whole(least, most) => {
-                format!("names are whole numbers, {least} to {most}").into()
-            }
+            Self::Words(words) => (*words).into(),
+            Self::Whole(least, most) => json!({"least": least, "most": most}),
             Self::Letters => "names are single characters".into(),
         }
     }
@@ -62,7 +63,7 @@ pub(crate) fn named<T: DeserializeOwned>(
             names: &mut names,
         });
         if let (Some(names), Some(members)) = (names, schema.as_object_mut()) {
-            insert(members, &way, names, generator.definitions_mut());
+            insert(members, &way, &names, generator.definitions_mut());
         }
     }
     schema
@@ -165,7 +166,7 @@ fn definition(members: &Map<String, Value>) -> Option<&str> {
 fn insert(
     members: &mut Map<String, Value>,
     way: &[Step],
-    names: Names,
+    names: &Names,
     definitions: &mut Map<String, Value>,
 ) {
     if let Some(name) = definition(members).map(str::to_owned)
@@ -316,7 +317,7 @@ macro_rules! whole {
             // A type without 0 refuses it.
             let has_zero = visitor.$visit::<ProbeError>(0).is_ok();
             let least = if $kind::MIN == 0 && !has_zero { 1 } else { $kind::MIN };
-            self.note(Names::Whole(least.into(), $kind::MAX.into()))
+            self.note(Names::Whole(least.to_string(), $kind::MAX.to_string()))
         })*
     };
 }
@@ -340,8 +341,13 @@ impl<'de> Deserializer<'de> for Name<'_> {
         self,
         _: &'static str,
         variants: Words,
-        _: V,
+        visitor: V,
     ) -> Result<V::Value, ProbeError> {
+        // One that takes any other name besides has no list.
+        let other: StrDeserializer<'_, ProbeError> = OTHER.into_deserializer();
+        if visitor.visit_enum(other).is_ok() {
+            return Err(nothing());
+        }
         self.note(Names::Words(variants))
     }
 
@@ -359,11 +365,15 @@ impl<'de> Deserializer<'de> for Name<'_> {
         deserialize_i32, visit_i32, i32;
         deserialize_u8, visit_u8, u8;
         deserialize_u16, visit_u16, u16;
-        deserialize_u32, visit_u32, u32
+        deserialize_u32, visit_u32, u32;
+        deserialize_i64, visit_i64, i64;
+        deserialize_u64, visit_u64, u64;
+        deserialize_i128, visit_i128, i128;
+        deserialize_u128, visit_u128, u128
     }
 
     forward_to_deserialize_any! {
-        i64 i128 u64 u128 f32 f64 str string bytes byte_buf option unit
+        f32 f64 str string bytes byte_buf option unit
         unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }

@@ -36,7 +36,7 @@ use super::call::ToolCall;
 use super::descriptor::{InputSchema, SkillDescriptor};
 use super::dynamic::Skill;
 use super::output::{ContentItem, SkillOutput};
-use check::{Checked, Checker, Source};
+use check::{Checked, Checker, Reads, Source};
 use generate::{Made, Types};
 use shown::Shown;
 
@@ -241,7 +241,7 @@ impl InputShape {
     pub(crate) fn is_enforced(&self) -> bool {
         *self.enforced.get_or_init(|| match self.source {
             Source::Parameters(parameters) => plain::are_enforced(parameters),
-            Source::Derived(_) | Source::Closure(_) | Source::Written(_) => false,
+            Source::Derived(..) | Source::Closure(..) | Source::Written(_) => false,
         })
     }
 
@@ -316,8 +316,8 @@ pub(crate) struct Known {
     answers: HashMap<usize, Option<Arc<OutputShape>>>,
 }
 
-/// The function that makes the schema of whole arguments, and whether they are those of a closure.
-type Arguments = (usize, bool);
+/// The functions that make the schema of whole arguments and decode them, and whether they are those of a closure.
+type Arguments = (usize, usize, bool);
 
 impl Known {
     /// Nothing yet. Written schemas may have in words what codex drops.
@@ -339,7 +339,9 @@ impl Known {
         let in_words = self.schema_words;
         let make = |known: &mut Types| make(descriptor, known, in_words);
         match descriptor.input {
-            InputSchema::Derived(schema) => self.shared((schema as usize, false), make),
+            InputSchema::Derived(schema, reads) => {
+                self.shared((schema as usize, reads as usize, false), make)
+            }
             _ => make(&mut self.parameters).map(Arc::new),
         }
     }
@@ -359,8 +361,9 @@ impl Known {
             let written = written::input(schema.clone(), &[], &taken, self.schema_words)?;
             return Ok(Arc::new(InputShape::written(written, &[])));
         }
-        let schema = skill.arguments;
-        self.shared((schema as usize, true), |_| of_closure(schema))
+        let (schema, reads) = (skill.arguments, skill.reads);
+        let key = (schema as usize, reads as usize, true);
+        self.shared(key, |_| of_closure(schema, reads))
     }
 
     /// The output schema of an annotated skill, where there is something to say.
@@ -415,11 +418,11 @@ fn make(
             Source::Parameters(parameters),
             || generate::names_of_parameters(parameters),
         )),
-        InputSchema::Derived(schema) => {
+        InputSchema::Derived(schema, reads) => {
             let shaped = generate::of_arguments(schema)?;
             Ok(InputShape::generated(
                 shaped,
-                Source::Derived(schema),
+                Source::Derived(schema, reads),
                 || generate::names_of_arguments(schema),
             ))
         }
@@ -436,7 +439,10 @@ fn make(
     }
 }
 
-fn of_closure(schema: fn(&mut SchemaGenerator) -> Schema) -> Result<InputShape, String> {
+fn of_closure(
+    schema: fn(&mut SchemaGenerator) -> Schema,
+    reads: Reads,
+) -> Result<InputShape, String> {
     let mut shaped = generate::of_arguments(schema)?;
     // Unlike the macros' decoders, a closure's argument type may ignore members that it doesn't know.
     if let Made::Value { shown, checked } = &shaped.schema {
@@ -446,7 +452,7 @@ fn of_closure(schema: fn(&mut SchemaGenerator) -> Schema) -> Result<InputShape, 
     }
     Ok(InputShape::generated(
         shaped,
-        Source::Closure(schema),
+        Source::Closure(schema, reads),
         || generate::names_of_arguments(schema),
     ))
 }

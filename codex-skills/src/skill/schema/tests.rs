@@ -261,7 +261,7 @@ struct Tame {
 #[test]
 fn closing_the_root_says_more_for_closures_only() {
     assert!(of_closure::<Tame>().expect("a schema").says_more);
-    let derived = input(&descriptor(InputSchema::Derived(Tame::json_schema)));
+    let derived = input(&descriptor(InputSchema::derived::<Tame>()));
     assert!(!derived.expect("a schema").says_more);
 }
 

@@ -395,6 +395,7 @@ fn words(schema: &Said<'_>, natural: &Natural) -> Vec<String> {
     words.extend(pattern(schema.get("pattern"), "matches"));
     match schema.get(KEYS) {
         Some(Value::String(names)) => words.push(names.clone()),
+        Some(Value::Object(range)) if is_exact(range) => words.extend(range_of_names(range)),
         names => {
             words.extend(keys(schema.get("propertyNames")));
             words.extend(names.and_then(named));
@@ -500,6 +501,18 @@ fn keys(names: Option<&Value>) -> Option<String> {
         (None, Some(values)) => named(values),
         _ => None,
     }
+}
+
+fn range_of_names(range: &Object) -> Option<String> {
+    let (least, most) = (range.get("least")?.as_str()?, range.get("most")?.as_str()?);
+    Some(format!("names are whole numbers, {least} to {most}"))
+}
+
+/// Whether JavaScript has all integers of a range.
+fn is_exact(range: &Object) -> bool {
+    let bound = |name| range.get(name)?.as_str()?.parse::<f64>().ok();
+    let within = |name| bound(name).is_some_and(|bound| bound.abs() <= LARGEST_EXACT);
+    within("least") && within("most")
 }
 
 fn named(values: &Value) -> Option<String> {

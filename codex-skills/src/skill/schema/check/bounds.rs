@@ -77,7 +77,9 @@ enum Kind {
 struct Map(BTreeMap<String, Map>);
 
 fn plan_of<T: JsonSchema>() -> Plan {
-    let schema = Source::Closure(T::json_schema).schema().expect("a schema");
+    let schema = Source::Closure(T::json_schema, |_| Ok(()))
+        .schema()
+        .expect("a schema");
     compile::plan(&schema, true)
 }
 

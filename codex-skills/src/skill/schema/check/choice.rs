@@ -2,7 +2,8 @@
 
 use super::compile;
 use super::document::{At, Document, Kind};
-use super::explain;
+use super::explain::{self, Nearest};
+use super::forms;
 use super::plan::{Branch, Check, Choice, Others, Outline, Tag, Types};
 use super::same;
 use super::walk::{Fit, Ground, Segment, Walk};
@@ -23,7 +24,7 @@ pub(super) fn choose<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Fit
             .filter(|branch| is_likely(document, at, &branch.outline, exact));
         match (likely.next(), likely.next()) {
             (None, _) => {}
-            (Some(only), None) => return walk.check(only.check, at),
+            (Some(only), None) => return only_likely(walk, choice, only, at),
             (Some(_), Some(_)) if is_untagged(document, choice, at) => {
                 return none(walk, choice, at);
             }
@@ -34,6 +35,51 @@ pub(super) fn choose<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Fit
         }
     }
     none(walk, choice, at)
+}
+
+/// Checks the only branch that looks like the value, and names the others where it does not fit.
+fn only_likely<'a>(walk: &mut Walk<'a>, choice: &'a Choice, only: &'a Branch, at: At) -> Fit {
+    let marks = Marks::of(walk);
+    let fit = walk.check(only.check, at);
+    let says = |branch: &&Branch| branch.outline.types != Types::NULL;
+    if fit > Fit::Respelt
+        && walk.is_reporting()
+        && choice.tag.is_none()
+        && choice.branches.iter().filter(says).nth(1).is_some()
+    {
+        marks.say_nearest(walk, choice, at);
+    }
+    fit
+}
+
+/// What was found before a form was checked.
+struct Marks {
+    violations: usize,
+    doubts: usize,
+}
+
+impl Marks {
+    fn of(walk: &Walk<'_>) -> Self {
+        Self {
+            violations: walk.findings.violations.len(),
+            doubts: walk.findings.doubts.len(),
+        }
+    }
+
+    /// Says of the first thing that is wrong since that it is so in the nearest of several forms.
+    fn say_nearest(&self, walk: &mut Walk<'_>, choice: &Choice, at: At) {
+        let Ground { document, plan, .. } = walk.ground;
+        let (path, findings) = (&walk.path, &mut walk.findings);
+        let violation = findings.violations.get_mut(self.violations);
+        let doubt = findings.doubts.get_mut(self.doubts);
+        if let Some(first) = violation.or(doubt.map(|doubt| &mut doubt.said)) {
+            first.in_nearest_form(|| Nearest {
+                path: explain::path(document, path.segments()),
+                found: explain::found(document, at),
+                expected: forms::expected(plan, choice),
+            });
+        }
+    }
 }
 
 /// An enumeration whose forms are texts and objects with one member: the text or the name decides. `None` where it
@@ -52,7 +98,12 @@ fn named<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Option<Fit> {
         },
         _ => false,
     });
-    match (by_name.next(), by_name.next()) {
+    let (first, second) = (by_name.next(), by_name.next());
+    if kind == Kind::Object && first.is_some() && forms::are_several(document, at, choice) {
+        // A type would take one of them, and drop the others.
+        return Some(no_form(walk, choice, at));
+    }
+    match (first, second) {
         (Some(only), None) => Some(walk.check(only.check, at)),
         (Some(_), Some(_)) => None,
         (None, _) => match kind {
@@ -94,30 +145,38 @@ fn judged<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At, likely: Vec<&'a B
         Some((Fit::Broken, _)) | None => none_fits(walk, choice, at, &likely),
         Some((fit, _)) if !walk.is_reporting() => fit,
         Some((Fit::Doubtful, branch)) => {
-            hint(walk, choice, at, &likely);
-            walk.check(branch.check, at)
+            let is_hinted = hint(walk, choice, at, &likely);
+            let first = walk.findings.doubts.len();
+            let fit = walk.check(branch.check, at);
+            if is_hinted {
+                walk.findings.hinted = first..walk.findings.doubts.len();
+            }
+            fit
         }
         Some((_, branch)) => walk.check(branch.check, at),
     }
 }
 
-/// Keeps the words of the nearest branch, for the case that the type reads none.
+/// Keeps the words of the nearest branch, for the case that the type reads none, and tells whether it did.
 ///
 /// Once a call, so that the work does not double at each level.
-fn hint(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) {
+fn hint(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) -> bool {
     if std::mem::replace(&mut walk.hinted, true) {
-        return;
+        return false;
     }
     // What is reported here is to be reported again along the branch that is taken.
     let known = std::mem::take(&mut walk.known);
     let findings = &walk.findings;
     let (edits, doubts) = (findings.edits.len(), findings.doubts.len());
     let (violations, more) = (findings.violations.len(), findings.more);
+    let (wrong, lacking) = (findings.known.wrong.len(), findings.known.lacking.len());
     none_fits(walk, choice, at, likely);
     walk.known = known;
     let findings = &mut walk.findings;
     findings.more = more;
     findings.edits.truncate(edits);
+    findings.known.wrong.truncate(wrong);
+    findings.known.lacking.truncate(lacking);
     let said = findings
         .violations
         .split_off(violations.min(findings.violations.len()));
@@ -128,13 +187,12 @@ fn hint(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) {
             .hints
             .extend(doubted.into_iter().map(|doubt| doubt.said));
     }
+    true
 }
 
 /// No branch looks like the value. The text that names a variant may be another name of one, which the type knows.
 fn none(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
     let document = walk.ground.document;
-    let said =
-        |walk: &Walk<'_>| explain::no_form(document, at, &walk.path(), choice, walk.ground.plan);
     let tag = match (&choice.tag, document.kind(at)) {
         (Some(Tag::Member { name, .. }), Kind::Object) => document
             .member(at, name)
@@ -149,25 +207,28 @@ fn none(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
         (Some(Tag::Name), _) => Some(at),
         _ => None,
     };
-    // A variant without a value, written with one, is no other name of it.
+    // The name of a form that is written otherwise is no other name of one.
     let is_known = |tag: &At| {
-        let values = choice
-            .branches
-            .iter()
-            .filter_map(|branch| branch.outline.values.as_ref());
-        values
-            .flatten()
-            .any(|value| same::is(document, *tag, value))
+        let name = document.string(*tag);
+        name.is_some_and(|name| forms::is_named(choice, &name))
     };
     let tag = tag.filter(|tag| !is_known(tag));
     let is_text = |at: &At| matches!(document.kind(*at), Kind::Plain | Kind::Escaped);
     match (tag.filter(is_text), choice.branches.first()) {
         (Some(tag), Some(branch)) if walk.ground.plan.of_type => {
+            let said = |walk: &Walk<'_>| {
+                forms::no_form(document, at, &walk.path(), choice, walk.ground.plan)
+            };
             let doubt = walk.doubts_so(branch.check, tag, said);
             doubt.max(named_otherwise(walk, choice, at, tag))
         }
-        _ => walk.breaks_so(said),
+        _ => no_form(walk, choice, at),
     }
+}
+
+fn no_form(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit {
+    let Ground { document, plan, .. } = walk.ground;
+    walk.breaks_so(|walk| forms::no_form(document, at, &walk.path(), choice, plan))
 }
 
 /// How a value fits that may name its form by another name: as the form that it fits best but for the name.
@@ -209,10 +270,14 @@ fn content_named_otherwise(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit 
         return Fit::Exact;
     }
     let plan = walk.ground.plan;
-    let contents = choice.branches.iter().filter_map(|branch| {
+    let content_of = |branch: &Branch| {
         let rules = plan.check(branch.check).object.as_ref()?;
         rules.properties.first().map(|property| property.check)
-    });
+    };
+    // Where it fits none, there is more to say only of the form that was likely meant.
+    let name = document.string(key).unwrap_or_default();
+    let meant = forms::meant(choice, &name).and_then(content_of);
+    let contents = choice.branches.iter().filter_map(content_of);
     let best = contents
         .map(|content| (walk.judge(content, value), content))
         .min_by_key(|(fit, content)| {
@@ -223,8 +288,12 @@ fn content_named_otherwise(walk: &mut Walk<'_>, choice: &Choice, at: At) -> Fit 
                 -nearness(document, value, &looks),
             )
         });
+    let best = match best {
+        Some((Fit::Broken, _)) => meant,
+        best => best.map(|(_, content)| content),
+    };
     match best {
-        Some((_, content)) => walk.inside(Segment::Key(key), content, value),
+        Some(content) => walk.inside(Segment::Key(key), content, value),
         None => Fit::Broken,
     }
 }
@@ -249,15 +318,9 @@ fn none_fits(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) -
     let Some(nearest) = nearest else {
         return none(walk, choice, at);
     };
-    let before = walk.findings.violations.len();
+    let marks = Marks::of(walk);
     walk.check(nearest.check, at);
-    let (path, findings) = (&walk.path, &mut walk.findings);
-    if let Some(first) = findings.violations.get_mut(before) {
-        first.in_nearest_form(|| {
-            let path = explain::path(document, path.segments());
-            (path, explain::found(document, at))
-        });
-    }
+    marks.say_nearest(walk, choice, at);
     Fit::Broken
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::leaf::{Format, Pattern};
+use super::names::Names;
 use super::number::Bound;
 use super::plan::{
     ArrayRules, Branch, Check, Choice, Condition, Contains, Dependent, Id, NumberRules,
@@ -179,6 +180,7 @@ impl<'a> Compiler<'a> {
             patterns,
             others: self.others(schema, place),
             names: self.optional(schema, "propertyNames"),
+            keys: Names::of(schema),
             least: count(schema, "minProperties"),
             most: count(schema, "maxProperties"),
             dependent: self.dependent(schema),
@@ -264,14 +266,27 @@ impl<'a> Compiler<'a> {
             let Some(Value::Array(branches)) = schema.get(keyword) else {
                 continue;
             };
-            let branches = branches.iter().map(|branch| Branch {
-                check: self.schema(branch, inner),
+            // The forms of a type exclude each other, or it takes the first.
+            let exactly_one = keyword == "oneOf" && !self.of_type;
+            let (texts, others): (Vec<&Value>, Vec<&Value>) = branches
+                .iter()
+                .partition(|branch| !exactly_one && texts_of(branch).is_some());
+            let texts = self.texts(&texts, inner);
+            if others.is_empty() {
+                parts.all.extend(texts);
+                continue;
+            }
+            let others: Vec<Id> = others
+                .into_iter()
+                .map(|branch| self.schema(branch, inner))
+                .collect();
+            let branches = texts.into_iter().chain(others).map(|check| Branch {
+                check,
                 outline: Outline::default(),
             });
             parts.choices.push(Choice {
                 branches: branches.collect(),
-                // The forms of a type exclude each other, or it takes the first.
-                exactly_one: keyword == "oneOf" && !self.of_type,
+                exactly_one,
                 tag: None,
             });
         }
@@ -289,6 +304,24 @@ impl<'a> Compiler<'a> {
             });
         }
         Some(Box::new(parts))
+    }
+
+    /// The check of branches that list texts, which is that of one list: a type with words for its variants has a branch
+    /// for each.
+    fn texts(&mut self, branches: &[&Value], place: Place) -> Option<Id> {
+        if let [only] = branches {
+            return Some(self.schema(only, place));
+        }
+        let texts = branches.iter().filter_map(|branch| texts_of(branch));
+        let texts: Vec<Value> = texts.flatten().cloned().collect();
+        (!texts.is_empty()).then(|| {
+            let id = self.reserve();
+            if let Some(check) = self.checks.get_mut(id as usize) {
+                check.types = Types::STRING;
+                check.values = Some(texts.into());
+            }
+            id
+        })
     }
 
     /// The check that a reference leads to; what leads nowhere demands nothing.
@@ -324,6 +357,24 @@ impl<'a> Compiler<'a> {
             }),
         }
     }
+}
+
+/// The texts that a schema lists, where it demands no more.
+fn texts_of(schema: &Value) -> Option<&[Value]> {
+    let schema = schema.as_object()?;
+    let demands_no_more = schema
+        .iter()
+        .all(|(keyword, value)| match keyword.as_str() {
+            "const" | "enum" => true,
+            "type" => value == "string",
+            keyword => is_annotation(keyword),
+        });
+    let texts = match (schema.get("const"), schema.get("enum")) {
+        (Some(text), None) => std::slice::from_ref(text),
+        (None, Some(Value::Array(texts))) => texts,
+        _ => return None,
+    };
+    (demands_no_more && texts.iter().all(Value::is_string)).then_some(texts)
 }
 
 /// A schema within another that has something.
@@ -562,6 +613,7 @@ fn outline_within(plan: &Plan, id: Id, depth: usize) -> Outline {
         whole.constants.extend(part.constants);
         whole.required.extend(part.required);
         whole.known.extend(part.known);
+        whole.values = whole.values.or(part.values);
     }
     for choice in &parts.choices {
         let branches = choice.branches.iter();

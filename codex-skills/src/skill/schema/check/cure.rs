@@ -6,6 +6,8 @@ use super::document::{At, Document, Kind};
 use super::explain;
 use super::number::Whole;
 use super::plan::{NumberRules, Types};
+use super::same;
+use crate::skill::arguments::nearest_name;
 
 /// The longest string that is looked at for the JSON of an object or an array, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -57,7 +59,10 @@ pub(super) fn of_listed(document: &Document<'_>, at: At, values: &[Value]) -> St
             let value = serde_json::from_str::<Value>(text.trim()).ok();
             match value.filter(|value| !value.is_string() && is_listed(value)) {
                 Some(value) => format!(": write {value} without quotes"),
-                None => String::new(),
+                None => match meant(&text, &texts(values)) {
+                    Some(meant) => format!(", did you mean {}?", Value::from(meant)),
+                    None => String::new(),
+                },
             }
         }
         Kind::Number | Kind::Bool | Kind::Null => {
@@ -68,8 +73,35 @@ pub(super) fn of_listed(document: &Document<'_>, at: At, values: &[Value]) -> St
                 String::new()
             }
         }
-        _ => String::new(),
+        // An object with nothing but a listed name, and a list of nothing but a listed value.
+        Kind::Object => {
+            let mut members = document.members(at);
+            let only = members.next().filter(|_| members.next().is_none());
+            of_only(document, only.map(|(key, _)| key), values)
+        }
+        Kind::Array => {
+            let mut items = document.items(at);
+            let only = items.next().filter(|_| items.next().is_none());
+            of_only(document, only, values)
+        }
+        Kind::DeepArray | Kind::DeepObject => String::new(),
     }
+}
+
+fn of_only(document: &Document<'_>, only: Option<At>, values: &[Value]) -> String {
+    let listed = only.and_then(|at| values.iter().find(|value| same::is(document, at, value)));
+    listed.map_or_else(String::new, |value| format!(": write {value}"))
+}
+
+fn texts(values: &[Value]) -> Vec<&str> {
+    values.iter().filter_map(Value::as_str).collect()
+}
+
+/// The name that a text likely means: as a whole, or after the name of its type, as in `Shape::Circle`.
+pub(super) fn meant<'n>(text: &str, names: &[&'n str]) -> Option<&'n str> {
+    let (start, last) = text.rsplit_once(['.', ':', '/']).unwrap_or(("", text));
+    let qualified = (!start.is_empty() && !last.is_empty()).then(|| nearest_name(last, names));
+    qualified.flatten().or_else(|| nearest_name(text, names))
 }
 
 /// The same of a text that is the name of a form which is an object.
@@ -80,7 +112,10 @@ pub(super) fn of_tag(
     values: &[Value],
 ) -> Option<String> {
     let text = document.string(at)?;
-    let named = values.iter().find(|value| value.as_str() == Some(&*text))?;
-    let name = Value::from(name);
-    Some(format!(": write {{{name}: {named}, …}}"))
+    let quoted = Value::from(name);
+    if let Some(named) = values.iter().find(|value| value.as_str() == Some(&*text)) {
+        return Some(format!(": write {{{quoted}: {named}, …}}"));
+    }
+    let meant = Value::from(meant(&text, &texts(values))?);
+    Some(format!(", did you mean {{{quoted}: {meant}, …}}?"))
 }

@@ -10,18 +10,16 @@ use super::document::{At, Document, Kind};
 use super::leaf::{Meter, Pattern};
 use super::message::Line;
 use super::number::Bound;
-use super::plan::{Check, Choice, Id, NumberRules, Plan, Tag, TextRules, Types};
+use super::plan::{Check, NumberRules, TextRules, Types};
 use super::walk::Segment;
 use crate::skill::arguments::{is_missing, listed as names_of, nearest_name, unknown};
 
 /// The most names of members by which an object is shown.
 const SHOWN: usize = 3;
-/// How many references and compositions the forms of a choice are looked for behind.
-const FORMS_DEPTH: usize = 4;
 /// How much of a value, a path, and a list a message repeats, in characters.
-const VALUE: usize = 60;
-const PATH: usize = 120;
-const LIST: usize = 300;
+pub(super) const VALUE: usize = 60;
+pub(super) const PATH: usize = 120;
+pub(super) const LIST: usize = 300;
 
 pub(super) const HALF: &str = "half of a surrogate pair, expected whole characters";
 
@@ -31,7 +29,32 @@ pub(super) struct Said {
     path: String,
     what: What,
     /// What stands before it: of which of several forms it is said.
-    pub(super) before: Option<String>,
+    nearest: Option<Nearest>,
+}
+
+/// The place of a value of which something is said as of the form that it comes nearest to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Nearest {
+    pub(super) path: String,
+    pub(super) found: String,
+    pub(super) expected: String,
+}
+
+impl Nearest {
+    fn said(&self) -> String {
+        let Self {
+            path,
+            found,
+            expected,
+        } = self;
+        let place = match path.as_str() {
+            "" => String::new(),
+            path => format!("`{}`: ", short(path, PATH)),
+        };
+        format!(
+            "{place}{found} fits none of the accepted forms, expected {expected}; in the nearest one "
+        )
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +69,7 @@ impl Said {
         Self {
             path,
             what: What::Wrong(text),
-            before: None,
+            nearest: None,
         }
     }
 
@@ -63,26 +86,24 @@ impl Said {
         }
     }
 
-    /// Says of which form it is said, which is the innermost one: where the form is, and what is there.
-    pub(super) fn in_nearest_form(&mut self, form: impl FnOnce() -> (String, String)) {
-        self.before.get_or_insert_with(|| {
-            let (path, found) = form();
-            let place = match path.as_str() {
-                "" => String::new(),
-                path => format!("`{}`: ", short(path, PATH)),
-            };
-            format!("{place}{found} fits none of the accepted forms; in the nearest one ")
-        });
+    /// Says of which form it is said, which is the innermost one: where the form is, what is there, and what is expected.
+    pub(super) fn in_nearest_form(&mut self, form: impl FnOnce() -> Nearest) {
+        self.nearest.get_or_insert_with(form);
     }
 
     pub(super) fn is_missing(&self) -> bool {
         matches!(self.what, What::Missing(_))
     }
 
-    fn line(&self, described: &dyn Fn(&str) -> Option<String>, names: Names<'_>) -> Line {
-        let before = self.before.as_deref().unwrap_or_default();
+    fn line(&self, described: &dyn Fn(&str) -> Option<String>, names: &[String]) -> Line {
+        let nearest = self.nearest.as_ref();
+        let before = nearest.map(Nearest::said).unwrap_or_default();
+        // The place that was named already is not named again.
+        let is_named = nearest.is_some_and(|nearest| nearest.path == self.path);
         match &self.what {
-            What::Wrong(text) if self.path.is_empty() => Line::of_value(format!("{before}{text}")),
+            What::Wrong(text) if self.path.is_empty() || is_named => {
+                Line::of_value(format!("{before}{text}"))
+            }
             What::Wrong(text) => {
                 let path = short(&self.path, PATH);
                 Line::of_value(format!("{before}`{path}`: {text}"))
@@ -94,38 +115,32 @@ impl Said {
                 Line::of_missing(format!("{before}{text}"), name)
             }
             What::Unknown(name, known) => {
-                let text = self.unknown(name, known, names);
-                Line::of_unknown(format!("{before}{text}"))
+                let (text, again) = self.unknown(name, known, names);
+                let again = again.map(|again| format!("{before}{again}"));
+                Line::of_unknown(format!("{before}{text}"), again)
             }
         }
     }
 
-    fn unknown(&self, name: &str, known: &[String], names: Names<'_>) -> String {
+    /// What is said of a member that has no place, and what of it where the names that there are were listed before.
+    fn unknown(&self, name: &str, known: &[String], names: &[String]) -> (String, Option<String>) {
         // The arguments are listed in the order in which they were declared.
-        let is_root = self.path.is_empty() && names.all.len() == known.len();
-        let known = if is_root { names.all } else { known };
+        let is_root = self.path.is_empty() && names.len() == known.len();
+        let known = if is_root { names } else { known };
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let nearest = nearest_name(name, &known);
         if self.path.is_empty() {
-            return if names.said && nearest_name(name, &known).is_none() {
-                format!("unknown argument `{}`", short(name, VALUE))
-            } else {
-                short(&unknown(name, &known), 1_000)
-            };
+            let again = format!("unknown argument `{}`", short(name, VALUE));
+            let text = short(&unknown(name, &known), 1_000);
+            return (text, nearest.is_none().then_some(again));
         }
-        let meant = match nearest_name(name, &known) {
+        let meant = match nearest {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("expected {}", short(&names_of(&known), LIST)),
         };
         let (path, name) = (short(&self.path, PATH), short(name, VALUE));
-        format!("`{path}`: unknown member `{name}`, {meant}")
+        (format!("`{path}`: unknown member `{name}`, {meant}"), None)
     }
-}
-
-/// The names of the arguments, and whether they were listed before.
-#[derive(Clone, Copy)]
-struct Names<'a> {
-    all: &'a [String],
-    said: bool,
 }
 
 /// A line for each thing that is wrong.
@@ -134,16 +149,7 @@ pub(super) fn lines(
     described: &dyn Fn(&str) -> Option<String>,
     names: &[String],
 ) -> Vec<Line> {
-    let mut names = Names {
-        all: names,
-        said: false,
-    };
-    let lines = all.iter().map(|said| {
-        let line = said.line(described, names);
-        names.said |= said.path.is_empty() && matches!(said.what, What::Unknown(..));
-        line
-    });
-    lines.collect()
+    all.iter().map(|said| said.line(described, names)).collect()
 }
 
 /// The members of an object that are missing or unknown.
@@ -175,7 +181,7 @@ impl Members {
         self.missing.iter().map(|name| Said {
             path: self.path.clone(),
             what: What::Missing(name.clone()),
-            before: None,
+            nearest: None,
         })
     }
 
@@ -187,7 +193,7 @@ impl Members {
         Said {
             path: self.path.clone(),
             what: What::Unknown(name.to_owned(), self.known.clone()),
-            before: None,
+            nearest: None,
         }
     }
 }
@@ -217,7 +223,7 @@ pub(super) fn path(document: &Document<'_>, segments: &[Segment]) -> String {
     path
 }
 
-fn member(path: &str, name: &str) -> String {
+pub(super) fn member(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {
@@ -271,7 +277,7 @@ fn expected(check: &Check) -> String {
 }
 
 /// Types in words, joined by `or`.
-fn words(types: Types, whole: impl FnOnce() -> String) -> String {
+pub(super) fn words(types: Types, whole: impl FnOnce() -> String) -> String {
     let mut all = Vec::new();
     if types.has(Types::STRING) {
         all.push("a string".to_owned());
@@ -292,6 +298,11 @@ fn words(types: Types, whole: impl FnOnce() -> String) -> String {
         }
     }
     all.join(" or ")
+}
+
+/// Says that a value is ruled out by itself.
+pub(super) fn ruled_out(document: &Document<'_>, at: At) -> String {
+    format!("{} is not allowed here", found(document, at))
 }
 
 /// What is wrong with the name of a member where the names have patterns.
@@ -321,7 +332,7 @@ pub(super) fn none_of(document: &Document<'_>, at: At, values: &[Value]) -> Stri
     }
 }
 
-fn listed(values: &[Value]) -> String {
+pub(super) fn listed(values: &[Value]) -> String {
     let all: Vec<String> = values.iter().map(Value::to_string).collect();
     short(&format!("[{}]", all.join(",")), LIST)
 }
@@ -382,155 +393,8 @@ fn counted(count: u64, [one, many]: [&str; 2]) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Says that a value has none of the forms that there are.
-pub(super) fn no_form(
-    document: &Document<'_>,
-    at: At,
-    path: &str,
-    choice: &Choice,
-    plan: &Plan,
-) -> Said {
-    let is_object = document.kind(at) == Kind::Object;
-    match &choice.tag {
-        Some(Tag::Member { name, values }) if is_object => {
-            let own = member(path, name);
-            if let Some(again) = document.again(at, name) {
-                return Said::twice(path.to_owned(), document, again);
-            }
-            match document.member(at, name) {
-                Some(tag) => Said::at(own, none_of(document, tag, values)),
-                None => Said::at(
-                    String::new(),
-                    format!(
-                        "`{}` is missing, expected one of {}",
-                        short(&own, PATH),
-                        listed(values)
-                    ),
-                ),
-            }
-        }
-        Some(Tag::Name) => {
-            let found = found_with_names(document, at);
-            let cure = cure::of(document, at, Types::OBJECT, None);
-            let expected = short(&variants(choice), LIST);
-            Said::at(
-                path.to_owned(),
-                format!("{found} is not one of {expected}{cure}"),
-            )
-        }
-        _ => {
-            let types = choice
-                .branches
-                .iter()
-                .fold(Types::NONE, |all, branch| all.or(branch.outline.types));
-            let expected = short(&forms(plan, choice).join(" or "), 2 * LIST);
-            let found = found(document, at);
-            let cure = match &choice.tag {
-                Some(Tag::Member { name, values }) => cure::of_tag(document, at, name, values),
-                _ => None,
-            };
-            let cure = cure.unwrap_or_else(|| cure::of(document, at, types, None));
-            let text =
-                format!("{found} fits none of the accepted forms, expected {expected}{cure}");
-            Said::at(path.to_owned(), text)
-        }
-    }
-}
-
-/// The forms of a choice in words, those of the choices that are its forms in their place.
-fn forms(plan: &Plan, choice: &Choice) -> Vec<String> {
-    let (mut all, mut plain) = (Vec::new(), Types::NONE);
-    collect_forms(plan, choice, FORMS_DEPTH, &mut all, &mut plain);
-    if plain != Types::NONE {
-        let at = if all.is_empty() || plain != Types::NULL {
-            0
-        } else {
-            all.len()
-        };
-        all.insert(at, words(plain, || "a whole number".to_owned()));
-    }
-    all
-}
-
-fn collect_forms(
-    plan: &Plan,
-    choice: &Choice,
-    depth: usize,
-    all: &mut Vec<String>,
-    plain: &mut Types,
-) {
-    match &choice.tag {
-        Some(Tag::Member { name, values }) => {
-            let name = short(name, VALUE);
-            all.push(match values.as_slice() {
-                [only] => format!(
-                    "an object whose `{name}` is {}",
-                    short(&only.to_string(), LIST)
-                ),
-                _ => format!("an object whose `{name}` is one of {}", listed(values)),
-            });
-            for branch in &choice.branches {
-                *plain = plain.or(branch.outline.types.without(Types::OBJECT));
-            }
-        }
-        Some(Tag::Name) => all.push(variants(choice)),
-        None => {
-            for branch in &choice.branches {
-                match nested_choice(plan, branch.check, depth) {
-                    Some(inner) => collect_forms(plan, inner, depth - 1, all, plain),
-                    None => *plain = plain.or(branch.outline.types),
-                }
-            }
-        }
-    }
-}
-
-/// The choice that a schema is, and nothing else.
-fn nested_choice(plan: &Plan, id: Id, depth: usize) -> Option<&Choice> {
-    depth.checked_sub(1)?;
-    let check = plan.check(id);
-    let parts = check.parts.as_ref().filter(|_| check.types == Types::ALL)?;
-    match (
-        parts.choices.as_slice(),
-        parts.reference,
-        parts.all.as_slice(),
-    ) {
-        ([only], None, []) => Some(only),
-        ([], Some(one), []) => nested_choice(plan, one, depth - 1),
-        ([], None, [one]) => nested_choice(plan, *one, depth - 1),
-        _ => None,
-    }
-}
-
-/// The variants of an enumeration whose forms are texts and objects with one member.
-fn variants(choice: &Choice) -> String {
-    let mut texts = Vec::new();
-    let mut objects = Vec::new();
-    for branch in &choice.branches {
-        texts.extend(
-            branch
-                .outline
-                .values
-                .iter()
-                .flatten()
-                .filter_map(Value::as_str),
-        );
-        objects.extend(branch.outline.required.first().map(String::as_str));
-    }
-    let all: Vec<String> = texts
-        .iter()
-        .map(|text| Value::from(*text).to_string())
-        .chain(
-            objects
-                .iter()
-                .map(|name| format!("{{{}: …}}", Value::from(*name))),
-        )
-        .collect();
-    all.join(", ")
-}
-
 /// A value as a message shows it; an object with the names of its first members.
-fn found_with_names(document: &Document<'_>, at: At) -> String {
+pub(super) fn found_with_names(document: &Document<'_>, at: At) -> String {
     match document.kind(at) {
         Kind::Object => {
             let names: Vec<String> = document

@@ -8,7 +8,9 @@ use super::compile;
 use super::document::{At, Document, Kind};
 use super::explain;
 use super::explain::Said;
+use super::names::Names;
 use super::plan::{Check, Dependent, Id, ObjectRules, Others};
+use super::refusals::Place;
 use super::walk::{About, Doubt, Edit, Fit, Segment, VIOLATIONS, Walk};
 
 impl<'a> Walk<'a> {
@@ -43,9 +45,11 @@ impl<'a> Walk<'a> {
                     self.other(rules, key, value, &mut unknown)
                 }
             });
-            if let Some(names) = rules.names {
-                fit = fit.max(self.name(names, key));
-            }
+            fit = fit.max(match (&rules.keys, rules.names) {
+                (Some(names), _) => self.key(names, key),
+                (None, Some(names)) => self.name(names, key),
+                (None, None) => Fit::Exact,
+            });
             if self.is_over(fit) {
                 return fit;
             }
@@ -102,6 +106,8 @@ impl<'a> Walk<'a> {
         }
         match rules.others {
             Others::Open => {}
+            // Of names that are known there is more to say.
+            Others::Closed if rules.keys.is_some() => {}
             Others::Closed if self.document().string(key).is_none() => {
                 fit = fit.max(self.breaks(|| explain::HALF.to_owned()));
             }
@@ -113,6 +119,25 @@ impl<'a> Walk<'a> {
             Others::Closed => unknown.push(key),
             Others::Checked(inner) => fit = fit.max(self.inside(Segment::Key(key), inner, value)),
         }
+        fit
+    }
+
+    /// The name of a map's member, where its keys are no texts.
+    fn key(&mut self, names: &Names, key: At) -> Fit {
+        let document = self.document();
+        let name = document.string(key);
+        if name.as_ref().is_some_and(|name| names.has(name)) {
+            return Fit::Exact;
+        }
+        let here = std::mem::replace(&mut self.here, Place::of_member(key));
+        let fit = self.breaks(|| match name {
+            Some(name) => {
+                let shown = explain::name(document, key);
+                format!("the name `{shown}` is not {}", names.wanted(&name))
+            }
+            None => explain::HALF.to_owned(),
+        });
+        self.here = here;
         fit
     }
 
@@ -150,7 +175,8 @@ impl<'a> Walk<'a> {
             return Fit::Broken;
         }
         // Decoding tells whether they are there by other names: for all objects of this schema at once.
-        let is_missing = |doubt: &Doubt| doubt.check == id && matches!(doubt.about, About::Missing);
+        let is_missing =
+            |doubt: &Doubt| doubt.check == id && matches!(doubt.about, About::Missing { .. });
         let asks_missing = !missing.is_empty() && !self.findings.doubts.iter().any(is_missing);
         if !is_refused && fresh.is_empty() && !asks_missing {
             return Fit::Doubtful;
@@ -170,6 +196,12 @@ impl<'a> Walk<'a> {
             let findings = &mut self.findings;
             findings.more += unknown.len().saturating_sub(VIOLATIONS);
             findings.violations.extend(all.said());
+            let places = unknown.iter().take(VIOLATIONS);
+            findings
+                .known
+                .wrong
+                .extend(places.map(|key| Place::of_member(*key)));
+            findings.known.lacking.push(self.here.at);
             return Fit::Broken;
         }
         for key in fresh {
@@ -183,9 +215,10 @@ impl<'a> Walk<'a> {
         }
         if asks_missing {
             let said = all.said().into_iter().filter(Said::is_missing);
+            let object = self.here;
             self.findings.doubts.extend(said.map(|said| Doubt {
                 check: id,
-                about: About::Missing,
+                about: About::Missing { object },
                 said,
             }));
         }

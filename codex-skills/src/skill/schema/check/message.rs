@@ -18,8 +18,8 @@ pub(super) struct Line {
 enum About {
     /// A member that is missing, by its path.
     Missing(String),
-    /// A member that has no place.
-    Unknown,
+    /// A member that has no place, and what is said of it where the names that there are were listed before.
+    Unknown(Option<String>),
     Value,
 }
 
@@ -31,8 +31,8 @@ impl Line {
     }
 
     /// Says that a member has no place.
-    pub(super) fn of_unknown(text: String) -> Self {
-        let about = About::Unknown;
+    pub(super) fn of_unknown(text: String, again: Option<String>) -> Self {
+        let about = About::Unknown(again);
         Self { text, about }
     }
 
@@ -49,14 +49,19 @@ pub(super) fn message<'a>(lines: impl IntoIterator<Item = &'a Line>, mut more: u
     lines.sort_by_key(|line| matches!(line.about, About::Value));
     let (mut said, mut length) = (Vec::<&str>::new(), 0);
     let (mut missing, mut names) = (Vec::<&str>::new(), 0);
+    let mut are_listed = false;
     for line in lines {
-        if said.contains(&line.text.as_str()) {
+        let text = match &line.about {
+            About::Unknown(Some(again)) if std::mem::replace(&mut are_listed, true) => again,
+            _ => &line.text,
+        };
+        if said.contains(&text.as_str()) {
             continue;
         }
-        let is_short = said.is_empty() || length + line.text.len() <= LONGEST;
+        let is_short = said.is_empty() || length + text.len() <= LONGEST;
         if said.len() < LINES && is_short {
-            length += line.text.len();
-            said.push(&line.text);
+            length += text.len();
+            said.push(text);
             continue;
         }
         match &line.about {

@@ -12,11 +12,14 @@ mod compile;
 mod cure;
 mod document;
 mod explain;
+mod forms;
 mod leaf;
 mod members;
 mod message;
+mod names;
 mod number;
 mod plan;
+mod refusals;
 mod respell;
 mod same;
 mod source;
@@ -27,11 +30,13 @@ mod walk;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub(crate) use refusals::{Reader, Reads};
 pub(crate) use respell::Checked;
 pub(crate) use source::Source;
 
 use document::Document;
 use leaf::Meter;
+use respell::Rest;
 use walk::{Fit, Ground, Walk};
 
 const TOO_LONG: &str =
@@ -47,6 +52,8 @@ pub(crate) struct Checker {
     takes_bare: bool,
     /// What sealing made of the descriptions.
     descriptions: Vec<(String, String)>,
+    /// What decodes the arguments.
+    reader: Option<Reader>,
 }
 
 impl Checker {
@@ -72,6 +79,7 @@ impl Checker {
             takes_bare: source.takes_bare() && names.len() == 1,
             names,
             descriptions: properties.map(described).unwrap_or_default(),
+            reader: source.reader(),
         }
     }
 
@@ -82,6 +90,7 @@ impl Checker {
             takes_bare: false,
             names: Vec::new(),
             descriptions: Vec::new(),
+            reader: None,
         }
     }
 
@@ -140,24 +149,65 @@ impl Checker {
             return Err(TOO_LONG.to_owned());
         }
         if fit == Fit::Broken {
-            let mut all = findings.violations;
-            all.extend(findings.doubts.into_iter().map(|doubt| doubt.said));
-            return Err(message::message(&self.lines(&all), findings.more));
+            return Err(self.all_that_is_wrong(text, document, findings));
         }
         if fit == Fit::Exact {
             drop(document);
-            return Ok(Checked::as_it_is(object));
+            return Ok(Checked::as_it_is(object, self.reader));
         }
+        let hint = self.hint(&findings);
         let (edits, doubts) = (findings.edits, findings.doubts);
-        let hint =
-            (!findings.hints.is_empty()).then(|| message::message(&self.lines(&findings.hints), 0));
         let (about, said): (Vec<_>, Vec<_>) = doubts
             .into_iter()
             .map(|doubt| (doubt.about, doubt.said))
             .unzip();
         let doubts = about.into_iter().zip(self.lines(&said)).collect();
         let values = document.into_values();
-        Ok(Checked::new(object, values, edits, doubts, hint))
+        let rest = Rest::new(values, edits, doubts, hint);
+        Ok(Checked::new(object, rest, self.reader))
+    }
+
+    /// What to say in place of some doubts.
+    fn hint(&self, findings: &walk::Findings) -> Option<respell::Hint> {
+        (!findings.hints.is_empty()).then(|| {
+            let lines = self.lines(&findings.hints);
+            let line = message::Line::of_value(message::message(&lines, 0));
+            (findings.hinted.clone(), line)
+        })
+    }
+
+    /// What the schema forbids, and what types refuse besides.
+    fn all_that_is_wrong(
+        &self,
+        text: &str,
+        document: Document<'_>,
+        findings: walk::Findings,
+    ) -> String {
+        let hint = self.hint(&findings);
+        let walk::Findings { known, edits, .. } = findings;
+        let mut all = findings.violations;
+        let forbidden = all.len();
+        let mut about = Vec::new();
+        for doubt in findings.doubts {
+            all.push(doubt.said);
+            about.push(doubt.about);
+        }
+        let mut lines = self.lines(&all);
+        if let Some((hinted, hint)) = hint {
+            for line in lines
+                .iter_mut()
+                .skip(forbidden + hinted.start)
+                .take(hinted.len())
+            {
+                *line = hint.clone();
+            }
+        }
+        if let Some(reader) = self.reader.filter(|_| findings.more == 0) {
+            let doubts = about.into_iter().zip(lines.split_off(forbidden)).collect();
+            let rest = Rest::new(document.into_values(), edits, doubts, None);
+            lines.extend(refusals::refusals(reader, text, rest, &known));
+        }
+        message::message(&lines, findings.more)
     }
 
     fn lines(&self, all: &[explain::Said]) -> Vec<message::Line> {

@@ -118,7 +118,8 @@ pub(super) fn is_decimal(text: &str) -> bool {
     let rest = text.strip_prefix('-').unwrap_or(text);
     let starts = rest.starts_with(|c: char| c.is_ascii_digit());
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
-    starts && rest.len() <= 64 && is_json
+    let ends = rest.ends_with(|c: char| c.is_ascii_digit());
+    starts && ends && rest.len() <= 64 && is_json
 }
 
 /// A bound: a number with its spelling.
@@ -141,6 +142,11 @@ impl Bound {
     /// The number as it is shown.
     pub(super) fn shown(&self) -> &str {
         &self.text
+    }
+
+    /// How a number of this spelling compares, as floating-point numbers do that may have lost digits.
+    pub(super) fn of_rounded(&self, text: &str) -> Option<Ordering> {
+        text.parse::<f64>().ok()?.partial_cmp(&self.float)
     }
 
     /// How a number of this spelling compares.

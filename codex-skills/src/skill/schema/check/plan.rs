@@ -1,15 +1,18 @@
 //! What a schema demands, compiled: one [`Check`] for each schema, which refer to each other by their place.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use super::leaf::{Format, Pattern};
+use super::names::Names;
 use super::number::Bound;
 
 /// The position of a check in its plan.
 pub(super) type Id = u32;
 
 /// Types of JSON, as a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Types(u8);
 
 impl Types {
@@ -106,6 +109,17 @@ pub(super) struct NumberRules {
     pub(super) wide: bool,
 }
 
+impl NumberRules {
+    /// Whether a number is out of range, also if it lost digits on its way.
+    pub(super) fn is_beyond(&self, text: &str) -> bool {
+        let is = |bound: &Option<Bound>, ordering| {
+            let bound = bound.as_ref();
+            bound.and_then(|bound| bound.of_rounded(text)) == Some(ordering)
+        };
+        is(&self.least, Ordering::Less) || is(&self.most, Ordering::Greater)
+    }
+}
+
 /// What is demanded of texts.
 #[derive(Debug, Default)]
 pub(super) struct TextRules {
@@ -145,6 +159,8 @@ pub(super) struct ObjectRules {
     pub(super) patterns: Vec<(Pattern, Id)>,
     pub(super) others: Others,
     pub(super) names: Option<Id>,
+    /// The names that the type reads, where it is a map whose keys are no texts.
+    pub(super) keys: Option<Names>,
     pub(super) least: Option<u64>,
     pub(super) most: Option<u64>,
     /// What must be there, or hold, where a member is there.

@@ -1,12 +1,14 @@
 //! Arguments that passed their check, with what is to be tried if the type does not take them as they came, and what
 //! only the type can tell.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use super::document::{At, Document, Kind, Value};
 use super::message::{Line, message};
+use super::refusals::{Known, Place, Reader, refusals};
 use super::walk::{About, Edit};
 use crate::skill::schema::InputShape;
 
@@ -21,22 +23,29 @@ pub(crate) struct Checked {
     rest: Option<Box<Rest>>,
     /// What checks them where they are not read.
     later: Option<Arc<InputShape>>,
+    /// What decodes them.
+    reader: Option<Reader>,
 }
 
+/// What to say in place of some doubts.
+pub(super) type Hint = (Range<usize>, Line);
+
+/// How arguments differ from what is decoded.
 #[derive(Clone, Debug)]
-struct Rest {
+pub(super) struct Rest {
     values: Vec<Value>,
     /// By place.
     edits: Vec<(At, Edit)>,
     doubts: Vec<(About, Line)>,
-    /// What to say in their place if the type reads no form of several.
-    hint: Option<String>,
+    /// What to say in place of some of them if the type reads no form of several.
+    hint: Option<Hint>,
 }
 
 impl Checked {
-    pub(super) fn as_it_is(object: Option<Box<RawValue>>) -> Self {
+    pub(super) fn as_it_is(object: Option<Box<RawValue>>, reader: Option<Reader>) -> Self {
         Self {
             object,
+            reader,
             ..Self::default()
         }
     }
@@ -54,25 +63,12 @@ impl Checked {
         self.later.as_deref()
     }
 
-    pub(super) fn new(
-        object: Option<Box<RawValue>>,
-        values: Vec<Value>,
-        mut edits: Vec<(At, Edit)>,
-        doubts: Vec<(About, Line)>,
-        hint: Option<String>,
-    ) -> Self {
-        edits.sort_by_key(|(at, _)| *at);
-        edits.dedup_by_key(|(at, _)| *at);
-        let rest = Rest {
-            values,
-            edits,
-            doubts,
-            hint,
-        };
+    pub(super) fn new(object: Option<Box<RawValue>>, rest: Rest, reader: Option<Reader>) -> Self {
         Self {
             object,
             rest: Some(Box::new(rest)),
             later: None,
+            reader,
         }
     }
 
@@ -101,18 +97,7 @@ impl Checked {
         };
         let mut wrong = Vec::new();
         for (about, said) in &rest.doubts {
-            let garbage = || Edit::Replaced(GARBAGE.to_owned());
-            let is_read = |at: At, edit: Edit| {
-                let question = rest.written(arguments.get(), Some((at, edit)));
-                question.is_some_and(|question| reads(&question))
-            };
-            let ignores = match about {
-                About::Missing => false,
-                // A map takes a name twice, and not any name.
-                About::Member { key } => is_read(*key, Edit::Twice) && is_read(*key, garbage()),
-                About::Text(at) => is_read(*at, garbage()),
-            };
-            if ignores {
+            if rest.ignores(arguments.get(), about, reads) {
                 wrong.push(said);
             }
         }
@@ -126,17 +111,108 @@ impl Checked {
     /// What is to be said if the type does not read the arguments for want of a member or a variant.
     pub(crate) fn doubts(&self) -> Option<String> {
         let rest = self.rest.as_ref().filter(|rest| !rest.doubts.is_empty())?;
-        if rest.hint.is_some() {
-            return rest.hint.clone();
-        }
-        let lines = rest.doubts.iter().map(|(_, line)| line);
+        let lines = rest.doubts.iter().enumerate();
+        let lines = lines.map(|(at, (_, line))| match &rest.hint {
+            Some((doubts, hint)) if doubts.contains(&at) => hint,
+            _ => line,
+        });
         Some(message(lines, 0))
+    }
+
+    /// What the types refuse besides the first thing, of which so much is said: that it is what was doubted, or not.
+    pub(crate) fn with_further_refusals(
+        &self,
+        arguments: &RawValue,
+        said: String,
+        was_doubted: bool,
+    ) -> String {
+        let Some(reader) = self.reader else {
+            return said;
+        };
+        let text = arguments.get();
+        let mut known = Known::default();
+        let mut rest = match &self.rest {
+            Some(rest) => Rest::clone(rest),
+            None => match Document::read(text) {
+                Some(document) => Rest::new(document.into_values(), Vec::new(), Vec::new(), None),
+                None => return said,
+            },
+        };
+        known.has_first = !was_doubted;
+        if was_doubted {
+            for (about, _) in rest.take_doubts() {
+                match about {
+                    About::Member { key } => known.wrong.push(Place::of_member(key)),
+                    about => known.lacking.push(about.place().at),
+                }
+            }
+        }
+        let further = refusals(reader, text, rest, &known);
+        let lines: Vec<Line> = [Line::of_value(said)].into_iter().chain(further).collect();
+        message(&lines, 0)
     }
 }
 
 impl Rest {
+    pub(super) fn new(
+        values: Vec<Value>,
+        mut edits: Vec<(At, Edit)>,
+        doubts: Vec<(About, Line)>,
+        hint: Option<Hint>,
+    ) -> Self {
+        edits.sort_by_key(|(at, _)| *at);
+        edits.dedup_by_key(|(at, _)| *at);
+        Self {
+            values,
+            edits,
+            doubts,
+            hint,
+        }
+    }
+
+    /// Whether the type does not read what is doubted, and takes the arguments all the same.
+    pub(super) fn ignores(
+        &self,
+        text: &str,
+        about: &About,
+        reads: &dyn Fn(&RawValue) -> bool,
+    ) -> bool {
+        let garbage = || Edit::Replaced(GARBAGE.to_owned());
+        let is_read = |at: At, edit: Edit| {
+            let question = self.written(text, Some((at, edit)));
+            question.is_some_and(|question| reads(&question))
+        };
+        match about {
+            About::Missing { .. } => false,
+            // A map takes a name twice, and not any name.
+            About::Member { key } => is_read(*key, Edit::Twice) && is_read(*key, garbage()),
+            About::Text(at) => is_read(*at, garbage()),
+        }
+    }
+
+    pub(super) fn take_doubts(&mut self) -> Vec<(About, Line)> {
+        std::mem::take(&mut self.doubts)
+    }
+
+    pub(super) fn values(&self) -> Vec<Value> {
+        self.values.clone()
+    }
+
+    /// By place.
+    pub(super) fn edits(&self) -> &[(At, Edit)] {
+        &self.edits
+    }
+
+    pub(super) fn edits_mut(&mut self) -> &mut Vec<(At, Edit)> {
+        &mut self.edits
+    }
+
     /// The arguments with what is to be written otherwise.
-    fn written(&self, text: &str, question: Option<(At, Edit)>) -> Option<Box<RawValue>> {
+    pub(super) fn written(
+        &self,
+        text: &str,
+        question: Option<(At, Edit)>,
+    ) -> Option<Box<RawValue>> {
         let document = Document::of(text, self.values.clone());
         let mut edits: Vec<(At, &Edit)> = self.edits.iter().map(|(at, edit)| (*at, edit)).collect();
         if let Some((at, edit)) = &question {
@@ -171,6 +247,13 @@ impl<'a> Writer<'a> {
         })
     }
 
+    /// Leaves out the edits of a value.
+    fn pass(&mut self, at: At) {
+        let end = self.document.after(at);
+        let done = self.edits.partition_point(|(at, _)| *at < end);
+        self.edits = self.edits.get(done..).unwrap_or_default();
+    }
+
     fn value(&mut self, at: At) {
         let document = self.document;
         if let Some(Edit::Replaced(text)) = self.edit(at) {
@@ -182,8 +265,15 @@ impl<'a> Writer<'a> {
         match document.kind(at) {
             Kind::Array if is_touched => {
                 self.text.push('[');
-                for (index, item) in document.items(at).enumerate() {
-                    if index > 0 {
+                let mut first = true;
+                for item in document.items(at) {
+                    if let Some((place, Edit::Removed)) = self.edits.first()
+                        && *place == item
+                    {
+                        self.pass(item);
+                        continue;
+                    }
+                    if !std::mem::take(&mut first) {
                         self.text.push(',');
                     }
                     self.value(item);
@@ -203,9 +293,7 @@ impl<'a> Writer<'a> {
             let edit = self.edit(key);
             let times = match edit {
                 Some(Edit::Removed) => {
-                    let end = document.after(value);
-                    let done = self.edits.partition_point(|(at, _)| *at < end);
-                    self.edits = self.edits.get(done..).unwrap_or_default();
+                    self.pass(value);
                     0
                 }
                 Some(Edit::Twice) => 2,

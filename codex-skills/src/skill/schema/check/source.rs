@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::refusals::{Reader, Reads};
 use crate::skill::descriptor::ParameterDescriptor;
 
 /// Where the schema that arguments are checked against comes from.
@@ -12,9 +13,9 @@ pub(crate) enum Source {
     /// The types of a function's parameters.
     Parameters(&'static [ParameterDescriptor]),
     /// The type of a function's arguments, made by its macro.
-    Derived(fn(&mut SchemaGenerator) -> Schema),
+    Derived(fn(&mut SchemaGenerator) -> Schema, Reads),
     /// The type of a closure's argument.
-    Closure(fn(&mut SchemaGenerator) -> Schema),
+    Closure(fn(&mut SchemaGenerator) -> Schema, Reads),
     /// Written by the user, for a function with these parameters or for a closure.
     Written(&'static [ParameterDescriptor]),
 }
@@ -31,7 +32,7 @@ impl Source {
             .into_generator();
         let mut root: Value = match self {
             Self::Parameters(parameters) => of_parameters(parameters, &mut generator),
-            Self::Derived(schema) | Self::Closure(schema) => schema(&mut generator).into(),
+            Self::Derived(schema, _) | Self::Closure(schema, _) => schema(&mut generator).into(),
             Self::Written(_) => return None,
         };
         let definitions = generator.take_definitions(false);
@@ -50,16 +51,26 @@ impl Source {
                 let names = parameters.iter().map(|parameter| parameter.name.to_owned());
                 Some(names.collect())
             }
-            Self::Derived(_) | Self::Closure(_) | Self::Written(_) => None,
+            Self::Derived(..) | Self::Closure(..) | Self::Written(_) => None,
+        }
+    }
+
+    /// What decodes the arguments; none for those of a closure with a written schema.
+    pub(super) fn reader(&self) -> Option<Reader> {
+        match self {
+            Self::Parameters(parameters) => Some(Reader::Parameters(parameters)),
+            Self::Derived(_, reads) | Self::Closure(_, reads) => Some(Reader::Whole(*reads)),
+            Self::Written([]) => None,
+            Self::Written(parameters) => Some(Reader::Parameters(parameters)),
         }
     }
 
     /// Whether a value that is no object may be the only argument.
     pub(super) fn takes_bare(&self) -> bool {
         match self {
-            Self::Parameters(_) | Self::Derived(_) => true,
+            Self::Parameters(_) | Self::Derived(..) => true,
             Self::Written(parameters) => parameters.len() == 1,
-            Self::Closure(_) => false,
+            Self::Closure(..) => false,
         }
     }
 }

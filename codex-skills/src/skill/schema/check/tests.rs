@@ -66,7 +66,9 @@ enum Adjacent {
 }
 
 fn plan_of<T: JsonSchema>() -> super::plan::Plan {
-    let schema = Source::Closure(T::json_schema).schema().expect("a schema");
+    let schema = Source::Closure(T::json_schema, |_| Ok(()))
+        .schema()
+        .expect("a schema");
     compile::plan(&schema, true)
 }
 
@@ -243,7 +245,10 @@ fn a_schema_that_is_only_itself_ends() {
 
 #[test]
 fn the_tag_decides_which_form_is_spoken_of() {
-    let checker = Checker::new(&Source::Closure(Filter::json_schema), &json!({}));
+    let checker = Checker::new(
+        &Source::Closure(Filter::json_schema, |_| Ok(())),
+        &json!({}),
+    );
     let told = |text: &str| {
         let raw = serde_json::value::RawValue::from_string(text.to_owned()).expect("JSON");
         match checker.check(&raw, false) {

@@ -5,6 +5,7 @@
 //! found only along the branch that was chosen.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
@@ -14,6 +15,7 @@ use super::explain::{self, Said};
 use super::leaf::Meter;
 use super::number::{self, Whole};
 use super::plan::{ArrayRules, Check, Id, NumberRules, Plan, TextRules, Types};
+use super::refusals::{Known, Place};
 use super::same;
 
 /// The most violations that are collected, besides all that is missing and unknown in the last object and at the root.
@@ -70,10 +72,21 @@ pub(super) struct Doubt {
 pub(super) enum About {
     /// A member without a property, which may be another name of one. Its name, and whether any others are allowed.
     Member { key: At },
-    /// Members that are missing, beside some that have no property.
-    Missing,
+    /// Members that are missing in an object, beside some that have no property.
+    Missing { object: Place },
     /// A text that is not in its format, or none of those that are listed.
     Text(At),
+}
+
+impl About {
+    /// The value that it is about.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Member { key } => Place::of_member(*key),
+            Self::Missing { object } => *object,
+            Self::Text(at) => Place::of_item(*at),
+        }
+    }
 }
 
 /// What came of a walk.
@@ -82,10 +95,13 @@ pub(super) struct Findings {
     pub(super) violations: Vec<Said>,
     pub(super) edits: Vec<(At, Edit)>,
     pub(super) doubts: Vec<Doubt>,
-    /// What to say if the type reads none of the forms that it is asked about.
+    /// What to say if the type reads none of the forms that it is asked about, in place of some doubts.
     pub(super) hints: Vec<Said>,
+    pub(super) hinted: Range<usize>,
     /// How many violations there are besides.
     pub(super) more: usize,
+    /// Where the violations are.
+    pub(super) known: Known,
 }
 
 #[derive(Clone, Copy)]
@@ -144,7 +160,7 @@ impl Path {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct Judged {
     fit: Fit,
     reported: bool,
 }
@@ -163,7 +179,9 @@ pub(super) struct Walk<'a> {
     pub(super) ground: Ground<'a>,
     pub(super) findings: Findings,
     pub(super) path: Path,
-    pub(super) known: HashMap<(Id, At), Known, RandomState>,
+    /// The value that the path leads to.
+    pub(super) here: Place,
+    pub(super) known: HashMap<(Id, At), Judged, RandomState>,
     /// Texts that may name a form by another name, and are taken for its name.
     pub(super) assumed: HashSet<At, RandomState>,
     /// Whether the words of a nearest form are kept already.
@@ -185,6 +203,7 @@ impl<'a> Walk<'a> {
             ground,
             findings: Findings::default(),
             path: Path::default(),
+            here: Place::default(),
             known: HashMap::with_hasher(RandomState::default()),
             assumed: HashSet::with_hasher(RandomState::default()),
             hinted: false,
@@ -236,7 +255,7 @@ impl<'a> Walk<'a> {
             let fit = self.one(check, id, at);
             self.depth -= 1;
             let reported = self.reporting;
-            self.remember(key, Known { fit, reported });
+            self.remember(key, Judged { fit, reported });
             return fit;
         }
         self.depth += 1;
@@ -256,14 +275,14 @@ impl<'a> Walk<'a> {
         self.reporting = reporting;
         if !self.known.contains_key(&key) {
             let reported = false;
-            self.remember(key, Known { fit, reported });
+            self.remember(key, Judged { fit, reported });
         }
         fit
     }
 
     /// Remembers a judgement. Those before are forgotten where they are too many: most are of values that were passed,
     /// and what is judged again takes steps.
-    fn remember(&mut self, key: (Id, At), known: Known) {
+    fn remember(&mut self, key: (Id, At), known: Judged) {
         if self.known.len() >= self.known_most {
             self.known.clear();
         }
@@ -366,7 +385,13 @@ impl<'a> Walk<'a> {
             .as_ref()
             .is_some_and(|rules| !rules.wide && rules.least.is_some() && rules.most.is_some());
         let may_be_rounded = self.ground.rounded && document.kind(at) == Kind::Number;
-        if may_be_rounded && !is_small && !is_narrow {
+        let is_beyond = || {
+            check
+                .number
+                .as_ref()
+                .is_some_and(|rules| rules.is_beyond(text))
+        };
+        if may_be_rounded && !is_small && !is_narrow && !is_beyond() {
             return self.breaks(|| explain::rounded(document, at));
         }
         match whole.digits() {
@@ -503,9 +528,15 @@ impl<'a> Walk<'a> {
         if !self.reporting {
             return self.check(id, at);
         }
+        let here = match segment {
+            Segment::Key(key) => Place::of_member(key),
+            Segment::Index(_) => Place::of_item(at),
+        };
+        let here = std::mem::replace(&mut self.here, here);
         self.path.push(segment);
         let fit = self.check(id, at);
         self.path.pop();
+        self.here = here;
         fit
     }
 
@@ -535,7 +566,12 @@ impl<'a> Walk<'a> {
         if let Some(not) = parts.not
             && self.judge(not, at) < Fit::Doubtful
         {
-            fit = fit.max(self.breaks(|| "it is what its schema rules out by `not`".to_owned()));
+            let document = self.document();
+            let lists = self.ground.plan.check(not).values.is_some();
+            fit = fit.max(self.breaks(|| match lists {
+                true => explain::ruled_out(document, at),
+                false => "it is what its schema rules out by `not`".to_owned(),
+            }));
         }
         if let Some(condition) = &parts.condition {
             let holds = self.judge(condition.test, at) != Fit::Broken;
@@ -566,6 +602,7 @@ impl<'a> Walk<'a> {
                 if !self.findings.violations.contains(&said) {
                     self.findings.violations.push(said);
                 }
+                self.findings.known.wrong.push(self.here);
             }
         }
         Fit::Broken
