@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use codex_skills::runtime::{
-    Accepted, Created, Deletion, EventSink, NewSession, Receipt, Resumed, RuntimeFuture,
-    SendRequest, Submission,
+    Accepted, CompletedCall, Created, Deletion, EventSink, NewSession, Receipt, Resumed,
+    RuntimeFuture, SendRequest, Submission,
 };
 use codex_skills::{
     Client, Embedded, Event, Runtime, RuntimeError, RuntimeErrorKind, SkillOutput, ToolCall,
@@ -150,10 +150,28 @@ impl Faulty {
 
     /// Announces something in a session.
     pub fn announce(&self, session_id: &str, event: Event) {
-        let tap = lock(&self.taps).get(session_id).cloned();
-        if let Some(sink) = tap.and_then(|tap| tap.outer.upgrade()) {
+        if let Some(sink) = self.listener(session_id) {
             sink.deliver(event);
         }
+    }
+
+    /// Says that an answer of a call was taken, and not which.
+    pub fn resolve(&self, session_id: &str, call: &Arc<ToolCall>) {
+        if let Some(sink) = self.listener(session_id) {
+            sink.call_resolved(call);
+        }
+    }
+
+    /// Says which answer of a call was taken.
+    pub fn complete(&self, session_id: &str, completed: &CompletedCall) {
+        if let Some(sink) = self.listener(session_id) {
+            sink.call_completed(completed);
+        }
+    }
+
+    fn listener(&self, session_id: &str) -> Option<Arc<dyn EventSink>> {
+        let tap = lock(&self.taps).get(session_id).cloned();
+        tap.and_then(|tap| tap.outer.upgrade())
     }
 
     /// The sessions that were asked for.

@@ -530,6 +530,7 @@ mod played {
 
     use codex_skills::{Event, SubmissionStatus};
     use codex_skills_tests::gate::Gate;
+    use codex_skills_tests::skills::{Counter, held};
     use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
     use tokio::io::{
         AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, duplex,
@@ -753,13 +754,72 @@ mod played {
                 .await;
         }
 
-        async fn calls(&mut self, id: u32) {
+        async fn calls(&mut self, tool: &str, arguments: Value, id: u32) {
             let params = json!({
-                "threadId": "thread", "turnId": "turn", "callId": "call", "tool": "vast", "arguments": {},
+                "threadId": "thread", "turnId": "turn", "callId": "call", "tool": tool,
+                "arguments": arguments,
             });
             self.says(json!({"method": "item/tool/call", "id": id, "params": params}))
                 .await;
         }
+    }
+
+    /// A call is answered while the connection is away, and codex says on the next one what it took: most likely the answer
+    /// was written, and the word of it was lost.
+    #[tokio::test]
+    async fn an_answer_that_was_taken_before_it_is_sent_again_is_not_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("ws://{}", listener.local_addr().expect("an address"));
+        let connect = AppServer::connect(url);
+        let (client, mut codex) =
+            tokio::join!(connect.into_future(), Listening::greeted(&listener));
+        let mut limits = codex_skills::Limits::default();
+        limits.submission.delay = Duration::from_secs(600);
+        limits.submission.max_delay = Duration::from_secs(600);
+        let client = client.expect("it connects").with_limits(limits);
+        let (runs, gate) = (Counter::default(), Gate::new());
+        let thread = json!({"thread": {"id": "thread", "ephemeral": false}});
+        let create = client
+            .create_session(|draft| draft.register([held(&runs, &gate)]))
+            .into_future();
+        let (created, ()) = tokio::join!(create, codex.answers("thread/start", thread.clone()));
+        let session = created.expect("a session").1;
+        let mut events = session.events();
+        codex.calls("held", json!({"text": "a"}), 1).await;
+        let event = events.next().await.expect("a call");
+        let answered = session.respond_to_signal(&event);
+        let meanwhile = async {
+            gate.somebody().await;
+            drop(codex);
+            let runtime = client.runtime();
+            until("the connection is gone", || {
+                format!("{runtime:?}").contains("down")
+            })
+            .await;
+            gate.open();
+            until("the handler is over", || runs.get() == 1).await;
+            let mut codex = Listening::greeted(&listener).await;
+            codex.answers("thread/resume", thread).await;
+            let item = json!({
+                "type": "dynamicToolCall", "id": "call", "tool": "held", "arguments": {"text": "a"},
+                "status": "completed", "success": true,
+                "contentItems": [{"type": "inputText", "text": "held a"}],
+            });
+            let params = json!({"threadId": "thread", "turnId": "turn", "item": item});
+            codex
+                .says(json!({"method": "item/completed", "params": params}))
+                .await;
+            codex
+        };
+        let both = async { tokio::join!(answered, meanwhile) };
+        let both = tokio::time::timeout(PATIENCE, both).await;
+        let (record, codex) = both.expect("it is settled");
+        let record = record.expect("it is open").expect("a call");
+        let submission = record.submission();
+        assert_eq!(submission.status(), SubmissionStatus::Accepted);
+        assert!(record.is_handled(), "{submission:?}");
+        assert_eq!(client.metrics().undelivered.total(), 0);
+        drop(codex);
     }
 
     /// More than a socket takes whose other side does not read.
@@ -787,11 +847,11 @@ mod played {
         let session = created.expect("a session").1;
         let serving = session.clone();
         tokio::spawn(async move { serving.serve().await });
-        deaf.calls(1).await;
+        deaf.calls("vast", json!({}), 1).await;
 
         let mut codex = Listening::greeted(&listener).await;
         codex.answers("thread/resume", thread).await;
-        codex.calls(2).await;
+        codex.calls("vast", json!({}), 2).await;
         assert_eq!(codex.hears().await["id"], 2);
         until("the call is settled", || client.metrics().running == 0).await;
         let metrics = client.metrics();

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use codex_skills::embedded::{Content, ModelItem, Step};
-use codex_skills::runtime::Submission;
+use codex_skills::runtime::{CompletedCall, Submission, TakenAnswer};
 use codex_skills::{
     Client, DispatchRecord, Embedded, Event, Limits, Outcome, RequestId, RetryPolicy,
     RuntimeErrorKind, Session, Skill, SkillOutput, SubmissionStatus, ToolCall, TurnResult, skill,
@@ -1222,6 +1222,156 @@ mod submitted {
         assert_eq!(turn.unwrap().status, codex_skills::TurnStatus::Interrupted);
         assert_eq!(began.elapsed().as_secs(), 3);
         assert_eq!(codex.metrics().undelivered.given_up, 1);
+    }
+
+    /// What a runtime says on its own, while an answer waits to be sent again.
+    #[derive(Clone, Copy, Debug)]
+    enum Word {
+        Resolved,
+        ResolvedElsewhere,
+        Completed(&'static str),
+        CompletedWithNothing,
+    }
+
+    impl Word {
+        fn say(self, codex: &Client<Faulty>, session: &Session, call: &Arc<ToolCall>) {
+            let text = |text| TakenAnswer::new(true, [("inputText", text)]);
+            let taken = match self {
+                Self::Resolved => {
+                    codex.runtime().resolve(session.session_id(), call);
+                    let expired = Event::CallExpired(call.clone());
+                    return codex.runtime().announce(session.session_id(), expired);
+                }
+                Self::ResolvedElsewhere => {
+                    let mut other = ToolCall::clone(call);
+                    other.generation += 1;
+                    let session_id = session.session_id();
+                    return codex.runtime().resolve(session_id, &Arc::new(other));
+                }
+                Self::Completed(answer) => text(answer),
+                Self::CompletedWithNothing => TakenAnswer::new(false, []),
+            };
+            let ids = call.turn_id.clone().zip(call.call_id.clone());
+            let (turn_id, call_id) = ids.unwrap();
+            let completed = CompletedCall::new(turn_id, call_id, taken);
+            codex.runtime().complete(session.session_id(), &completed);
+        }
+    }
+
+    /// A call whose answer is to be sent again in a minute, and what the runtime says in the middle of it.
+    async fn said_in_the_pause(word: Word) -> (Arc<DispatchRecord>, usize, Duration) {
+        let mut limits = at_once(3);
+        limits.submission.delay = Duration::from_secs(60);
+        limits.submission.max_delay = Duration::from_secs(60);
+        let (runs, codex, session) = with_faults(limits, &[retry()]).await;
+        let mut signals = session.signals();
+        session.send("go").await.unwrap();
+        let call = first_call(&mut signals).await;
+        let event = Event::ToolCall(call.clone());
+        let began = Instant::now();
+        let say = async {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            assert_eq!(codex.runtime().answers().len(), 1);
+            word.say(&codex, &session, &call);
+        };
+        let (record, ()) = tokio::join!(session.respond_to_signal(&event), say);
+        let took = began.elapsed();
+        let metrics = codex.metrics();
+        assert_eq!((metrics.running, metrics.undelivered.total()), (0, 0));
+        assert_eq!(runs.get(), 1);
+        let record = record.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        (record, codex.runtime().answers().len(), took)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_was_taken_after_all_is_not_sent_again() {
+        for (word, status, code) in [
+            (Word::Resolved, SubmissionStatus::Settled, Some("resolved")),
+            (Word::Completed("run 1"), SubmissionStatus::Accepted, None),
+            (
+                Word::Completed("another"),
+                SubmissionStatus::Settled,
+                Some("answered_elsewhere"),
+            ),
+            (
+                Word::CompletedWithNothing,
+                SubmissionStatus::Settled,
+                Some("cancelled"),
+            ),
+        ] {
+            let (record, attempts, took) = said_in_the_pause(word).await;
+            let submission = record.submission();
+            assert_eq!(submission.status(), status, "{word:?}");
+            assert_eq!(submission.code(), code, "{word:?}");
+            assert_eq!((submission.attempts(), attempts), (1, 1), "{word:?}");
+            assert_eq!(took.as_secs(), 30, "{word:?}");
+            assert_eq!(record.outcome(), Outcome::Completed, "{word:?}");
+            let is_handled = matches!(status, SubmissionStatus::Accepted);
+            assert_eq!(record.is_handled(), is_handled, "{word:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_at_another_address_says_nothing_of_an_answer() {
+        let (record, attempts, took) = said_in_the_pause(Word::ResolvedElsewhere).await;
+        let submission = record.submission();
+        assert_eq!(submission.status(), SubmissionStatus::Accepted);
+        assert_eq!((submission.attempts(), attempts), (2, 2));
+        assert!(took.as_secs() >= 60, "{took:?}");
+    }
+
+    /// Others may have answered it.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_a_call_that_was_answered_meanwhile_is_not_sent() {
+        let gate = Gate::new();
+        let wait = gate.clone();
+        let slow = asynchronous("slow", move |_| {
+            let wait = wait.clone();
+            async move {
+                wait.enter().await;
+                "done".to_owned()
+            }
+        });
+        let codex = calling(["slow"]).with_limits(at_once(3));
+        let session = session(&codex, [slow]).await;
+        let mut signals = session.signals();
+        session.send("go").await.unwrap();
+        let call = first_call(&mut signals).await;
+        let event = Event::ToolCall(call.clone());
+        let answered = async {
+            gate.somebody().await;
+            Word::Resolved.say(&codex, &session, &call);
+        };
+        let (record, ()) = tokio::join!(session.respond_to_signal(&event), answered);
+        let record = record.unwrap().unwrap();
+        assert_eq!(record.outcome(), Outcome::Cancelled);
+        let submission = record.submission();
+        assert_eq!(submission.status(), SubmissionStatus::Settled);
+        assert_eq!(submission.code(), Some("answered_elsewhere"));
+        assert_eq!(submission.attempts(), 0);
+        assert!(codex.runtime().answers().is_empty());
+    }
+
+    /// An attempt that hangs is no reason to wait either.
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_ends_when_its_answer_was_taken() {
+        let never = Fault::HoldBefore(Gate::new());
+        let (_, codex, session) = with_faults(at_once(3), &[never]).await;
+        let mut signals = session.signals();
+        session.send("go").await.unwrap();
+        let call = first_call(&mut signals).await;
+        let event = Event::ToolCall(call.clone());
+        let say = async {
+            while codex.runtime().answers().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            Word::Completed("run 1").say(&codex, &session, &call);
+        };
+        let (record, ()) = tokio::join!(session.respond_to_signal(&event), say);
+        let submission = record.unwrap().unwrap().submission().clone();
+        assert_eq!(submission.status(), SubmissionStatus::Accepted);
+        assert_eq!(submission.attempts(), 1);
     }
 
     /// A runtime may wait for its link for as long as it likes.

@@ -16,7 +16,8 @@ use super::ledger::{Kept, Ledger};
 use super::limits::Limits;
 use super::record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 use super::run;
-use crate::runtime::{Answering, Submission, TakenAnswer};
+use super::verdict::Verdict;
+use crate::runtime::{Answering, Submission};
 use crate::skill::call::CallKey;
 use crate::skill::context::{Interest, Interested};
 use crate::skill::{SkillOutput, ToolCall};
@@ -81,8 +82,7 @@ pub(crate) struct Running {
     record: OnceLock<Arc<DispatchRecord>>,
     settled: Notify,
     pub(super) taken: Taken,
-    /// What the runtime says it took, where it said so before the call was settled.
-    pub(super) taken_answer: OnceLock<TakenAnswer>,
+    pub(super) verdict: Verdict,
 }
 
 /// Which dispatcher runs a call: those of one session share its ledger.
@@ -106,7 +106,7 @@ impl Running {
             record: OnceLock::new(),
             settled: Notify::new(),
             taken: Taken::default(),
-            taken_answer: OnceLock::new(),
+            verdict: Verdict::default(),
         })
     }
 
@@ -199,10 +199,8 @@ impl Claimed {
         };
         let settled = Arc::make_mut(&mut record);
         settled.call = address.clone();
-        settled.submission = match self.running.taken_answer.get() {
-            Some(taken) => to.completed((&*settled.output).into(), *taken),
-            None => to,
-        };
+        let verdict = &self.running.verdict;
+        settled.submission = verdict.correct(to, address, &settled.output);
         self.settle(ledger, record);
         true
     }
@@ -274,8 +272,9 @@ impl Drop for Claimed {
             let record = self.record.take();
             let mut record = record.unwrap_or_else(|| Arc::new(broken_off(&call, self.arrival)));
             let unsent = Arc::make_mut(&mut record);
+            let verdict = &self.running.verdict;
+            unsent.submission = verdict.correct(never_sent(), &call, &unsent.output);
             unsent.call = call;
-            unsent.submission = never_sent();
             self.settle(self.dispatcher.ledger.lock(), record);
         }
     }

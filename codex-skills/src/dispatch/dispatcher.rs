@@ -266,8 +266,7 @@ impl Dispatcher {
         let key = CallKey::new(call);
         let mut ledger = self.ledger.lock();
         if let Some(running) = ledger.running_of(&key) {
-            // It is not settled yet. What was said first stays.
-            let _ = running.taken_answer.set(taken);
+            running.verdict.complete(taken);
             return;
         }
         // Without its answer it cannot be said whose was taken.
@@ -312,8 +311,20 @@ impl Dispatcher {
         self.settle_given_up(call, "expired", settle);
     }
 
+    /// The runtime took an answer of a call, and does not say which: no attempt to deliver one follows, and one that was
+    /// given up as not delivered is settled.
+    pub(crate) fn resolve_call(&self, call: &Arc<ToolCall>, settle: &dyn Settle) {
+        let ledger = self.ledger.lock();
+        if let Some(running) = ledger.running_of(&key_in(&ledger, call)) {
+            running.verdict.resolve(call);
+            return;
+        }
+        drop(ledger);
+        self.settle_given_up(call, "resolved", settle);
+    }
+
     /// Settles an answer that was given up as not delivered, and is wanted no more. `code`: what the runtime calls it.
-    pub(crate) fn settle_given_up(&self, call: &Arc<ToolCall>, code: &str, settle: &dyn Settle) {
+    fn settle_given_up(&self, call: &Arc<ToolCall>, code: &str, settle: &dyn Settle) {
         let mut ledger = self.ledger.lock();
         let key = key_in(&ledger, call);
         let Some(stored) = ledger.settled_call(&key) else {
@@ -495,7 +506,7 @@ pub(super) async fn deliver(
             call: &address,
             output: &record.output,
             is_retry: std::mem::take(&mut is_retry),
-            interest: &running.interest,
+            running: &running,
         };
         let submission = dispatcher.submit(answer, first).await;
         if submission.status == SubmissionStatus::TooLarge && record.outcome != Outcome::TooLarge {

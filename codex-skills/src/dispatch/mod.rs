@@ -15,6 +15,7 @@ mod run;
 mod shown;
 mod submit;
 mod threads;
+mod verdict;
 
 pub use limits::{Limits, RetryPolicy};
 pub use local::CallError;

@@ -275,12 +275,12 @@ impl SubmissionRecord {
                     ..self
                 }
             }
-            SubmissionStatus::Written if taken.is_nothing() => Self {
+            SubmissionStatus::Written | SubmissionStatus::Exhausted if taken.is_nothing() => Self {
                 status: SubmissionStatus::Settled,
                 code: Some("cancelled".into()),
                 ..self
             },
-            SubmissionStatus::Written => Self {
+            SubmissionStatus::Written | SubmissionStatus::Exhausted => Self {
                 status: SubmissionStatus::Settled,
                 code: Some("answered_elsewhere".into()),
                 error: Some("another answer of the call was taken".into()),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+use super::claim::Running;
 use super::limits::RetryPolicy;
 use super::metrics::Common;
 use super::record::{SubmissionRecord, SubmissionStatus};
 use crate::runtime::{Runtime, RuntimeErrorKind, Submission};
-use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
 
 /// The longest wait between two attempts, whatever a runtime asks for, and however many wait in line.
@@ -26,8 +26,28 @@ pub(super) struct Answer<'a> {
     pub(super) output: &'a Arc<SkillOutput>,
     /// Whether it was sent there before, and did not arrive.
     pub(super) is_retry: bool,
-    /// Lost when its call is cancelled: then nobody may wait for it any more.
-    pub(super) interest: &'a Interest,
+    /// The call on its way. Its interest is lost when it is cancelled: then nobody may wait for the answer any more.
+    pub(super) running: &'a Running,
+}
+
+impl Answer<'_> {
+    /// Waits until the call is cancelled.
+    async fn cancelled(self) {
+        self.running.interest.cancelled().await;
+    }
+
+    /// Waits until the runtime has said on its own what became of the answer.
+    async fn is_known(self) {
+        let verdict = &self.running.verdict;
+        verdict.is_known(self.call, self.output).await;
+    }
+
+    /// What the runtime said on its own of the answer.
+    fn known(self, attempts: usize) -> Option<SubmissionRecord> {
+        let sent = attempts > 0 || self.is_retry;
+        let known = self.running.verdict.on(self.call, self.output, sent)?;
+        Some(SubmissionRecord { attempts, ..known })
+    }
 }
 
 /// Submits the answer of a call. The answer is the stored one in each attempt: nothing runs again.
@@ -50,10 +70,15 @@ pub(super) async fn submit(
     let mut is_retry = answer.is_retry;
     let mut failure = std::borrow::Cow::Borrowed("it did not arrive before");
     loop {
+        if first.is_none()
+            && let Some(known) = answer.known(attempts)
+        {
+            return known;
+        }
         if is_retry && !may_retry(answer, policy, common).await {
             let error =
                 format!("{failure}; too many answers are being sent again to try once more");
-            return given_up(call, attempts, error);
+            return given_up(answer, attempts, error);
         }
         attempts += 1;
         let submission = match first.take() {
@@ -61,8 +86,11 @@ pub(super) async fn submit(
             None => attempt(runtime, answer).await,
         };
         let Some(submission) = submission else {
+            if is_retry {
+                common.retries.put_back();
+            }
             let error = "its call was cancelled before it was taken".to_owned();
-            return given_up(call, attempts, error);
+            return given_up(answer, attempts, error);
         };
         if is_retry && !matches!(submission, Submission::Retry { .. }) {
             common.retries.put_back();
@@ -85,7 +113,7 @@ pub(super) async fn submit(
                         (is_retry, failure) = (true, reason.into());
                         continue;
                     }
-                    _ => return given_up(call, attempts, reason),
+                    _ => return given_up(answer, attempts, reason),
                 }
             }
         };
@@ -101,15 +129,17 @@ pub(super) async fn submit(
     }
 }
 
-/// Has the runtime take an answer. `None` when its call is cancelled meanwhile, and it takes longer still.
+/// Has the runtime take an answer. `None` when its call is cancelled meanwhile, and it takes longer still, or when the
+/// runtime says on its own what became of the answer.
 async fn attempt(runtime: &dyn Runtime, answer: Answer<'_>) -> Option<Submission> {
     let no_use = async {
-        answer.interest.cancelled().await;
+        answer.cancelled().await;
         tokio::time::sleep(LAST_ATTEMPT).await;
     };
     let taken = tokio::select! {
         biased;
         taken = runtime.answer(answer.call.clone(), answer.output.clone()) => taken,
+        () = answer.is_known() => return None,
         () = no_use => return None,
     };
     Some(match taken {
@@ -133,19 +163,20 @@ fn backoff(policy: &RetryPolicy) -> ExponentialBackoff {
         .build()
 }
 
-/// Waits for the next attempt: until the runtime asked for it, where it did, and hardly for one whose call is cancelled.
-/// Returns whether more may follow it.
+/// Waits for the next attempt: until the runtime asked for it, where it did, hardly for one whose call is cancelled, and no
+/// longer than until the runtime says on its own what became of the answer. Returns whether more may follow it.
 async fn wait(answer: Answer<'_>, after: Option<Duration>, delay: Duration) -> bool {
     let asked = after.unwrap_or(delay).min(LONGEST_WAIT);
     if asked.is_zero() {
         return true;
     }
     let no_use = async {
-        answer.interest.cancelled().await;
+        answer.cancelled().await;
         tokio::time::sleep(delay).await;
     };
     tokio::select! {
         biased;
+        () = answer.is_known() => true,
         () = tokio::time::sleep(asked) => true,
         () = no_use => false,
     }
@@ -155,11 +186,12 @@ async fn wait(answer: Answer<'_>, after: Option<Duration>, delay: Duration) -> b
 /// cancelled.
 async fn may_retry(answer: Answer<'_>, policy: &RetryPolicy, common: &Common) -> bool {
     let no_use = async {
-        answer.interest.cancelled().await;
+        answer.cancelled().await;
         tokio::time::sleep(policy.max_delay).await;
     };
     tokio::select! {
         biased;
+        () = answer.is_known() => false,
         delayed = common.retries.take(policy) => {
             common.counters.retry(delayed);
             true
@@ -169,9 +201,13 @@ async fn may_retry(answer: Answer<'_>, policy: &RetryPolicy, common: &Common) ->
     }
 }
 
-/// An answer that is kept, to be sent again when its call is found waiting.
-fn given_up(call: &ToolCall, attempts: usize, error: String) -> SubmissionRecord {
-    report(call, attempts, &error);
+/// An answer that is kept, to be sent again when its call is found waiting, unless the runtime said on its own what became
+/// of it.
+fn given_up(answer: Answer<'_>, attempts: usize, error: String) -> SubmissionRecord {
+    if let Some(known) = answer.known(attempts) {
+        return known;
+    }
+    report(answer.call, attempts, &error);
     SubmissionRecord {
         status: SubmissionStatus::Exhausted,
         code: None,

@@ -506,7 +506,7 @@ impl EventSink for SessionCore {
     }
 
     fn call_resolved(&self, call: &Arc<ToolCall>) {
-        self.dispatcher.settle_given_up(call, "resolved", self);
+        self.dispatcher.resolve_call(call, self);
     }
 
     fn answers_calls(&self) -> bool {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use codex_skills::{Error, Outcome, Skill, SubmissionStatus, TurnResult};
 use codex_skills_tests::gate::Gate;
-use codex_skills_tests::manager::Fault;
+use codex_skills_tests::manager::{Fault, Manager};
 use codex_skills_tests::skills::{Counter, asynchronous};
 use serde_json::json;
 
@@ -62,6 +62,8 @@ async fn an_answer_that_failed_all_attempts_is_sent_again_later_and_no_handler_r
 #[tokio::test]
 async fn not_found_is_settled_and_visible() -> Result<(), Error> {
     let (manager, client) = start().await;
+    // The stream would tell of it before.
+    manager.force(Fault::RefuseStream, u32::MAX);
     manager.force(Fault::ErrorAfter, 1);
     let run = client
         .lifecycle_with(catalog(vec![echo(&Counter::default())]))
@@ -334,5 +336,55 @@ async fn an_answer_that_was_given_up_is_resolved_when_the_stream_says_that_one_w
         (submission.status(), submission.code()),
         (SubmissionStatus::Settled, Some("resolved"))
     );
+    Ok(())
+}
+
+/// Whether it is said before or after the attempt has failed here too.
+#[tokio::test]
+async fn an_answer_that_was_taken_between_two_attempts_is_not_sent_again() -> Result<(), Error> {
+    let manager = Manager::start().await.expect("a port");
+    let mut limits = crate::support::limits();
+    limits.submission.delay = Duration::from_secs(600);
+    limits.submission.max_delay = Duration::from_secs(600);
+    let client = crate::support::client(&manager).with_limits(limits);
+    manager.force(Fault::ErrorBefore, 1);
+    let runs = Counter::default();
+    let run = client.lifecycle_with(catalog(vec![echo(&runs)])).await?;
+    let resolve = async {
+        manager
+            .until("an attempt was made", |manager| {
+                manager.happened(Fault::ErrorBefore) == 1
+            })
+            .await;
+        let request_id = manager.waiting()[0].to_string();
+        let resolved = json!({"requestId": request_id, "status": "resolved", "success": true});
+        manager.emit(&json!({
+            "type": "tool_call_resolved",
+            "threadId": run.session_id(),
+            "payload": resolved,
+        }));
+        while client.metrics().running > 0 {
+            tokio::task::yield_now().await;
+        }
+        run.interrupt().await
+    };
+    let (turn, interrupted) = tokio::join!(run.send_and_handle(ONE).into_future(), resolve);
+    interrupted?;
+    let dispatches = match &turn {
+        Ok(turn) => &turn.dispatches,
+        Err(error) => &error.turn().expect("a turn").dispatches,
+    };
+    let submission = dispatches[0].submission();
+    assert_eq!(
+        (
+            submission.status(),
+            submission.code(),
+            submission.attempts()
+        ),
+        (SubmissionStatus::Settled, Some("resolved"), 1)
+    );
+    assert_eq!((runs.get(), only(&manager).received), (1, 1));
+    let metrics = client.metrics();
+    assert_eq!((metrics.undelivered.total(), metrics.expired), (0, 1));
     Ok(())
 }

@@ -62,15 +62,16 @@ impl CodexManager {
             body: Some(body),
             holds: Holds::Word,
         };
-        let response = tokio::select! {
+        let submission = tokio::select! {
             biased;
-            response = self.post_once(request) => response?,
-            fate = answering.told() => {
-                self.shared.registry().answered(&call);
-                return Ok(settled(fate));
-            }
+            response = self.post_once(request) => response.map(|response| classify(&path, &response)),
+            fate = answering.told() => Ok(settled(fate)),
         };
-        let submission = classify(&path, &response);
+        // What the stream has told meanwhile is more than a failure of the exchange.
+        let submission = match (submission, answering.fate()) {
+            (Err(_) | Ok(Submission::Retry { .. }), Some(fate)) => settled(fate),
+            (submission, _) => submission?,
+        };
         if matches!(
             submission,
             Submission::Accepted | Submission::Settled { .. }
@@ -174,6 +175,11 @@ impl<'a> Answering<'a> {
     fn begin(shared: &'a Shared, call: &'a ToolCall) -> Self {
         let fate = shared.registry().begin_answer(call);
         Self { shared, call, fate }
+    }
+
+    /// What the stream has told of the call so far.
+    fn fate(&self) -> Option<Fate> {
+        *self.fate.borrow()
     }
 
     /// Waits until the stream has told what became of the call, and the response had its time.
