@@ -252,7 +252,7 @@ fn shown(session: &Session) -> Value {
 
 async fn read(Shared(state): App, Path(id): Path<String>) -> Response {
     let mut inner = state.lock();
-    if inner.deleted.contains(&id) {
+    if inner.deleted.contains_key(&id) {
         return reply(410, &shapes::deleted(&id, None));
     }
     if inner.dead || !inner.sessions.contains_key(&id) {
@@ -268,7 +268,7 @@ async fn read(Shared(state): App, Path(id): Path<String>) -> Response {
 /// What keeps a session from being used, where something does.
 fn barred(state: &State, id: &str) -> Option<Response> {
     let inner = state.lock();
-    if inner.deleted.contains(id) {
+    if inner.deleted.contains_key(id) {
         return Some(reply(410, &shapes::deleted(id, None)));
     }
     let system = inner.sessions.get(id).is_some_and(|session| session.system);
@@ -308,6 +308,9 @@ async fn messages(Shared(state): App, Path(id): Path<String>, request: Request) 
     };
     if state.lock().dead {
         return reply(500, &shapes::internal());
+    }
+    if state.lock().forgotten.contains_key(&id) {
+        return reply(409, &shapes::no_rollout(&id));
     }
     if !state.lock().sessions.contains_key(&id) {
         return reply(404, &json!({"status": "not_found", "sessionId": id}));

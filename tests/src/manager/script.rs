@@ -13,6 +13,11 @@ pub(super) struct Directive {
 }
 
 impl Directive {
+    /// What a sub-agent is told to do it.
+    pub(super) fn prompt(&self) -> String {
+        format!("CALL {} {}", self.tool, self.written)
+    }
+
     /// The arguments, or what codex tells the model of them in place of a call.
     pub(super) fn arguments(&self) -> Result<Value, String> {
         if self.written.is_empty() {

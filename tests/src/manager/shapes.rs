@@ -461,6 +461,12 @@ pub(super) fn agent_item(id: &str, text: &str, completed: bool) -> Value {
     })
 }
 
+/// What the model writes to begin another thread.
+pub(super) fn spawn_arguments(prompt: &str) -> Value {
+    let arguments = json!({"fork_context": true, "message": prompt});
+    json!(arguments.to_string())
+}
+
 /// The item of a thread that begins another one. Only when it is completed it names the other one.
 pub(super) fn spawn_item(id: &str, parent: &str, prompt: &str, child: Option<&str>) -> Value {
     let mut states = json!({});
@@ -568,6 +574,16 @@ pub(super) fn job(session_id: &str, state: &str) -> Value {
 
 pub(super) fn deprecation() -> Value {
     json!({"summary": "Full-history hydration is deprecated for paginated threads.", "details": null})
+}
+
+/// What is said of a request to a session of which codex has no more than its database.
+pub(super) fn no_rollout(session_id: &str) -> Value {
+    json!({
+        "status": "error",
+        "code": "invalid_state",
+        "message": format!("codex rpc error -32600: no rollout found for thread id {session_id}"),
+        "details": {"method": "turn/start", "sessionId": session_id},
+    })
 }
 
 pub(super) fn deleted(session_id: &str, title: Option<&str>) -> Value {

@@ -62,7 +62,10 @@ pub(super) struct Inner {
     pub(super) next_request: u64,
     next_id: u64,
     pub(super) sessions: HashMap<String, Session>,
-    pub(super) deleted: HashSet<String>,
+    pub(super) deleted: HashMap<String, String>,
+    /// The sessions that were deleted before the server was started anew, with their titles: it knows nothing of them, but
+    /// codex has them in its database.
+    pub(super) forgotten: HashMap<String, String>,
     pub(super) pending: BTreeMap<u64, Pending>,
     pub(super) asked: BTreeMap<u64, Asked>,
     pub(super) calls: Vec<CallLog>,
@@ -188,16 +191,18 @@ impl State {
         Interrupt::Done(found)
     }
 
-    /// Deletes a session that exists; its title. Threads of its sub-agents stay.
+    /// Deletes a session that exists, or that codex still has; its title. Threads of its sub-agents stay.
     pub(super) fn delete(&self, session_id: &str) -> Option<String> {
         let mut inner = self.lock();
-        let active = inner.sessions.get(session_id)?.active();
+        let active = inner.sessions.get(session_id).and_then(Session::active);
         if let Some(turn_id) = active.map(|turn| turn.id.clone()) {
             inner.cancel(session_id, &turn_id);
         }
-        let session = inner.sessions.remove(session_id)?;
-        let title = shapes::title(&session);
-        inner.deleted.insert(session_id.to_owned());
+        let title = match inner.sessions.remove(session_id) {
+            Some(session) => shapes::title(&session),
+            None => inner.forgotten.remove(session_id)?,
+        };
+        inner.deleted.insert(session_id.to_owned(), title.clone());
         let payload = shapes::deleted(session_id, Some(&title));
         inner.broadcast(
             &json!({"type": "session_deleted", "threadId": session_id, "payload": payload}),
@@ -207,7 +212,7 @@ impl State {
         Some(title)
     }
 
-    /// The manager is started anew: calls are gone, request ids begin at 0, deleted ids are forgotten.
+    /// The manager is started anew: calls are gone, request ids begin at 0, deleted ids are known to codex alone.
     pub(super) fn restart(&self) {
         {
             let mut inner = self.lock();
@@ -215,7 +220,8 @@ impl State {
             inner.dead = false;
             inner.next_request = 0;
             inner.sockets.clear();
-            inner.deleted.clear();
+            let deleted = std::mem::take(&mut inner.deleted);
+            inner.forgotten.extend(deleted);
             inner.end_all();
             for session in inner.sessions.values_mut() {
                 session.loaded = false;

@@ -262,11 +262,16 @@ impl RunningTurn {
             .iter()
             .map(|directive| {
                 let id = format!("call_{}", inner.fresh_id());
-                let item = json!({
+                let mut item = json!({
                     "type": "function_call", "status": "completed", "id": format!("fc_{id}"),
                     "name": directive.tool, "arguments": directive.written, "call_id": id,
                     "internal_chat_message_metadata_passthrough": {"turn_id": self.turn_id},
                 });
+                if directive.child {
+                    item["name"] = json!("spawn_agent");
+                    item["namespace"] = json!("multi_agent_v1");
+                    item["arguments"] = shapes::spawn_arguments(&directive.prompt());
+                }
                 raw_item(inner, &self.session_id, &self.turn_id, &item);
                 id
             })
@@ -356,7 +361,7 @@ impl RunningTurn {
 
     /// Begins a sub-agent, whose thread has the parent's tools and calls one of them.
     fn spawn(&self, inner: &mut Inner, directive: &Directive, call_id: &str) -> Doing {
-        let prompt = format!("CALL {} {}", directive.tool, directive.written);
+        let prompt = directive.prompt();
         let started = shapes::spawn_item(call_id, &self.session_id, &prompt, None);
         self.start_item(inner, &started);
         let child = inner.create_child(&self.session_id);

@@ -105,8 +105,11 @@ async fn every_exchange_with_the_real_server_is_answered_alike() {
         }
         differences(&row["answer"], &ours, "", &mut found);
         for word in WORDS {
-            let recorded = &row["answer"][word];
-            if *recorded != ours[word]
+            let recorded = match &row["answer"][word] {
+                Value::String(text) => json!(player.own(text)),
+                other => other.clone(),
+            };
+            if recorded != ours[word]
                 && !row["label"].as_str().unwrap_or_default().contains("method")
             {
                 found.push(format!("{word}: {recorded} became {}", ours[word]));
@@ -126,7 +129,7 @@ async fn every_exchange_with_the_real_server_is_answered_alike() {
         }
         remember(&mut player.ids, row, &ours);
     }
-    assert!(rows.len() > 110, "{}", rows.len());
+    assert!(rows.len() > 130, "{}", rows.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

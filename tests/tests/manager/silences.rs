@@ -133,6 +133,30 @@ async fn a_half_open_stream_is_replaced_as_soon_as_a_poll_finds_what_it_kept() -
     Ok(())
 }
 
+/// As on a machine that slept: nothing was listened to, and nothing was asked.
+#[test]
+fn a_stream_is_kept_though_this_process_stood_still() -> Result<(), Error> {
+    let mut server = tokio::runtime::Builder::new_multi_thread();
+    let server = server.worker_threads(1).enable_all().build();
+    let server = server.expect("a runtime of the server's");
+    let manager = server.block_on(Manager::start()).expect("a port");
+    let mut own = tokio::runtime::Builder::new_current_thread();
+    let own = own.enable_all().build().expect("a runtime of our own");
+    own.block_on(async {
+        let client = builder(&manager).poll_intervals(NOTHING, NOTHING);
+        let client = client.build().expect("settings").with_limits(limits());
+        let runs = Counter::default();
+        let run = client.lifecycle_with(catalog(vec![echo(&runs)])).await?;
+        run.send_and_handle("hello").await?;
+        // Longer than the silence after which a stream is given up.
+        std::thread::sleep(Duration::from_millis(600));
+        run.send_and_handle(r#"CALL echo {"text":"a"}"#).await?;
+        assert_eq!((runs.get(), client.metrics().reconnects), (1, 0));
+        assert_eq!(manager.count("GET", "/api/stream"), 1);
+        Ok(())
+    })
+}
+
 #[tokio::test]
 async fn a_stream_that_only_has_nothing_to_say_is_kept() -> Result<(), Error> {
     let (manager, _) = start().await;

@@ -11,7 +11,8 @@ pub(super) const PULSE: Duration = Duration::from_millis(750);
 pub(super) struct LinkConfig {
     /// After so long without a frame, a ping is sent.
     pub(super) heartbeat: Duration,
-    /// After so long without a frame, the connection is given up: it is half open.
+    /// After so long without a frame, the connection is given up, if it was asked whether it is there and had its time
+    /// to answer: it is half open.
     pub(super) dead_after: Duration,
     /// The delay before the first reconnect.
     pub(super) backoff: Duration,
@@ -69,7 +70,8 @@ pub(super) struct Link {
     config: LinkConfig,
     attempts: u32,
     heard: Duration,
-    pinged: bool,
+    /// Since when an answer to a ping is waited for.
+    pinged: Option<Duration>,
 }
 
 impl Link {
@@ -78,39 +80,41 @@ impl Link {
             config,
             attempts: 0,
             heard: Duration::ZERO,
-            pinged: false,
+            pinged: None,
         }
     }
 
     /// A connection was made.
     pub(super) fn connected(&mut self, now: Duration) {
         self.heard = now;
-        self.pinged = false;
+        self.pinged = None;
     }
 
     /// Something came. Only that shows a connection to be good: one that is accepted and dropped again
     /// keeps backing off.
     pub(super) fn heard(&mut self, now: Duration) {
         self.heard = now;
-        self.pinged = false;
+        self.pinged = None;
         self.attempts = 0;
     }
 
     /// Time passed.
     pub(super) fn tick(&mut self, now: Duration) -> Idle {
+        let heartbeat = self.config.heartbeat;
+        // A process that stood still, as on a machine that slept, has asked nothing yet.
+        let patience = self.config.dead_after.saturating_sub(heartbeat);
         let silent = now.saturating_sub(self.heard);
-        if silent >= self.config.dead_after {
-            return Idle::Dead;
+        match self.pinged {
+            None if silent < heartbeat => Idle::Wait(heartbeat - silent),
+            None => {
+                self.pinged = Some(now);
+                Idle::Ping(patience)
+            }
+            Some(pinged) => match patience.saturating_sub(now.saturating_sub(pinged)) {
+                Duration::ZERO => Idle::Dead,
+                rest => Idle::Wait(rest),
+            },
         }
-        let rest = self.config.dead_after - silent;
-        if silent < self.config.heartbeat {
-            return Idle::Wait(self.config.heartbeat - silent);
-        }
-        if self.pinged {
-            return Idle::Wait(rest);
-        }
-        self.pinged = true;
-        Idle::Ping(rest)
     }
 
     /// The connection is lost, or was not made: how long to wait before the next attempt. `random` is from
@@ -145,7 +149,18 @@ mod tests {
         assert_eq!(link.tick(seconds(120)), Idle::Wait(seconds(20)));
         link.heard(seconds(121));
         assert_eq!(link.tick(seconds(121)), Idle::Wait(seconds(15)));
+        assert_eq!(link.tick(seconds(136)), Idle::Ping(seconds(25)));
         assert_eq!(link.tick(seconds(161)), Idle::Dead);
+    }
+
+    #[test]
+    fn time_in_which_the_process_stood_still_is_no_silence_of_the_stream() {
+        let mut link = Link::new(LinkConfig::default());
+        link.connected(seconds(0));
+        assert_eq!(link.tick(seconds(0)), Idle::Wait(seconds(15)));
+        assert_eq!(link.tick(seconds(3600)), Idle::Ping(seconds(25)));
+        assert_eq!(link.tick(seconds(3624)), Idle::Wait(seconds(1)));
+        assert_eq!(link.tick(seconds(3625)), Idle::Dead);
     }
 
     #[test]

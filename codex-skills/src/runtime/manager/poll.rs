@@ -2,11 +2,12 @@
 //! whether codex runs, and whether the stream is there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::catch_up::Because;
-use super::link::LinkState;
+use super::link::{LinkConfig, LinkState};
 use super::registry::Which;
 use super::shared::{Pulse, Shared};
 
@@ -14,30 +15,22 @@ use super::shared::{Pulse, Shared};
 /// is up.
 pub(super) async fn keep_asking(shared: &Arc<Shared>) {
     let mut state = shared.state.subscribe();
-    let mut rechecked = Instant::now();
+    let began = Instant::now();
+    let mut schedule = Schedule::new(shared.link.clone(), shared.stream_per_session);
     loop {
-        let link = &shared.link;
-        let (interval, which) = match *state.borrow_and_update() {
-            // There may be children whose frames do not come.
-            LinkState::Up if shared.stream_per_session => (link.recheck, Which::Active),
-            LinkState::Up => (link.recheck, Which::Quiet),
-            LinkState::Connecting | LinkState::Down => (link.poll, Which::Active),
-        };
-        let is_up = *state.borrow() == LinkState::Up;
-        let pause = if is_up { link.pulse } else { interval };
+        schedule.stands(*state.borrow_and_update(), began.elapsed());
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(schedule.pause(began.elapsed())) => {}
             // The sender is in `shared`.
-            _ = state.changed() => {
-                rechecked = Instant::now();
-                continue;
-            }
+            _ = state.changed() => continue,
         }
-        let which = if !is_up || rechecked.elapsed() >= interval {
-            rechecked = Instant::now();
-            Some(which)
-        } else {
-            None
+        let (is_up, due) = (schedule.is_up(), schedule.due(began.elapsed()));
+        let which = match due {
+            Due::Sessions if is_up && !shared.stream_per_session => Some(Which::Quiet),
+            // There may be children whose frames do not come.
+            Due::Sessions => Some(Which::Active),
+            Due::Pulse => None,
+            Due::Nothing => continue,
         };
         let silence = if is_up { listen(shared) } else { Silence::None };
         let shared = shared.clone();
@@ -52,6 +45,94 @@ pub(super) async fn keep_asking(shared: &Arc<Shared>) {
         });
         if let Err(error) = asked.await {
             tracing::error!(target: "codex_skills::manager", %error, "asking about sessions failed");
+        }
+    }
+}
+
+/// When to ask: a pure state machine. Times are since an arbitrary beginning.
+#[derive(Debug)]
+struct Schedule {
+    link: LinkConfig,
+    /// Whether each thread has a socket of its own, and catches up for itself alone when it is there again.
+    per_session: bool,
+    state: LinkState,
+    /// When sessions are asked about next.
+    sessions: Duration,
+    /// When it is listened next whether they are silent.
+    pulse: Duration,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Pulse,
+    /// A pulse, too.
+    Sessions,
+}
+
+impl Schedule {
+    fn new(link: LinkConfig, per_session: bool) -> Self {
+        Self {
+            sessions: link.poll,
+            pulse: link.pulse,
+            link,
+            per_session,
+            state: LinkState::Connecting,
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.state == LinkState::Up
+    }
+
+    fn interval(&self) -> Duration {
+        if self.is_up() {
+            self.link.recheck
+        } else {
+            self.link.poll
+        }
+    }
+
+    /// Notes how the stream stands. One that all share catches up with all sessions when it comes up, so they have their
+    /// time again; a socket that comes and goes does so for its own thread, and puts nothing off.
+    fn stands(&mut self, state: LinkState, now: Duration) {
+        if std::mem::replace(&mut self.state, state) == state {
+            return;
+        }
+        let next = now.saturating_add(self.interval());
+        self.sessions = if self.per_session {
+            self.sessions.min(next)
+        } else {
+            next
+        };
+        self.pulse = self.pulse.min(now.saturating_add(self.link.pulse));
+    }
+
+    /// How long nothing is due.
+    fn pause(&self, now: Duration) -> Duration {
+        let next = if self.is_up() {
+            self.sessions.min(self.pulse)
+        } else {
+            self.sessions
+        };
+        next.saturating_sub(now)
+    }
+
+    /// What is due now, once.
+    fn due(&mut self, now: Duration) -> Due {
+        let sessions = now >= self.sessions;
+        if sessions {
+            self.sessions = now.saturating_add(self.interval());
+        }
+        let pulse = sessions || now >= self.pulse;
+        if pulse {
+            self.pulse = now.saturating_add(self.link.pulse);
+        }
+        match (sessions, pulse) {
+            (true, _) => Due::Sessions,
+            (false, true) => Due::Pulse,
+            (false, false) => Due::Nothing,
         }
     }
 }
@@ -85,4 +166,69 @@ fn listen(shared: &Shared) -> Silence {
         }
     }
     silence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// The times at which sessions are asked about, where the stream stands as told at each time.
+    fn asked(
+        per_session: bool,
+        until: Duration,
+        stands: impl Fn(Duration) -> LinkState,
+    ) -> Vec<Duration> {
+        let mut schedule = Schedule::new(LinkConfig::default(), per_session);
+        let (mut now, mut asked) = (Duration::ZERO, Vec::new());
+        while now < until {
+            schedule.stands(stands(now), now);
+            if schedule.pause(now).is_zero() && schedule.due(now) == Due::Sessions {
+                asked.push(now);
+            }
+            now += millis(50);
+        }
+        asked
+    }
+
+    #[test]
+    fn a_stream_that_stays_down_is_stood_in_for_each_second_and_one_that_is_up_each_ten() {
+        for per_session in [false, true] {
+            let down = asked(per_session, millis(5_050), |_| LinkState::Down);
+            assert_eq!(down, [1, 2, 3, 4, 5].map(Duration::from_secs));
+        }
+        let up = asked(false, millis(35_000), |_| LinkState::Up);
+        assert_eq!(up, [10, 20, 30].map(Duration::from_secs));
+    }
+
+    #[test]
+    fn a_socket_that_comes_and_goes_keeps_no_other_session_from_being_asked_about() {
+        let flaps = |now: Duration| {
+            if now.as_millis() % 200 < 100 {
+                LinkState::Up
+            } else {
+                LinkState::Down
+            }
+        };
+        let asked = asked(true, Duration::from_secs(60), flaps);
+        let gaps = asked.windows(2).map(|pair| pair[1] - pair[0]);
+        let longest = gaps.max().unwrap_or(Duration::MAX);
+        assert!(longest <= LinkConfig::default().recheck, "{asked:?}");
+    }
+
+    #[test]
+    fn a_stream_that_all_share_gives_them_their_time_when_it_is_back() {
+        let back = |now: Duration| {
+            if now < millis(500) {
+                LinkState::Down
+            } else {
+                LinkState::Up
+            }
+        };
+        let asked = asked(false, Duration::from_secs(12), back);
+        assert_eq!(asked, [millis(10_500)]);
+    }
 }
