@@ -1,10 +1,31 @@
 //! A short fuzz, with seeds that are fixed: what a peer says spoils nothing but itself. `tests/fuzz` goes on from there.
 #![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
+// The targets of `cargo fuzz` are compiled here as they are, so that they go on compiling: with this crate in the place of
+// libFuzzer's.
+extern crate self as libfuzzer_sys;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use codex_skills_tests::fuzz::{Arguments, Hostile, mutate, recorded};
+
+#[path = "../fuzz/fuzz_targets/arguments.rs"]
+#[allow(unused_attributes, reason = "of a program without `main`")]
+mod arguments_target;
+#[path = "../fuzz/fuzz_targets/wire.rs"]
+#[allow(unused_attributes, reason = "of a program without `main`")]
+mod wire_target;
+
+/// Makes a function of a target.
+#[macro_export]
+macro_rules! fuzz_target {
+    (|$data:ident: &[u8]| $body:block) => {
+        pub(super) fn target($data: &[u8]) {
+            $body
+        }
+    };
+}
 
 /// How long each seed is used.
 const WHILE: Duration = Duration::from_secs(12);
@@ -24,6 +45,26 @@ fn count_panics() -> &'static AtomicU64 {
         }));
     });
     &PANICS
+}
+
+#[test]
+fn the_targets_of_longer_runs_take_what_is_valid_and_what_is_not() {
+    let panics = count_panics();
+    let mut random = fastrand::Rng::with_seed(1);
+    for (case, valid) in Arguments::seeds() {
+        let case = u8::try_from(case).expect("few cases");
+        arguments_target::target(&[&[case], valid.as_bytes()].concat());
+        let mutated = mutate(&mut random, valid.as_bytes());
+        arguments_target::target(&[&[case], &*mutated].concat());
+    }
+    let mut lines = recorded();
+    lines.truncate(40);
+    wire_target::target(&lines.join(&b'\n'));
+    for line in &mut lines {
+        *line = mutate(&mut random, line);
+    }
+    wire_target::target(&lines.join(&b'\n'));
+    assert_eq!(panics.load(Ordering::Relaxed), 0);
 }
 
 async fn hostile_lines(seed: u64) {
