@@ -70,6 +70,23 @@ async fn the_threads_of_sub_agents_are_deleted_with_their_session() -> Result<()
     Ok(())
 }
 
+/// They are known to the server only.
+#[tokio::test]
+async fn a_link_that_is_cut_while_sub_agents_are_looked_up_leaves_none() -> Result<(), Error> {
+    let (manager, client) = start().await;
+    manager.force(Fault::RefuseStream, u32::MAX);
+    let run = client
+        .lifecycle_with(catalog(vec![echo(&Counter::default())]))
+        .await?;
+    run.send_and_handle(CHILD).await?;
+    manager.force(Fault::ResetConnections, 2);
+    let report = run.close().await?;
+    assert!(report.deleted(), "{report}");
+    assert_eq!(manager.happened(Fault::ResetConnections), 2);
+    assert_eq!(manager.sessions(), Vec::<String>::new());
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_sub_agent_that_cannot_be_deleted_yet_stays_due_and_its_session_is_deleted()
 -> Result<(), Error> {

@@ -49,11 +49,18 @@ impl CodexManager {
             true => Vec::new(),
             false => vec![session_id.clone()],
         };
-        let mut read = 0;
+        let (mut read, mut failed) = (0, false);
         while let Some(thread_id) = unread.pop().filter(|_| read < READ_CHILDREN) {
             read += 1;
-            let Some(body) = self.read_thread(&thread_id).await else {
-                continue;
+            let body = match self.read_thread(&thread_id, !failed).await {
+                Ok(Some(body)) => body,
+                Ok(None) => continue,
+                Err(_) if failed => continue,
+                Err(error) => {
+                    failed = true;
+                    tracing::warn!(target: "codex_skills::manager", session = &*thread_id, %error, "the sub-agents of a session that is deleted cannot be looked up: some may be left");
+                    continue;
+                }
             };
             let children = Detail::read(&body).children().into_iter();
             let spawned = children.filter_map(|(child, is_spawned)| is_spawned.then_some(child));
@@ -63,18 +70,31 @@ impl CodexManager {
         }
     }
 
-    async fn read_thread(&self, thread_id: &str) -> Option<String> {
+    /// Reads a session, again where it may help; there is nothing to be read of one that is gone.
+    async fn read_thread(
+        &self,
+        thread_id: &str,
+        again: bool,
+    ) -> Result<Option<String>, RuntimeError> {
         let operation = "read the session";
-        let path = session_path(operation, thread_id, "").ok()?;
+        let (http, method) = (&self.shared.http, Method::GET);
+        let path = session_path(operation, thread_id, "")?;
         let request = Request {
             operation,
-            method: Method::GET,
+            method: method.clone(),
             path: &path,
             body: None,
             holds: Holds::History,
         };
-        let response = self.shared.http.send(request).await.ok()?;
-        response.status.is_success().then_some(response.body)
+        let response = match again {
+            true => http.send_again(request).await?,
+            false => http.send(request).await?,
+        };
+        match response.status.as_u16() {
+            404 | 410 => Ok(None),
+            _ if response.status.is_success() => Ok(Some(response.body)),
+            _ => Err(http.refusal(operation, &method, &path, &response).await),
+        }
     }
 
     async fn delete_thread(&self, thread_id: &str) -> Result<Deletion, RuntimeError> {
