@@ -1,4 +1,5 @@
-//! Long arguments on each runtime: their deadline covers the decoding, and what is over the limit is not decoded.
+//! Long arguments on each runtime: their deadline covers the check and the decoding, and what is over the limit is not
+//! decoded.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -76,12 +77,20 @@ where
 
 /// Runs a turn with the one call, and returns what became of it and the answer.
 async fn called<R: Runtime>(codex: &Client<R>, skill: Skill) -> (Outcome, String) {
+    called_with(codex, skill, arguments()).await
+}
+
+async fn called_with<R: Runtime>(
+    codex: &Client<R>,
+    skill: Skill,
+    arguments: Value,
+) -> (Outcome, String) {
     let turn = async {
         let run = codex
             .lifecycle(|draft| draft.register([skill]))
             .await
             .unwrap();
-        let request = format!("CALL takes {}", arguments());
+        let request = format!("CALL takes {arguments}");
         let turn = run.send_and_handle(request).await.unwrap();
         let record = &turn.dispatches[0];
         (record.outcome(), record.output().to_text().into_owned())
@@ -91,8 +100,8 @@ async fn called<R: Runtime>(codex: &Client<R>, skill: Skill) -> (Outcome, String
         .expect("it is answered")
 }
 
-fn embedded() -> Client<Embedded> {
-    Embedded::scripted([Step::call("takes", arguments()), Step::say("done")])
+fn embedded(arguments: Value) -> Client<Embedded> {
+    Embedded::scripted([Step::call("takes", arguments), Step::say("done")])
 }
 
 fn manager(manager: &Manager) -> Client<CodexManager> {
@@ -105,15 +114,19 @@ fn manager(manager: &Manager) -> Client<CodexManager> {
 }
 
 /// A codex that calls the tool in each turn, and ends the turn when it is answered.
-async fn app_server() -> Client<AppServer> {
+async fn app_server(arguments: Value) -> Client<AppServer> {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reads, writes) = tokio::io::split(theirs);
-    tokio::spawn(serve(reads, writes));
+    tokio::spawn(serve(reads, writes, arguments));
     let (reads, writes) = tokio::io::split(ours);
     Client::new(AppServer::over(reads, writes).await.unwrap())
 }
 
-async fn serve(reads: ReadHalf<DuplexStream>, mut writes: WriteHalf<DuplexStream>) {
+async fn serve(
+    reads: ReadHalf<DuplexStream>,
+    mut writes: WriteHalf<DuplexStream>,
+    arguments: Value,
+) {
     let mut lines = BufReader::new(reads).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let message: Value = serde_json::from_str(&line).unwrap();
@@ -126,7 +139,7 @@ async fn serve(reads: ReadHalf<DuplexStream>, mut writes: WriteHalf<DuplexStream
                 json!({"id": id, "result": {"turn": turn("inProgress")}}),
                 json!({"method": "item/tool/call", "id": 900, "params": {
                     "threadId": "thread", "turnId": "turn", "callId": "call", "tool": "takes",
-                    "arguments": arguments(),
+                    "arguments": arguments,
                 }}),
             ],
             Some(_) if !id.is_null() => vec![json!({"id": id, "result": {}})],
@@ -148,11 +161,15 @@ async fn serve(reads: ReadHalf<DuplexStream>, mut writes: WriteHalf<DuplexStream
 async fn the_deadline_covers_the_decoding_on_each_runtime() {
     let soon = Duration::from_millis(200);
     let server = Manager::start().await.unwrap();
-    let (one, two) = (embedded(), manager(&server));
+    let (one, two) = (embedded(arguments()), manager(&server));
     for (at, (outcome, answer)) in [
         called(&one.with_call_timeout(soon), takes::<Held>()).await,
         called(&two.with_call_timeout(soon), takes::<Held>()).await,
-        called(&app_server().await.with_call_timeout(soon), takes::<Held>()).await,
+        called(
+            &app_server(arguments()).await.with_call_timeout(soon),
+            takes::<Held>(),
+        )
+        .await,
     ]
     .into_iter()
     .enumerate()
@@ -162,6 +179,58 @@ async fn the_deadline_covers_the_decoding_on_each_runtime() {
     assert_eq!(HELD.load(Ordering::SeqCst), 3, "each was being decoded");
     *LET_GO.0.lock().unwrap() = true;
     LET_GO.1.notify_all();
+}
+
+/// Items whose check takes much longer than a millisecond.
+#[derive(Deserialize, JsonSchema)]
+struct Listed {
+    #[allow(dead_code, reason = "decoded only")]
+    items: Vec<i64>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_deadline_covers_the_check_on_each_runtime() {
+    static RAN: AtomicUsize = AtomicUsize::new(0);
+    let items: Vec<usize> = (0..150_000).collect();
+    let long = || json!({ "items": items });
+    let written = || {
+        let items = json!({"type": "array", "items": {"type": "integer", "minimum": 0}});
+        let builder = Skill::builder("takes")
+            .input_schema(json!({"type": "object", "properties": {"items": items}}));
+        builder.handler(|_: Value| async {
+            RAN.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Infallible>("taken")
+        })
+    };
+    let derived = || {
+        Skill::builder("takes").handler(|_: Listed| async {
+            RAN.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Infallible>("taken")
+        })
+    };
+    let soon = Duration::from_millis(1);
+    let server = Manager::start().await.unwrap();
+    for (kind, skill) in [
+        ("written", &written as &dyn Fn() -> Skill),
+        ("derived", &derived),
+    ] {
+        let (one, two) = (embedded(long()), manager(&server));
+        let (one, two) = (one.with_call_timeout(soon), two.with_call_timeout(soon));
+        let three = app_server(long()).await.with_call_timeout(soon);
+        for (at, (outcome, answer)) in [
+            called_with(&one, skill(), long()).await,
+            called_with(&two, skill(), long()).await,
+            called_with(&three, skill(), long()).await,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(outcome, Outcome::TimedOut, "{kind}, {at}: {answer}");
+            let unchecked = "was not run: checking its arguments took longer than 1ms";
+            assert!(answer.contains(unchecked), "{kind}, {at}: {answer}");
+        }
+    }
+    assert_eq!(RAN.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,10 +243,14 @@ async fn what_is_over_the_limit_is_refused_before_it_is_decoded_on_each_runtime(
         };
         let before = DECODED.load(Ordering::SeqCst);
         for (at, (outcome, answer)) in [
-            called(&embedded().with_limits(limits()), takes::<Counted>()).await,
+            called(
+                &embedded(arguments()).with_limits(limits()),
+                takes::<Counted>(),
+            )
+            .await,
             called(&manager(&server).with_limits(limits()), takes::<Counted>()).await,
             called(
-                &app_server().await.with_limits(limits()),
+                &app_server(arguments()).await.with_limits(limits()),
                 takes::<Counted>(),
             )
             .await,
