@@ -18,8 +18,8 @@ use codex_skills::runtime::{
     RuntimeErrorKind, SendRequest, SessionOptions,
 };
 use codex_skills::{
-    Client, CodexManager, ContentItem, Embedded, Event, Limits, RequestId, Skill, SkillOutput,
-    ToolCall,
+    CallError, Client, CodexManager, ContentItem, Draft, Embedded, Event, Limits, RequestId, Skill,
+    SkillOutput, ToolCall,
 };
 use codex_skills_tests::gate::Gate;
 use codex_skills_tests::skills::{Counter, Said, held};
@@ -209,6 +209,25 @@ async fn a_turn_that_did_not_end_as_it_should_shows_sizes() {
         }
     }
     is_discreet(&turn);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_answer_is_in_no_text_of_the_error() {
+    let lies = Skill::builder("lies")
+        .output_schema(json!({"type": "object", "properties": {"a": {"type": "integer"}}}))
+        .handler(|_: Said| async { Ok::<_, std::io::Error>(json!({"a": SECRET})) });
+    let catalog = Draft::new().register(lies).seal().unwrap();
+    let called = catalog.call("lies", json!({"text": "a"})).await;
+    let error = called.unwrap_err();
+    let CallError::Answer { reason, answer, .. } = &error else {
+        unreachable!("{error}");
+    };
+    assert!(reason.contains(SECRET) && answer.contains(SECRET));
+    is_discreet(&error);
+    assert!(!error.to_string().contains(SECRET), "{error}");
+    let error = codex_skills::Error::from(error);
+    is_discreet(&error);
+    assert!(error.to_string().contains("lies"), "{error}");
 }
 
 #[test]

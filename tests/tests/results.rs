@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use calls::{answered, catalog_of, failed};
-use codex_skills::{ContentItem, Draft, OutputError, Skill, SkillOutput, skill, skills};
+use codex_skills::{CallError, ContentItem, Draft, OutputError, Skill, SkillOutput, skill, skills};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -512,10 +512,13 @@ async fn an_answer_that_is_not_what_its_output_schema_says_is_found_in_tests() {
             .call(skill, json!({"answer": answer}))
             .await
             .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("the answer of `{skill}` is not what its `output_schema` says: {reason}")
-        );
+        let CallError::Answer {
+            name, reason: told, ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((&*name, &*told), (skill, reason));
     }
     // What fails, and what comes in several items, has no such schema.
     let failing = Skill::builder("failing").output_schema(schema.clone());

@@ -16,7 +16,7 @@ use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
 use crate::withheld;
 
-/// A skill could not be called.
+/// A skill could not be called. Its `Display` and `Debug` texts have nothing of an answer in them: they may come to a log.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -37,18 +37,20 @@ pub enum CallError {
         reason: String,
     },
     /// The answer is not what the skill's `output_schema` says. A session warns about it, once, and sends the answer.
-    #[error("the answer of `{name}` is not what its `output_schema` says: {reason}")]
+    #[error(
+        "the answer of `{name}` is not what its `output_schema` says: the `reason` of the error tells where, and what is there"
+    )]
     Answer {
         /// The skill.
         name: String,
-        /// What does not fit.
+        /// What does not fit, with the values that do not.
         reason: String,
         /// The text of the answer.
         answer: String,
     },
 }
 
-/// With the size of an answer in its place.
+/// With sizes in the places of an answer and of what is wrong with it.
 impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -69,7 +71,7 @@ impl fmt::Debug for CallError {
             } => f
                 .debug_struct("Answer")
                 .field("name", name)
-                .field("reason", reason)
+                .field("reason", &withheld::text(reason))
                 .field("answer", &withheld::text(answer))
                 .finish(),
         }

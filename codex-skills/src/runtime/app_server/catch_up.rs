@@ -13,8 +13,8 @@ use super::connection::{Connection, RequestError};
 use super::registry::{Fate, Live};
 use super::shared::{Server, Shared, State, tell};
 use super::wire;
-use crate::runtime::TurnStatus;
 use crate::runtime::fingerprints::Fingerprints;
+use crate::runtime::{TurnStatus, peer};
 
 /// How many threads are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
@@ -223,7 +223,7 @@ impl Shared {
             turns: Vec<Box<RawValue>>,
         }
         let timeout = self.settings.request_timeout;
-        let unreadable = |error: serde_json::Error| RequestError::Unreadable(error.to_string());
+        let unreadable = |error: serde_json::Error| RequestError::Unreadable(peer::place(&error));
         let params = json!({"threadId": thread_id, "limit": 5, "sortDirection": "desc", "itemsView": "full"});
         match connection
             .request("thread/turns/list", &params, timeout)

@@ -15,7 +15,7 @@ use super::shared::tell;
 use super::wire;
 use crate::runtime::{
     Accepted, Created, Deletion, NetworkAccess, NewSession, Resumed, RuntimeError,
-    RuntimeErrorKind, SendRequest, TurnStatus,
+    RuntimeErrorKind, SendRequest, TurnStatus, peer,
 };
 use crate::skill::{ContentItem, SkillOutput};
 
@@ -483,7 +483,8 @@ fn read(answer: &RawValue) -> Result<Value, RequestError> {
         let why = format!("codex answered with {bytes} bytes, and {ANSWER_BYTES} are read at most");
         return Err(RequestError::Unreadable(why));
     }
-    serde_json::from_str(answer.get()).map_err(|error| RequestError::Unreadable(error.to_string()))
+    serde_json::from_str(answer.get())
+        .map_err(|error| RequestError::Unreadable(peer::place(&error)))
 }
 
 /// Why a thread was not created. Where no answer came, there may be one that has no owner, and another attempt makes
