@@ -151,11 +151,25 @@ pub enum Error {
 impl Error {
     /// Wraps an error of another kind, so that `?` can carry it out of a
     /// [`lifecycle!`](crate::lifecycle) block: `read().map_err(Error::other)?`.
+    ///
+    /// ```
+    /// # use codex_skills::Error;
+    /// let parsed = "seven".parse::<u8>().map_err(Error::other);
+    /// assert_eq!(parsed.unwrap_err().to_string(), "invalid digit found in string");
+    /// ```
     pub fn other(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 
     /// Whether a turn took too long.
+    ///
+    /// ```
+    /// # use codex_skills::Error;
+    /// fn exit_code(error: &Error) -> u8 {
+    ///     if error.is_timeout() { 124 } else { 1 }
+    /// }
+    /// # assert_eq!(exit_code(&Error::other("no turn")), 1);
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::TurnTimeout { .. } | Self::Undecided { .. })
@@ -191,6 +205,14 @@ impl Error {
     }
 
     /// What is known of the turn that was waited for, with the calls that were dispatched.
+    ///
+    /// ```
+    /// # use codex_skills::Error;
+    /// fn calls_so_far(error: &Error) -> usize {
+    ///     error.turn().map_or(0, |turn| turn.dispatches.len())
+    /// }
+    /// # assert_eq!(calls_so_far(&Error::other("no turn")), 0);
+    /// ```
     #[must_use]
     pub fn turn(&self) -> Option<&TurnIncomplete> {
         match self {

@@ -82,6 +82,15 @@ macro_rules! cleanup_options {
 }
 
 /// A [`create_session`](super::Client::create_session) that was not waited for yet.
+///
+/// ```
+/// # fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo().blocking();
+/// let (_, session) = codex.create_session(|draft| draft).cwd(".").wait()?;
+/// codex.close_session(session.session_id(), true).wait()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "`wait` creates the session"]
 pub struct CreateSession {
     pub(super) inner: crate::CreateSession<'static>,

@@ -40,6 +40,17 @@ impl SendText<'_> {
 }
 
 /// A [`send_and_handle`](super::Session::send_and_handle) that was not waited for yet.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use codex_skills::{Error, blocking};
+///
+/// fn ask(session: &blocking::Session) -> Result<String, Error> {
+///     let turn = session.send_and_handle("Think.").timeout(Duration::from_secs(60)).require_reply().wait()?;
+///     Ok(turn.assistant_reply)
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "`wait` sends the request"]
 pub struct SendAndHandle<'a, R = ReplyOptional> {

@@ -13,6 +13,18 @@ use crate::runtime::Event;
 /// A reader that falls behind loses notifications, oldest first, and [`lost`](Self::lost) counts them.
 /// Tool calls are kept beside them up to the session's limit of open calls, and whatever a reader
 /// misses is still found by [`drain_pending_calls`](super::Session::drain_pending_calls).
+///
+/// ```
+/// use codex_skills::{Event, blocking};
+///
+/// fn watch(session: &blocking::Session) {
+///     for event in session.signals() {
+///         if let Event::TurnCompleted { status, .. } = event {
+///             println!("{status}");
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Signals {
     inner: crate::Signals,

@@ -264,6 +264,15 @@ impl Draft {
     ///
     /// A crate of skills that the program never names is not linked, and its skills are not found:
     /// write `use that_crate as _;`, or ask for them by name with [`expecting`](Self::expecting).
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let draft = Draft::new().discover().expecting(["double"]);
+    /// assert!(draft.list().iter().any(|name| name == "double"));
+    /// ```
     #[must_use = "a draft is returned"]
     #[track_caller]
     pub fn discover(self) -> Self {
@@ -273,6 +282,15 @@ impl Draft {
     /// Adds the linked skills of one group. Where there are none, sealing refuses a draft without any skill and a name
     /// that is nearly that of a group; otherwise that is a [warning](Catalog::warnings) of the catalog. The remark on
     /// [`discover`](Self::discover) holds.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let draft = Draft::new().discover_group("numbers");
+    /// assert!(draft.list().iter().any(|name| name == "double"));
+    /// ```
     #[must_use = "a draft is returned"]
     #[track_caller]
     pub fn discover_group(self, group: &str) -> Self {
@@ -329,6 +347,19 @@ impl Draft {
     /// Says what a namespace is for, in at most 1,024 characters, in place of the documentation of an annotated
     /// `impl` block; codex has words of its own where nobody says it. A second description takes the place of the
     /// first. Sealing refuses one of a namespace without skills.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let draft = Draft::new()
+    ///     .register(skills![double])
+    ///     .namespace("numbers")
+    ///     .describe_namespace("numbers", "Simple arithmetic.");
+    /// assert!(draft.seal()?.dynamic_tools().get().contains("Simple arithmetic."));
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use = "a draft is returned"]
     #[track_caller]
     pub fn describe_namespace(
@@ -344,6 +375,16 @@ impl Draft {
 
     /// Has sealing fail, with an explanation, unless skills of these names are in the draft then. A skill of
     /// a namespace goes by `lookup` and by `tickets.lookup`.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let sealed = Draft::new().register(skills![double]).expecting(["dubble"]).seal();
+    /// let problem = sealed.map(drop).unwrap_err().to_string();
+    /// assert!(problem.contains("did you mean `double`"), "{problem}");
+    /// ```
     #[must_use = "a draft is returned"]
     pub fn expecting<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.inner
@@ -355,6 +396,23 @@ impl Draft {
     /// Gives skills their `#[state]`: the value behind every parameter of type `&T`.
     ///
     /// A second value of the same type takes the place of the first.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// struct Shop {
+    ///     name: String,
+    /// }
+    ///
+    /// /// Say the name of the shop.
+    /// #[skill]
+    /// fn shop_name(#[state] shop: &Shop) -> String {
+    ///     shop.name.clone()
+    /// }
+    ///
+    /// let shop = Shop { name: "Tea & Sons".to_owned() };
+    /// let catalog = Draft::new().register(skills![shop_name]).state(shop).seal()?;
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use = "a draft is returned"]
     pub fn state<T: Send + Sync + 'static>(self, value: T) -> Self {
         self.shared_state(Arc::new(value))
@@ -362,6 +420,23 @@ impl Draft {
 
     /// Like [`state`](Self::state), for a value that others hold too, or of a type without a size
     /// (`Arc<dyn Store>` for `#[state] store: &dyn Store`).
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// /// Add to the list.
+    /// #[skill]
+    /// fn add(#[state] list: &Mutex<Vec<String>>, item: String) {
+    ///     list.lock().unwrap().push(item);
+    /// }
+    ///
+    /// let list = Arc::new(Mutex::new(Vec::<String>::new()));
+    /// let catalog = Draft::new().register(skills![add]).shared_state(list.clone()).seal()?;
+    /// // The program reads what the model added.
+    /// assert!(list.lock().unwrap().is_empty());
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use = "a draft is returned"]
     pub fn shared_state<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
         self.inner.state.insert(value);
@@ -369,6 +444,15 @@ impl Draft {
     }
 
     /// Has sealing refuse skills and parameters without a description.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// #[skill]
+    /// fn secretive() {}
+    ///
+    /// let sealed = Draft::new().register(skills![secretive]).require_documentation().seal();
+    /// assert!(sealed.is_err());
+    /// ```
     #[must_use = "a draft is returned"]
     pub fn require_documentation(mut self) -> Self {
         self.inner.documentation_required = true;
@@ -405,6 +489,15 @@ impl Draft {
 
     /// The names of the skills so far, sorted. Those with a namespace of their own have it before them:
     /// `tickets.lookup`.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let draft = Draft::new().register(skills![double]);
+    /// assert_eq!(draft.list(), ["double"]);
+    /// ```
     #[must_use]
     pub fn list(&self) -> Vec<Cow<'_, str>> {
         let mut names: Vec<Cow<'_, str>> = self
@@ -419,6 +512,16 @@ impl Draft {
     }
 
     /// Checks everything that codex would refuse, drop or shadow, and renders the catalog.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// assert_eq!(catalog.list(), ["double"]);
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     ///
     /// # Errors
     /// With all problems at once, each with the skill and where it is written.

@@ -26,6 +26,21 @@ impl CatalogError {
     }
 
     /// The problems, in the order of the skills' names.
+    ///
+    /// ```
+    /// use codex_skills::{Draft, skill, skills};
+    ///
+    /// /// Count.
+    /// #[skill]
+    /// fn count(#[state] all: &Vec<u8>) -> usize {
+    ///     all.len()
+    /// }
+    ///
+    /// // The state is missing.
+    /// let error = Draft::new().register(skills![count]).seal().map(drop).unwrap_err();
+    /// assert_eq!(error.problems().len(), 1);
+    /// assert_eq!(error.problems()[0].skill(), "count");
+    /// ```
     #[must_use]
     pub fn problems(&self) -> &[CatalogProblem] {
         &self.problems
@@ -60,6 +75,19 @@ impl fmt::Debug for CatalogError {
 impl std::error::Error for CatalogError {}
 
 /// One reason why a draft cannot be sealed.
+///
+/// ```
+/// use codex_skills::{CatalogProblem, Draft, Skill};
+///
+/// let wait = || Skill::builder("wait").handler(|_: serde_json::Value| async { Ok::<_, std::fmt::Error>(()) });
+/// let error = Draft::new().register([wait()]).seal().map(drop).unwrap_err();
+/// for problem in error.problems() {
+///     match problem {
+///         CatalogProblem::Name { skill, location, reason } => println!("{skill} in {location}: {reason}"),
+///         other => println!("{other}"),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogProblem {

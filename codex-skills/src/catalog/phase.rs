@@ -56,6 +56,15 @@ impl<P: Phase> Skills<P> {
     /// Adds skills to the draft. Whether they can stand together is checked when it is sealed.
     ///
     /// Takes [`skills!`](crate::skills), a [`Skill`](crate::Skill), a list of them, or descriptors.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let draft = Draft::new().register(skills![double]);
+    /// assert_eq!(draft.list(), ["double"]);
+    /// ```
     #[must_use = "a draft is returned with the skills in it"]
     pub fn register<V>(mut self, skills: impl IntoSkills<V>) -> Self
     where
@@ -67,6 +76,16 @@ impl<P: Phase> Skills<P> {
 
     /// Takes all skills of this name out of the draft, and says whether there was one. `lookup` is each skill of
     /// that name, `tickets.lookup` the one that has this namespace itself.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let mut draft = Draft::new().register(skills![double]);
+    /// assert!(draft.unregister("double"));
+    /// assert!(!draft.unregister("double"));
+    /// ```
     pub fn unregister(&mut self, name: &str) -> bool
     where
         P: CreateTime,
@@ -75,6 +94,16 @@ impl<P: Phase> Skills<P> {
     }
 
     /// Takes all skills out of the draft, and says how many there were.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let mut draft = Draft::new().register(skills![double]);
+    /// assert_eq!(draft.clear(), 1);
+    /// assert!(draft.list().is_empty());
+    /// ```
     pub fn clear(&mut self) -> usize
     where
         P: CreateTime,
@@ -83,6 +112,17 @@ impl<P: Phase> Skills<P> {
     }
 
     /// Adds skills for the time of `body` and takes exactly those out again.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let mut draft = Draft::new();
+    /// let count = draft.using(skills![double], |draft| draft.list().len());
+    /// assert_eq!(count, 1);
+    /// assert!(draft.list().is_empty());
+    /// ```
     pub fn using<V, R>(
         &mut self,
         skills: impl IntoSkills<V>,

@@ -27,6 +27,20 @@ const USER_REQUEST: &str = "\n\nUser request:\n";
 /// The skills of a session, sealed: what codex is told about them, and how they are called.
 ///
 /// A clone is a reference to the same catalog; a thousand sessions of it hold one copy.
+///
+/// ```
+/// # use codex_skills::{Draft, skill, skills};
+/// # /// Double a number.
+/// # #[skill(group = "numbers")]
+/// # fn double(number: i64) -> i64 { number * 2 }
+/// let catalog = Draft::new().register(skills![double]).seal()?;
+/// println!("{catalog}");
+/// for skill in &catalog {
+///     println!("{} in {}", skill.qualified_name(), skill.location());
+/// }
+/// assert_eq!(catalog.len(), 1);
+/// # Ok::<(), codex_skills::CatalogError>(())
+/// ```
 #[derive(Clone)]
 pub struct Catalog {
     pub(super) inner: Arc<CatalogInner>,
@@ -81,6 +95,18 @@ impl Catalog {
     }
 
     /// The skill of this name: `lookup`, or `tickets.lookup` for one in a namespace.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// let skill = catalog.get("double").expect("it was registered");
+    /// assert_eq!(skill.description(), "Double a number.");
+    /// assert_eq!(skill.group(), Some("numbers"));
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&CatalogSkill> {
         self.find_qualified(name).map(AsRef::as_ref)
@@ -122,6 +148,16 @@ impl Catalog {
     }
 
     /// The names of the skills in their order, with their namespaces: `lookup`, `tickets.lookup`.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).namespace("math").seal()?;
+    /// assert_eq!(catalog.list(), ["math.double"]);
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn list(&self) -> Vec<&str> {
         self.iter().map(CatalogSkill::qualified_name).collect()
@@ -142,6 +178,18 @@ impl Catalog {
     /// where that shows the model more, or the same in fewer bytes; for a codex that drops `$ref`
     /// ([`Runtime::keeps_references`](crate::runtime::Runtime::keeps_references)) they are written out. Rendered once,
     /// when sealing.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// let tools: serde_json::Value = serde_json::from_str(catalog.dynamic_tools().get()).expect("JSON");
+    /// assert_eq!(tools[0]["name"], "double");
+    /// assert_eq!(tools[0]["inputSchema"]["required"], serde_json::json!(["number"]));
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn dynamic_tools(&self) -> &RawValue {
         &self.inner.tools
@@ -176,6 +224,16 @@ impl Catalog {
 
     /// The whole catalog as text for a prompt: what the tools say, and the schema and the description of each
     /// answer. Empty for an empty catalog. Rendered when first asked for.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// assert!(catalog.instruction_text().contains("- double: Double a number."));
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn instruction_text(&self) -> &str {
         let instructions = || instructions(&self.inner.skills);
@@ -185,6 +243,16 @@ impl Catalog {
     /// What the tools have no place for, as text for a prompt: the names of the skills, and the schema and the
     /// description of each answer. Empty where there is nothing of that to say. By default the first request of
     /// a session begins with it.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// assert!(catalog.supplement().contains("- double\n  output_schema: "));
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn supplement(&self) -> &str {
         let supplement = || supplement(&self.inner.skills);
@@ -192,6 +260,17 @@ impl Catalog {
     }
 
     /// The request with the instruction text before it; unchanged for an empty catalog.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// let request = catalog.inject_request("What is twice 21?");
+    /// assert!(request.ends_with("User request:\nWhat is twice 21?"));
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn inject_request(&self, request: &str) -> String {
         before(self.instruction_text(), request)
@@ -205,6 +284,16 @@ impl Catalog {
     /// A digest of [`dynamic_tools`](Self::dynamic_tools): equal for equal tools, in whatever order they were
     /// registered, and whichever form a runtime takes. Made when
     /// first asked for, as by the first session.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let sealed = || Draft::new().register(skills![double]).seal();
+    /// assert_eq!(sealed()?.fingerprint(), sealed()?.fingerprint());
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         self.shared_fingerprint()
@@ -216,6 +305,18 @@ impl Catalog {
     }
 
     /// What codex would take but not as it was meant. Also logged when the catalog is sealed.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// for warning in catalog.warnings() {
+    ///     eprintln!("{warning}");
+    /// }
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.inner.warnings
@@ -261,6 +362,18 @@ pub(crate) fn without_instructions(text: &str) -> &str {
 }
 
 /// One skill of a sealed catalog.
+///
+/// ```
+/// # use codex_skills::{Draft, skill, skills};
+/// # /// Double a number.
+/// # #[skill(group = "numbers")]
+/// # fn double(number: i64) -> i64 { number * 2 }
+/// let catalog = Draft::new().register(skills![double]).seal()?;
+/// for skill in &catalog {
+///     println!("{}: {} bytes of schema", skill.name(), skill.input_schema_len());
+/// }
+/// # Ok::<(), codex_skills::CatalogError>(())
+/// ```
 pub struct CatalogSkill {
     pub(super) name: Arc<str>,
     pub(super) namespace: Option<Arc<str>>,
@@ -338,6 +451,17 @@ impl CatalogSkill {
 
     /// The schema of the arguments, as declared in [`Catalog::dynamic_tools`]. What is checked may be stricter: a
     /// choice at the root is declared as one flat object.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let catalog = Draft::new().register(skills![double]).seal()?;
+    /// let schema = catalog.get("double").expect("a skill").input_schema();
+    /// assert_eq!(schema["properties"]["number"]["type"], "integer");
+    /// # Ok::<(), codex_skills::CatalogError>(())
+    /// ```
     #[must_use]
     pub fn input_schema(&self) -> &Value {
         self.input.declared()

@@ -100,6 +100,16 @@ impl Default for Limits {
 /// [not delivered](crate::SubmissionStatus::Exhausted), which keeps it, and it is sent again when its call
 /// is found waiting: by a catch-up of the runtime or by
 /// [`drain_pending_calls`](crate::Session::drain_pending_calls).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use codex_skills::{Limits, RetryPolicy};
+///
+/// let submission = RetryPolicy { attempts: 5, delay: Duration::from_millis(20), ..RetryPolicy::default() };
+/// let limits = Limits { submission, ..Limits::default() };
+/// # drop(limits);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// All attempts together, the first included; 0 counts as 1. Default: 3.

@@ -17,6 +17,18 @@ use crate::skill::{SkillOutput, ToolCall};
 use crate::withheld;
 
 /// A skill could not be called. Its `Display` and `Debug` texts have nothing of an answer in them: they may come to a log.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let catalog = codex_skills::Catalog::empty();
+/// match catalog.call("lookup", serde_json::json!({})).await {
+///     Err(codex_skills::CallError::UnknownSkill { name, known }) => println!("no {name} in {known:?}"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {

@@ -67,6 +67,11 @@ pub struct Metrics {
 }
 
 /// How many calls failed, by what went wrong.
+///
+/// ```
+/// let failed = codex_skills::Embedded::demo().metrics().failed;
+/// println!("{} calls failed, {} of them by a deadline", failed.total(), failed.timed_out);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedCalls {
@@ -104,6 +109,13 @@ impl FailedCalls {
 }
 
 /// How many calls have an answer that did not arrive, by what became of it.
+///
+/// ```
+/// let undelivered = codex_skills::Embedded::demo().metrics().undelivered;
+/// if undelivered.total() > 0 {
+///     eprintln!("{} answers did not arrive", undelivered.total());
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UndeliveredAnswers {

@@ -14,6 +14,24 @@ const RECORD_BYTES: usize = 512;
 
 /// One call, how it was answered, and what became of the answer. Its `Display` is one line for a person to read, with the
 /// arguments cut at 200 characters; its `Debug` has sizes in the place of arguments, answer and error.
+///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() -> &'static str { "pong" }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+/// let turn = run.send_and_handle("Use ping.").await?;
+/// let record = &turn.dispatches[0];
+/// assert!(record.is_handled());
+/// assert_eq!((record.tool(), record.arguments()), ("ping", "{}"));
+/// assert_eq!(record.output().to_text(), "pong");
+/// println!("{record}, after {:?} of waiting", record.waited());
+/// run.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct DispatchRecord {
     pub(crate) call: Arc<ToolCall>,
@@ -204,6 +222,25 @@ impl fmt::Display for DispatchRecord {
 }
 
 /// How a handler fared.
+///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() -> &'static str { "pong" }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+/// let turn = run.send_and_handle("Use ping.").await?;
+/// let record = &turn.dispatches[0];
+/// match record.outcome() {
+///     codex_skills::Outcome::Completed => {}
+///     codex_skills::Outcome::TimedOut => println!("{} is too slow", record.tool()),
+///     other => println!("{}: {other}: {}", record.tool(), record.error().unwrap_or_default()),
+/// }
+/// run.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -244,6 +281,23 @@ impl fmt::Display for Outcome {
 }
 
 /// What became of an answer.
+///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() -> &'static str { "pong" }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+/// let turn = run.send_and_handle("Use ping.").await?;
+/// let record = &turn.dispatches[0];
+/// let submission = record.submission();
+/// assert_eq!(submission.status(), codex_skills::SubmissionStatus::Accepted);
+/// assert_eq!(submission.attempts(), 1);
+/// run.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubmissionRecord {
     pub(crate) status: SubmissionStatus,
@@ -325,6 +379,17 @@ impl SubmissionRecord {
 }
 
 /// How a submission ended.
+///
+/// ```
+/// use codex_skills::{DispatchRecord, SubmissionStatus};
+///
+/// fn is_lost(record: &DispatchRecord) -> bool {
+///     matches!(
+///         record.submission().status(),
+///         SubmissionStatus::Exhausted | SubmissionStatus::Refused | SubmissionStatus::TooLarge
+///     )
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubmissionStatus {

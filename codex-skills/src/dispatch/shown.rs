@@ -17,6 +17,15 @@ use crate::skill::{ContentItem, SkillOutput, ToolCall};
 const PRINTED_BYTES: usize = 40_000;
 
 /// An answer of which the model is shown a part.
+///
+/// ```
+/// # use codex_skills::DispatchRecord;
+/// fn warn(record: &DispatchRecord) {
+///     if let Some(cut) = record.cut() {
+///         eprintln!("{}: the model reads {} of {} bytes", record.tool(), cut.shown, cut.sent);
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {

@@ -7,6 +7,17 @@ use super::peer;
 use crate::withheld;
 
 /// A runtime could not do what it was asked.
+///
+/// ```
+/// use codex_skills::{Error, RuntimeErrorKind};
+///
+/// fn is_worth_another_try(error: &Error) -> bool {
+///     match error {
+///         Error::Runtime(error) => error.kind() == RuntimeErrorKind::Unavailable,
+///         _ => false,
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{runtime} could not {operation}: {message}")]
 pub struct RuntimeError {
@@ -21,6 +32,16 @@ pub struct RuntimeError {
 }
 
 /// An HTTP answer that is none of the 2xx.
+///
+/// ```
+/// # use codex_skills::Error;
+/// fn status(error: &Error) -> Option<u16> {
+///     match error {
+///         Error::Runtime(error) => error.http().map(|http| http.status()),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpFailure {
     method: String,
@@ -83,6 +104,13 @@ impl HttpFailure {
 }
 
 /// What a caller can do about a [`RuntimeError`].
+///
+/// ```
+/// use codex_skills::{RuntimeError, RuntimeErrorKind};
+///
+/// let error = RuntimeError::new("my runtime", "send the request", RuntimeErrorKind::Unavailable, "it is away");
+/// assert_eq!(error.to_string(), "my runtime could not send the request: it is away");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RuntimeErrorKind {

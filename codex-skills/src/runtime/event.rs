@@ -10,6 +10,13 @@ use crate::skill::ToolCall;
 use crate::withheld;
 
 /// How a turn stands.
+///
+/// ```
+/// use codex_skills::TurnStatus;
+///
+/// assert_eq!(TurnStatus::from("complete"), TurnStatus::Completed);
+/// assert_eq!(TurnStatus::Completed.to_string(), "completed");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TurnStatus {
@@ -64,6 +71,32 @@ impl From<&str> for TurnStatus {
 }
 
 /// Something that happened in a session. Its `Debug` has sizes in the place of what the model says and is asked.
+///
+/// ```
+/// use codex_skills::{Error, Event, Session};
+///
+/// async fn show(session: &Session, request: &str) -> Result<(), Error> {
+///     let mut events = session.events();
+///     session.send(request).await?;
+///     while let Some(event) = events.next().await {
+///         match event {
+///             Event::TextDelta { delta, .. } => print!("{delta}"),
+///             Event::ToolStarted { tool, .. } => println!("[{tool} …]"),
+///             Event::TokenUsage { usage, .. } => println!("[{} tokens]", usage.session.total),
+///             Event::Warning { text } => eprintln!("codex: {text}"),
+///             Event::ToolCall(_) => {
+///                 session.respond_to_signal(&event).await?;
+///             }
+///             Event::TurnCompleted { status, .. } => {
+///                 println!("[{status}]");
+///                 break;
+///             }
+///             _ => {}
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -202,6 +235,13 @@ impl Event {
     }
 
     /// The turn that the event belongs to.
+    ///
+    /// ```
+    /// use codex_skills::Event;
+    ///
+    /// let event = Event::TurnStarted { turn_id: "t1".into() };
+    /// assert_eq!(event.turn_id(), Some("t1"));
+    /// ```
     #[must_use]
     pub fn turn_id(&self) -> Option<&str> {
         match self {
@@ -309,6 +349,14 @@ impl fmt::Debug for Event {
 }
 
 /// How many tokens were used.
+///
+/// ```
+/// # use codex_skills::TokenUsage;
+/// fn is_nearly_full(usage: &TokenUsage) -> bool {
+///     usage.context_window.is_some_and(|window| usage.last.input > window / 10 * 9)
+/// }
+/// # assert!(!is_nearly_full(&TokenUsage::default()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenUsage {
@@ -321,6 +369,19 @@ pub struct TokenUsage {
 }
 
 /// Numbers of tokens.
+///
+/// ```
+/// use codex_skills::{Tokens, TurnResult};
+///
+/// fn sum(turns: &[TurnResult]) -> Tokens {
+///     let mut sum = Tokens::default();
+///     for turn in turns {
+///         sum += turn.usage.unwrap_or_default();
+///     }
+///     sum
+/// }
+/// # assert_eq!(sum(&[]), Tokens::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tokens {

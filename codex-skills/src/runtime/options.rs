@@ -65,6 +65,12 @@ macro_rules! wire_enum {
 
 wire_enum! {
     /// When codex asks before it runs a command.
+    ///
+    /// ```
+    /// use codex_skills::ApprovalPolicy;
+    ///
+    /// assert_eq!(ApprovalPolicy::OnRequest.as_str(), "on-request");
+    /// ```
     ApprovalPolicy {
         /// For everything that is not known to be harmless.
         Untrusted = "untrusted",
@@ -79,6 +85,19 @@ wire_enum! {
 
 wire_enum! {
     /// Whether commands that codex runs reach the network.
+    ///
+    /// ```
+    /// use codex_skills::{Embedded, NetworkAccess, lifecycle};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// lifecycle!(Embedded::demo(), network_access: NetworkAccess::Restricted, |run| {
+    ///     run.send_and_handle("hello").await
+    /// })
+    /// .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     NetworkAccess {
         /// They don't.
         Restricted = "restricted",
@@ -89,6 +108,12 @@ wire_enum! {
 
 wire_enum! {
     /// What commands that codex runs may touch. Skills run in your process: no sandbox covers them.
+    ///
+    /// ```
+    /// use codex_skills::FilesystemSandbox;
+    ///
+    /// assert_eq!(FilesystemSandbox::WorkspaceWrite.to_string(), "workspace-write");
+    /// ```
     FilesystemSandbox {
         /// Read only.
         ReadOnly = "read-only",

@@ -12,6 +12,18 @@ use crate::withheld;
 
 /// Something that codex asks while a turn runs, and that is no tool call: may this command run, may this
 /// file be changed, what does the user answer.
+///
+/// ```
+/// use codex_skills::{CodexRequest, CodexRequestKind};
+///
+/// let request = CodexRequest::new(
+///     "item/commandExecution/requestApproval",
+///     Some("thread"),
+///     serde_json::json!({"command": "ls"}),
+/// );
+/// assert_eq!(request.kind(), CodexRequestKind::Command);
+/// assert_eq!(request.params["command"], "ls");
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CodexRequest {
@@ -113,6 +125,20 @@ impl CodexRequest {
 }
 
 /// What a [`CodexRequest`] is about.
+///
+/// ```
+/// use codex_skills::{CodexReply, CodexRequest, CodexRequestKind};
+///
+/// fn decide(request: &CodexRequest) -> CodexReply {
+///     match request.kind() {
+///         CodexRequestKind::FileChange => CodexReply::Grant,
+///         CodexRequestKind::UserInput => CodexReply::Result(serde_json::json!({"answers": {}})),
+///         _ => CodexReply::Refuse,
+///     }
+/// }
+/// # let request = CodexRequest::new("item/fileChange/requestApproval", None, serde_json::Value::Null);
+/// # assert_eq!(decide(&request), CodexReply::Grant);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CodexRequestKind {
@@ -131,6 +157,18 @@ pub enum CodexRequestKind {
 }
 
 /// The answer to a [`CodexRequest`].
+///
+/// ```
+/// use codex_skills::{CodexReply, CodexRequest};
+///
+/// let request = CodexRequest::new(
+///     "item/commandExecution/requestApproval",
+///     Some("thread"),
+///     serde_json::json!({"command": "ls"}),
+/// );
+/// let granted = CodexReply::Grant.into_result(&request);
+/// assert_eq!(granted, Some(serde_json::json!({"decision": "accept"})));
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum CodexReply {
@@ -172,6 +210,20 @@ impl CodexReply {
 pub type ReplyFuture = Pin<Box<dyn Future<Output = CodexReply> + Send>>;
 
 /// Who answers the requests of a session. Cheap to clone.
+///
+/// ```
+/// # async fn example() {
+/// use codex_skills::{CodexReply, CodexRequest, RequestHandler};
+///
+/// // Grants commands that only read.
+/// let handler = RequestHandler::new(|request: CodexRequest| async move {
+///     match request.params["command"].as_str() {
+///         Some("ls" | "cat plan.md") => CodexReply::Grant,
+///         _ => CodexReply::Refuse,
+///     }
+/// });
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct RequestHandler(Option<Handle>);
 
@@ -195,6 +247,11 @@ impl RequestHandler {
     /// [`Event::RequestWaiting`](crate::Event::RequestWaiting) for each on codex-manager, and
     /// [`send_and_handle`](crate::Session::send_and_handle) waits no longer than
     /// [`Limits::decision_timeout`](crate::Limits::decision_timeout).
+    ///
+    /// ```
+    /// let handler = codex_skills::RequestHandler::leave();
+    /// assert!(handler.leaves());
+    /// ```
     #[must_use]
     pub fn leave() -> Self {
         Self(None)
@@ -207,12 +264,29 @@ impl RequestHandler {
     }
 
     /// Refuses everything.
+    ///
+    /// ```
+    /// let handler = codex_skills::RequestHandler::refuse();
+    /// assert!(!handler.leaves());
+    /// ```
     #[must_use]
     pub fn refuse() -> Self {
         Self::new(|_| std::future::ready(CodexReply::Refuse))
     }
 
     /// Asks for the reply to a request.
+    ///
+    /// ```
+    /// use codex_skills::{CodexReply, CodexRequest, RequestHandler};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// // A test of a handler.
+    /// let handler = RequestHandler::refuse();
+    /// let request = CodexRequest::new("item/tool/requestUserInput", None, serde_json::json!({}));
+    /// assert_eq!(handler.ask(request).await, CodexReply::Refuse);
+    /// # }
+    /// ```
     #[must_use]
     pub fn ask(&self, request: CodexRequest) -> ReplyFuture {
         match &self.0 {

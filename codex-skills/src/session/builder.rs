@@ -93,6 +93,16 @@ macro_rules! session_options {
         }
 
         /// When codex asks before it runs a command. Skills are called without asking anybody.
+        ///
+        /// ```no_run
+        /// # async fn example() -> Result<(), codex_skills::Error> {
+        /// use codex_skills::{AppServer, ApprovalPolicy};
+        ///
+        /// let codex = AppServer::spawn().await?;
+        /// let run = codex.lifecycle(|draft| draft).approval_policy(ApprovalPolicy::Never).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn approval_policy(mut self, policy: ApprovalPolicy) -> Self {
             self.config.options.approval_policy = Some(policy);
             self
@@ -119,6 +129,14 @@ macro_rules! session_options {
 
         /// Settings of codex in the place of those in its `config.toml`, by dotted path. For codex app-server
         /// only.
+        ///
+        /// ```no_run
+        /// # async fn example() -> Result<(), codex_skills::Error> {
+        /// let codex = codex_skills::AppServer::spawn().await?;
+        /// let run = codex.lifecycle(|draft| draft).config([("tool_output_token_limit", 50_000)]).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn config(
             mut self,
             settings: impl IntoIterator<Item = (impl Into<String>, impl Into<Value>)>,
@@ -135,12 +153,36 @@ macro_rules! session_options {
 macro_rules! dispatch_options {
     () => {
         /// The bounds of the session, instead of the client's.
+        ///
+        /// ```
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), codex_skills::Error> {
+        /// use codex_skills::{Embedded, Limits};
+        ///
+        /// let limits = Limits { open_calls: 16, ..Limits::default() };
+        /// let run = Embedded::demo().lifecycle(|draft| draft).limits(limits).await?;
+        /// run.close().await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn limits(mut self, limits: Limits) -> Self {
             self.config.limits = limits;
             self
         }
 
         /// The deadline of calls whose skill has none of its own; see [`Limits::call_timeout`].
+        ///
+        /// ```
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), codex_skills::Error> {
+        /// use std::time::Duration;
+        ///
+        /// let codex = codex_skills::Embedded::demo();
+        /// let run = codex.lifecycle(|draft| draft).call_timeout(Duration::from_secs(5)).await?;
+        /// run.close().await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn call_timeout(mut self, timeout: Duration) -> Self {
             self.config.limits.call_timeout = timeout;
             self
@@ -165,6 +207,24 @@ macro_rules! dispatch_options {
         /// Default: it is [refused](RequestHandler::refuse) at once, and [left to others](RequestHandler::leave) in a
         /// session that was opened without its catalog, and in one of codex-manager that no guard owns: people may
         /// decide on its web pages.
+        ///
+        /// ```no_run
+        /// # async fn example() -> Result<(), codex_skills::Error> {
+        /// use codex_skills::{AppServer, CodexReply, CodexRequestKind, RequestHandler};
+        ///
+        /// let codex = AppServer::spawn().await?;
+        /// let run = codex
+        ///     .lifecycle(|draft| draft)
+        ///     .on_request(RequestHandler::new(|request| async move {
+        ///         match request.kind() {
+        ///             CodexRequestKind::FileChange => CodexReply::Grant,
+        ///             _ => CodexReply::Refuse,
+        ///         }
+        ///     }))
+        ///     .await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn on_request(mut self, handler: RequestHandler) -> Self {
             self.config.requests = Some(handler);
             self
@@ -192,6 +252,20 @@ macro_rules! dispatch_options {
 }
 
 /// A [`create_session`](crate::Client::create_session) that was not awaited yet.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), codex_skills::Error> {
+/// use codex_skills::{AppServer, FilesystemSandbox};
+///
+/// let codex = AppServer::spawn().await?;
+/// let (created, session) = codex
+///     .create_session(|draft| draft.discover())
+///     .cwd("/srv/project")
+///     .filesystem_sandbox(FilesystemSandbox::ReadOnly)
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 /// When the future is dropped, a session that was or is being created is deleted in the background.
@@ -249,6 +323,23 @@ impl<'a> IntoFuture for CreateSession<'a> {
 
 /// A [`lifecycle`](crate::Client::lifecycle) that was not awaited yet.
 ///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// use std::time::Duration;
+///
+/// let codex = codex_skills::Embedded::demo();
+/// let run = codex
+///     .lifecycle(|draft| draft)
+///     .cwd(".")
+///     .call_timeout(Duration::from_secs(10))
+///     .ignore_cleanup_errors(false)
+///     .await?;
+/// run.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// When the future is dropped, a session that was or is being created is deleted in the background.
 /// When the tokio runtime goes down meanwhile, a thread waits for the creation for 30 seconds, to delete the
@@ -295,6 +386,17 @@ impl<'a> OpenLifecycle<'a> {
     dispatch_options!();
 
     /// Whether the session stays when the guard is closed (default: it is deleted).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let run = codex.lifecycle(|draft| draft).keep_session(true).await?;
+    /// run.close().await?;
+    /// assert_eq!(codex.runtime().session_count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keep_session(mut self, keep: bool) -> Self {
         self.keep_session = keep;
         self
@@ -503,6 +605,18 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
 }
 
 /// A [`session`](crate::Client::session) that was not awaited yet.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), codex_skills::Error> {
+/// use codex_skills::{AppServer, Draft};
+///
+/// let catalog = Draft::new().discover().seal()?;
+/// let codex = AppServer::spawn().await?;
+/// let session = codex.session("01a2").catalog(catalog).await?;
+/// session.serve().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "await it to get the session"]
 pub struct OpenSession {

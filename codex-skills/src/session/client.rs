@@ -91,12 +91,24 @@ impl<R: Runtime> Client<R> {
     }
 
     /// The runtime.
+    ///
+    /// ```
+    /// let codex = codex_skills::Embedded::demo();
+    /// assert_eq!(codex.runtime().session_count(), 0);
+    /// ```
     #[must_use]
     pub fn runtime(&self) -> &R {
         &self.runtime
     }
 
     /// The bounds of the sessions that this client opens from now on.
+    ///
+    /// ```
+    /// use codex_skills::{Embedded, Limits};
+    ///
+    /// let codex = Embedded::demo().with_limits(Limits { open_calls: 32, ..Limits::default() });
+    /// assert_eq!(codex.limits().open_calls, 32);
+    /// ```
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -104,6 +116,13 @@ impl<R: Runtime> Client<R> {
     }
 
     /// The deadline of calls whose skill has none of its own; see [`Limits::call_timeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let codex = codex_skills::Embedded::demo().with_call_timeout(Duration::from_secs(5));
+    /// assert_eq!(codex.limits().call_timeout, Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
         self.limits.call_timeout = timeout;
@@ -117,6 +136,13 @@ impl<R: Runtime> Client<R> {
     /// drop of the last clone waits, where something is left to do; but never on a task, and not on a tokio runtime of
     /// one thread, which waits for it when it ends itself. [`shutdown`](Self::shutdown) waits without blocking, for
     /// longer, and reports.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// // Nothing is waited for: what is left then is left.
+    /// let codex = codex_skills::Embedded::demo().with_exit_grace(Duration::ZERO);
+    /// ```
     #[must_use]
     pub fn with_exit_grace(self, grace: Duration) -> Self {
         self.shared.exit().grace = grace.min(LONGEST_EXIT_GRACE);
@@ -130,6 +156,12 @@ impl<R: Runtime> Client<R> {
     }
 
     /// What this client and its clones did so far. Cheap: a few numbers are read.
+    ///
+    /// ```
+    /// let codex = codex_skills::Embedded::demo();
+    /// let metrics = codex.metrics();
+    /// println!("{} of {} calls failed", metrics.failed.total(), metrics.received);
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.common.counters.snapshot(self.runtime.metrics())
@@ -169,12 +201,42 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Like [`create_session`](Self::create_session), with a catalog that is sealed already.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::{Draft, Embedded};
+    ///
+    /// let catalog = Draft::new().seal()?;
+    /// let codex = Embedded::demo();
+    /// let (_, first) = codex.create_session_with(catalog.clone()).await?;
+    /// let (_, second) = codex.create_session_with(catalog).await?;
+    /// assert_ne!(first.session_id(), second.session_id());
+    /// # for session in [first, second] { codex.close_session(session.session_id(), true).await?; }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create_session_with<'a>(&self, catalog: Catalog) -> CreateSession<'a> {
         CreateSession::with_catalog(self.shared.clone(), self.limits.clone(), catalog)
     }
 
     /// Creates a session and owns it: the guard deletes it when it is closed or dropped. The macro
     /// [`lifecycle!`](crate::lifecycle) writes the block around it.
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+    /// let turn = run.send_and_handle("Use ping.").require_reply().await?;
+    /// assert_eq!(turn.assistant_reply, "ping: pong");
+    /// let report = run.close().await?;
+    /// assert!(report.deleted());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lifecycle<'a, D, V>(&self, register: impl Register<D>) -> OpenLifecycle<'a>
     where
         D: IntoDraft<V> + 'a,
@@ -183,6 +245,18 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Like [`lifecycle`](Self::lifecycle), with a catalog that is sealed already.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::{Catalog, Embedded};
+    ///
+    /// let run = Embedded::demo().lifecycle_with(Catalog::empty()).await?;
+    /// run.send_and_handle("hello").await?;
+    /// run.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lifecycle_with<'a>(&self, catalog: Catalog) -> OpenLifecycle<'a> {
         OpenLifecycle::with_catalog(self.shared.clone(), self.limits.clone(), catalog)
     }
@@ -191,6 +265,24 @@ impl<R: Runtime> Client<R> {
     ///
     /// A session that this client has open is the same session, with its catalog. For another one,
     /// give the catalog that it was created with: [`OpenSession::catalog`].
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let catalog = codex_skills::Draft::new().register(codex_skills::skills![ping]).seal()?;
+    /// let (_, session) = codex.create_session_with(catalog.clone()).await?;
+    /// let id = session.session_id().to_owned();
+    /// drop(session);
+    /// // Later, by its id.
+    /// let session = codex.session(&id).catalog(catalog).await?;
+    /// session.send_and_handle("Use ping.").await?;
+    /// codex.close_session(&id, true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(&self, session_id: impl AsRef<str>) -> OpenSession {
         OpenSession::new(
             self.shared.clone(),
@@ -202,6 +294,18 @@ impl<R: Runtime> Client<R> {
     /// Lets go of a session: its handlers are cancelled, and later calls are not answered any more. With
     /// `delete_session` the runtime deletes it too; without, calls that run or wait are answered as
     /// cancelled before, so that no turn waits for them. Await what it returns.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let (_, session) = codex.create_session(|draft| draft).await?;
+    /// let report = codex.close_session(session.session_id(), true).await?;
+    /// assert!(report.deleted());
+    /// assert!(session.send("hello").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close_session(&self, session_id: impl AsRef<str>, delete_session: bool) -> CloseSession {
         CloseSession::new(
             self.shared.clone(),
@@ -219,6 +323,18 @@ impl<R: Runtime> Client<R> {
     /// runtime that does not react delays it by some 75 seconds at most, beside the grace time.
     ///
     /// Cancel safe: what was begun goes on.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let codex = codex_skills::Embedded::demo();
+    /// let report = codex.shutdown().grace(Duration::from_secs(1)).await;
+    /// assert!(report.due.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown(&self) -> Shutdown {
         Shutdown {
             shared: self.shared.clone(),
@@ -502,6 +618,20 @@ impl Shutdown {
 }
 
 /// What a shutdown did.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo();
+/// let _kept = codex.create_session(|draft| draft).await?;
+/// let report = codex.shutdown().await;
+/// assert_eq!(report.kept, 1);
+/// for id in &report.due {
+///     eprintln!("session {id} is left behind");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {

@@ -38,6 +38,23 @@ pub struct BoundInner {
 /// or one by one through [`respond_to_signal`](Self::respond_to_signal) and
 /// [`drain_pending_calls`](Self::drain_pending_calls). All of them go through one ledger, so they can be
 /// mixed: a handler runs once for a call, however often and wherever it is announced.
+///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() -> &'static str { "pong" }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// use codex_skills::{Embedded, Session, skills};
+///
+/// let codex = Embedded::demo();
+/// let (_, session): (_, Session) = codex.create_session(|draft| draft.register(skills![ping])).await?;
+/// let another_handle = session.clone();
+/// let turn = another_handle.send_and_handle("Use ping.").await?;
+/// assert_eq!(turn.dispatches.len(), 1);
+/// codex.close_session(session.session_id(), true).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub type Session = Skills<Bound>;
 
 impl Clone for Session {
@@ -81,6 +98,18 @@ impl Session {
     /// calls of its turn until somebody serves.
     ///
     /// While a turn is active, a request steers that turn instead of starting one, as in codex.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::AppServer::spawn().await?;
+    /// let (_, session) = codex.create_session(|draft| draft.discover()).await?;
+    /// let sent = session.send("Look around.").await?;
+    /// println!("turn {} works on it", sent.turn_id);
+    /// // Answers its calls, until the session is closed.
+    /// println!("closed: {}", session.serve().await);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send(&self, text: impl Into<String>) -> SendText<'_> {
         SendText::new(self.core(), text.into())
     }
@@ -117,6 +146,18 @@ impl Session {
     /// once.
     ///
     /// Cancel safe: calls whose handlers run are still answered; later ones wait for the next server.
+    ///
+    /// ```
+    /// # use codex_skills::Session;
+    /// // For as long as the session is there, beside everything else.
+    /// fn answer_in_the_background(session: &Session) {
+    ///     let session = session.clone();
+    ///     tokio::spawn(async move {
+    ///         let why = session.serve().await;
+    ///         println!("the session is closed: {why}");
+    ///     });
+    /// }
+    /// ```
     pub async fn serve(&self) -> String {
         match self.core().serve() {
             Ok(_serving) => self.core().closed().await,
@@ -215,6 +256,17 @@ impl Session {
 
     /// The calls that wait for an answer, oldest first.
     ///
+    /// ```
+    /// # use codex_skills::{Error, Session};
+    /// async fn look(session: &Session) -> Result<(), Error> {
+    ///     for call in session.pending_calls().await? {
+    ///         println!("{} waits", call.qualified_tool());
+    ///         session.respond_to_pending_call(&call).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// When the runtime cannot be asked.
     pub async fn pending_calls(&self) -> Result<Vec<Arc<ToolCall>>, Error> {
@@ -228,6 +280,16 @@ impl Session {
 
     /// Answers all calls that wait, at the same time, and returns their records in order. Those that are [left to
     /// others](crate::OpenSession::catalog) have none.
+    ///
+    /// ```
+    /// # use codex_skills::{Error, Session};
+    /// async fn catch_up(session: &Session) -> Result<(), Error> {
+    ///     for record in session.drain_pending_calls().await? {
+    ///         println!("{record}");
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// When calls wait and the session is closed or was opened without its catalog, or when the runtime cannot
@@ -247,6 +309,20 @@ impl Session {
     /// Runs the handler of a skill with these arguments and returns what the model would read, without
     /// ledger and submission.
     ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+    /// let output = run.dispatch_tool_call("ping", &serde_json::json!({})).await?;
+    /// assert_eq!(output.to_text(), "pong");
+    /// run.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the session is closed, or the arguments do not serialize. An unknown skill is an answer, as for
     /// the model.
@@ -264,6 +340,17 @@ impl Session {
 
     /// Ends the active turn. Its handlers are cancelled.
     ///
+    /// ```
+    /// # use codex_skills::{Error, Session};
+    /// async fn ask_until_ctrl_c(session: &Session, stop: tokio::sync::oneshot::Receiver<()>) -> Result<(), Error> {
+    ///     tokio::select! {
+    ///         turn = session.send_and_handle("Think about it.") => println!("{}", turn?.status),
+    ///         _ = stop => session.interrupt().await?,
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// When there is no active turn, or the runtime cannot be asked.
     pub async fn interrupt(&self) -> Result<(), Error> {
@@ -277,6 +364,17 @@ impl Session {
     /// Makes another session with the catalog and the history of this one. It stays until somebody deletes it, by
     /// [`close_session`](crate::Client::close_session). Codex app-server can do that.
     ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::AppServer::spawn().await?;
+    /// let (_, session) = codex.create_session(|draft| draft.discover()).await?;
+    /// session.send_and_handle("Read the plan.").await?;
+    /// // Both go on from here, and know the plan.
+    /// let other = session.fork().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the session is closed, or the runtime refuses: a session without a turn has no history to fork.
     ///
@@ -287,6 +385,17 @@ impl Session {
     }
 
     /// The session as the runtime sees it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let run = codex.lifecycle(|draft| draft).await?;
+    /// println!("{}", run.detail().await?);
+    /// run.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the runtime cannot be asked.

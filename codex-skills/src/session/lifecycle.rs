@@ -71,6 +71,14 @@ impl Lifecycle {
     }
 
     /// The session.
+    ///
+    /// ```
+    /// # use codex_skills::Lifecycle;
+    /// fn answer_elsewhere(run: &Lifecycle) {
+    ///     let session = run.skills().clone();
+    ///     tokio::spawn(async move { session.serve().await });
+    /// }
+    /// ```
     pub fn skills(&self) -> &Session {
         &self.session
     }
@@ -81,6 +89,17 @@ impl Lifecycle {
     }
 
     /// Lets go of the session, and deletes it unless it is to be kept.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let run = codex.lifecycle(|draft| draft).await?;
+    /// let report = run.close().await?;
+    /// assert!(report.deleted());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the deletion failed and [`ignore_cleanup_errors`](crate::OpenLifecycle::ignore_cleanup_errors)

@@ -11,6 +11,14 @@ impl CodexManager {
     /// `CODEX_MANAGER_API_BASE`, `_API_PREFIX`, `_TIMEOUT_MS`, `_BEARER_TOKEN`, `_RBAC_TOKEN`,
     /// `_RBAC_ROLE` and `_RBAC_ACTOR`. The `Debug` text of the client shows what came of it.
     ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::CodexManager::from_profile("local")?;
+    /// println!("{codex:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the file is malformed, the profile unknown, or a setting no good: naming file and key.
     pub fn from_profile(name: &str) -> Result<Client<Self>, ProfileError> {
@@ -18,6 +26,13 @@ impl CodexManager {
     }
 
     /// A client with the settings of the current profile, overridden by the environment.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::CodexManager::from_env()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As for [`from_profile`](Self::from_profile).

@@ -9,6 +9,18 @@ use super::deletions::Attempted;
 use crate::runtime::{Deletion, RuntimeError};
 
 /// What became of a session that was let go.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft).await?;
+/// let report = run.close().await?;
+/// assert!(report.deleted() && !report.is_due());
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CleanupReport {
     session_id: Arc<str>,

@@ -207,6 +207,14 @@ impl<'a> IntoFuture for SendText<'a> {
 }
 
 /// A request that was accepted.
+///
+/// ```
+/// # use codex_skills::{Error, Session};
+/// async fn begin(session: &Session) -> Result<String, Error> {
+///     let sent = session.send("Look around.").await?;
+///     Ok(sent.turn_id)
+/// }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Sent {
@@ -238,6 +246,24 @@ pub struct ReplyRequired;
 
 /// A [`send_and_handle`](crate::Session::send_and_handle) that was not awaited yet.
 ///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() -> &'static str { "pong" }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+/// let turn = run
+///     .send_and_handle("Use ping.")
+///     .timeout(std::time::Duration::from_secs(60))
+///     .terminal("completed")
+///     .await?;
+/// assert_eq!(turn.assistant_reply.as_deref(), Some("ping: pong"));
+/// run.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// Dropping the future leaves the turn running. Handlers that run finish and are answered; later
 /// calls of the turn wait for the next server.
@@ -261,6 +287,20 @@ impl<'a> SendAndHandle<'a> {
     }
 
     /// Makes a turn without a reply an error, and the reply of the result a `String`.
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::Embedded::demo();
+    /// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+    /// let turn = run.send_and_handle("Use ping.").require_reply().await?;
+    /// let reply: String = turn.assistant_reply;
+    /// run.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn require_reply(self) -> SendAndHandle<'a, ReplyRequired> {
         SendAndHandle {
             request: self.request,
@@ -279,6 +319,22 @@ impl<R> SendAndHandle<'_, R> {
     /// its turn is interrupted as soon as it is known. Default: no limit.
     ///
     /// A runtime that does not react to the interruption delays the error by some 10 seconds at most.
+    ///
+    /// ```
+    /// # use codex_skills::{Error, Session};
+    /// use std::time::Duration;
+    ///
+    /// async fn ask(session: &Session) -> Result<(), Error> {
+    ///     match session.send_and_handle("Think.").timeout(Duration::from_secs(30)).await {
+    ///         Err(error) if error.is_timeout() => {
+    ///             let done = error.turn().map_or(0, |turn| turn.dispatches.len());
+    ///             println!("interrupted after {done} calls");
+    ///         }
+    ///         turn => println!("{}", turn?.status),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -286,6 +342,15 @@ impl<R> SendAndHandle<'_, R> {
 
     /// The statuses, one or several, that count as the end that was hoped for; a turn that ends otherwise
     /// is an error. Texts are understood whatever their case. Default: every end will do.
+    ///
+    /// ```
+    /// # use codex_skills::{Error, Session, TurnStatus};
+    /// async fn ask(session: &Session) -> Result<(), Error> {
+    ///     let ends = [TurnStatus::Completed, TurnStatus::Interrupted];
+    ///     session.send_and_handle("Think.").terminal(ends).await?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn terminal(mut self, statuses: impl IntoStatuses) -> Self {
         self.terminal = Some(statuses.into_statuses());
         self
@@ -327,6 +392,26 @@ impl<T: Into<TurnStatus>> IntoStatuses for Vec<T> {
 }
 
 /// What came of a turn.
+///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() -> &'static str { "pong" }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = codex_skills::Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft.register(codex_skills::skills![ping])).await?;
+/// let turn = run.send_and_handle("Use ping.").await?;
+/// assert_eq!(turn.status, codex_skills::TurnStatus::Completed);
+/// for call in &turn.dispatches {
+///     println!("{} took {:?}", call.tool(), call.ran());
+/// }
+/// if let Some(tokens) = turn.usage {
+///     println!("{} tokens", tokens.total);
+/// }
+/// run.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct TurnResult<R = Option<String>> {
@@ -382,6 +467,18 @@ impl<R> TurnResult<R> {
 }
 
 /// What was known of a turn when waiting for it failed.
+///
+/// ```
+/// # use codex_skills::{Error, Session};
+/// async fn ask(session: &Session) -> Result<(), Error> {
+///     let turn = session.send_and_handle("Think.").require_reply().await;
+///     if let Some(turn) = turn.as_ref().err().and_then(Error::turn) {
+///         println!("turn {} stood at {}", turn.turn_id, turn.status);
+///         println!("{} calls were answered, and not {:?}", turn.dispatches.len(), turn.unsettled);
+///     }
+///     turn.map(drop)
+/// }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct TurnIncomplete {

@@ -18,6 +18,21 @@ const NOTIFICATIONS: usize = 1024;
 /// and beyond [`Limits::signal_bytes`](crate::Limits::signal_bytes).
 /// Tool calls are kept beside them up to the session's limit of open calls, and whatever a reader
 /// misses is still found by [`drain_pending_calls`](crate::Session::drain_pending_calls).
+///
+/// ```
+/// # use codex_skills::{Event, Session};
+/// async fn watch(session: &Session) {
+///     let mut signals = session.signals();
+///     while let Some(event) = signals.next().await {
+///         if let Event::TurnCompleted { turn_id, status, .. } = event {
+///             println!("turn {turn_id}: {status}");
+///         }
+///     }
+///     if signals.lost() > 0 {
+///         println!("{} events came too fast", signals.lost());
+///     }
+/// }
+/// ```
 pub struct Signals {
     queue: Arc<Queue>,
 }

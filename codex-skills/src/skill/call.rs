@@ -14,6 +14,15 @@ use crate::withheld;
 
 /// A call that the model makes: what every runtime reads from its wire. Its `Debug` has the size of the arguments in their
 /// place.
+///
+/// ```
+/// # use codex_skills::Event;
+/// fn note(event: &Event) {
+///     if let Event::ToolCall(call) = event {
+///         println!("{} is called with {} bytes", call.qualified_tool(), call.arguments.get().len());
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ToolCall {

@@ -72,6 +72,23 @@ impl SkillContext {
     }
 
     /// When the call is answered with a time-out unless the handler is done.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use codex_skills::{SkillContext, skill};
+    /// use tokio::time::Instant;
+    ///
+    /// /// Look something up, in two sources where there is time for both.
+    /// #[skill]
+    /// async fn look_up(#[context] cx: &SkillContext) -> &'static str {
+    ///     let left = cx.deadline().map(|deadline| deadline.duration_since(Instant::now()));
+    ///     if left.is_some_and(|left| left < Duration::from_secs(5)) {
+    ///         return "one source says so";
+    ///     }
+    ///     "two sources say so"
+    /// }
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -79,6 +96,23 @@ impl SkillContext {
 
     /// Whether nobody waits for the answer any more: the deadline passed, the turn ended, or the
     /// session or the client closed. Long-running synchronous skills should look now and then.
+    ///
+    /// ```
+    /// use codex_skills::{SkillContext, skill};
+    ///
+    /// /// Add up all numbers below a limit.
+    /// #[skill]
+    /// fn add_up(#[context] cx: &SkillContext, limit: u64) -> Result<u64, String> {
+    ///     let mut sum = 0_u64;
+    ///     for number in 0..limit {
+    ///         if number % 10_000 == 0 && cx.is_cancelled() {
+    ///             return Err(format!("stopped at {number}"));
+    ///         }
+    ///         sum = sum.wrapping_add(number);
+    ///     }
+    ///     Ok(sum)
+    /// }
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.interested.interest().is_lost_by(CANCELLED | ENDED)

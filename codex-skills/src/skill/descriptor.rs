@@ -37,6 +37,18 @@ pub trait SkillSet {
 }
 
 /// Where a skill was written.
+///
+/// ```
+/// use codex_skills::{Draft, skill, skills};
+///
+/// #[skill]
+/// fn ping() {}
+///
+/// let catalog = Draft::new().register(skills![ping]).seal()?;
+/// let location = catalog.get("ping").expect("a skill").location();
+/// println!("{}:{}", location.file, location.line);
+/// # Ok::<(), codex_skills::CatalogError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {
     /// The source file, as the compiler names it.
@@ -150,6 +162,24 @@ pub enum Handler {
 }
 
 /// The static metadata of one skill.
+///
+/// ```
+/// use codex_skills::{SkillSet, skill};
+///
+/// /// Say hello.
+/// #[skill(read_only)]
+/// fn hello(
+///     /// To whom.
+///     name: &str,
+/// ) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// let [descriptor] = hello::SKILLS else { unreachable!() };
+/// assert_eq!((descriptor.name(), descriptor.description()), ("hello", "Say hello."));
+/// assert_eq!(descriptor.parameters()[0].name(), "name");
+/// assert!(descriptor.is_read_only());
+/// ```
 pub struct SkillDescriptor {
     pub(crate) name: &'static str,
     pub(crate) namespace: Option<&'static str>,

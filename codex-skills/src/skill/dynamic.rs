@@ -146,6 +146,24 @@ where
 }
 
 /// The metadata of a [`Skill`] that has no handler yet.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use codex_skills::{Skill, skill};
+/// use serde_json::{Value, json};
+///
+/// // Tools that are known only while the program runs, as those of a configuration.
+/// let skills = ["berlin", "paris"].map(|city| {
+///     Skill::builder(format!("weather_in_{city}"))
+///         .description(format!("Say the weather in {city}."))
+///         .input_schema(json!({"type": "object", "properties": {}}))
+///         .timeout(Duration::from_secs(5))
+///         .read_only()
+///         .handler(move |_: Value| async move { Ok::<_, std::io::Error>(format!("rain in {city}")) })
+/// });
+/// assert_eq!(skills[0].name(), "weather_in_berlin");
+/// ```
 #[derive(Clone)]
 #[must_use = "a handler completes the skill"]
 pub struct SkillBuilder<P = ()> {
@@ -203,6 +221,20 @@ impl<P: SkillParent> SkillBuilder<P> {
     }
 
     /// An input schema that replaces the one of the arguments' type.
+    ///
+    /// ```
+    /// use codex_skills::Skill;
+    /// use serde_json::{Value, json};
+    ///
+    /// let skill = Skill::builder("search")
+    ///     .input_schema(json!({
+    ///         "type": "object",
+    ///         "properties": {"text": {"type": "string", "description": "What to look for."}},
+    ///         "required": ["text"],
+    ///     }))
+    ///     .handler(|arguments: Value| async move { Ok::<_, std::io::Error>(arguments["text"].clone()) });
+    /// # drop(skill);
+    /// ```
     pub fn input_schema(mut self, schema: Value) -> Self {
         self.meta.input_schema = Some(schema);
         self
@@ -233,6 +265,16 @@ impl<P: SkillParent> SkillBuilder<P> {
     }
 
     /// Runs calls of this skill one at a time.
+    ///
+    /// ```
+    /// use codex_skills::Skill;
+    /// use serde_json::Value;
+    ///
+    /// let skill = Skill::builder("print")
+    ///     .exclusive()
+    ///     .handler(|_: Value| async { Ok::<_, std::io::Error>("printed") });
+    /// # drop(skill);
+    /// ```
     pub fn exclusive(mut self) -> Self {
         self.meta.exclusive = true;
         self
@@ -256,6 +298,21 @@ impl<P: SkillParent> SkillBuilder<P> {
     /// Completes the skill with an asynchronous handler of one typed argument struct.
     ///
     /// The handler returns a `Result`: the model reads the error's `Display` text.
+    ///
+    /// ```
+    /// use codex_skills::Skill;
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Note {
+    ///     /// What to remember.
+    ///     text: String,
+    /// }
+    ///
+    /// let skill = Skill::builder("take_note")
+    ///     .description("Remember a text.")
+    ///     .handler(|note: Note| async move { Ok::<_, std::io::Error>(note.text.len()) });
+    /// assert_eq!(skill.name(), "take_note");
+    /// ```
     pub fn handler<A, F, R, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
@@ -268,6 +325,23 @@ impl<P: SkillParent> SkillBuilder<P> {
     }
 
     /// Like [`handler`](Self::handler), with the context of the call.
+    ///
+    /// ```
+    /// use codex_skills::Skill;
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Note {
+    ///     /// What to remember.
+    ///     text: String,
+    /// }
+    ///
+    /// let skill = Skill::builder("take_note")
+    ///     .description("Remember a text.")
+    ///     .handler_with_context(|note: Note, cx| async move {
+    ///         Ok::<_, std::io::Error>(format!("{}: {}", cx.session_id(), note.text))
+    ///     });
+    /// assert_eq!(skill.name(), "take_note");
+    /// ```
     pub fn handler_with_context<A, F, R, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,
@@ -289,6 +363,21 @@ impl<P: SkillParent> SkillBuilder<P> {
     }
 
     /// Completes the skill with a synchronous handler, which runs on a thread of its own.
+    ///
+    /// ```
+    /// use codex_skills::Skill;
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Note {
+    ///     /// What to remember.
+    ///     text: String,
+    /// }
+    ///
+    /// let skill = Skill::builder("take_note")
+    ///     .description("Remember a text.")
+    ///     .blocking_handler(|note: Note| std::fs::write("note.txt", note.text));
+    /// assert_eq!(skill.name(), "take_note");
+    /// ```
     pub fn blocking_handler<A, F, T, E, V, W>(self, handler: F) -> P::Done
     where
         A: DeserializeOwned + JsonSchema,

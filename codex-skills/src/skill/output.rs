@@ -26,6 +26,18 @@ pub(crate) fn bytes_of_tokens(tokens: u64) -> usize {
 const BLANK: &str = "(empty text)";
 
 /// One item of an answer, as codex takes it.
+///
+/// ```
+/// use codex_skills::{ContentItem, SkillOutput};
+///
+/// let output = SkillOutput::text("hello");
+/// for item in output.items() {
+///     match item {
+///         ContentItem::Text { text } => println!("{text}"),
+///         other => println!("{} bytes", other.len()),
+///     }
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 #[non_exhaustive]
@@ -157,11 +169,23 @@ impl SkillOutput {
     }
 
     /// A successful answer of one text.
+    ///
+    /// ```
+    /// let output = codex_skills::SkillOutput::text("It is open.");
+    /// assert_eq!(output.to_text(), "It is open.");
+    /// ```
     pub fn text(text: impl Into<String>) -> Self {
         Self::new().with_text(text)
     }
 
     /// A failed answer. Say in the text that it failed and what would help: the model sees nothing else.
+    ///
+    /// ```
+    /// use codex_skills::SkillOutput;
+    ///
+    /// let output = SkillOutput::failure("The printer is out of paper: ask the user to fill it.");
+    /// assert!(!output.is_success());
+    /// ```
     pub fn failure(text: impl Into<String>) -> Self {
         Self {
             items: Items::One(ContentItem::text(text)),
@@ -170,6 +194,13 @@ impl SkillOutput {
     }
 
     /// Adds a text.
+    ///
+    /// ```
+    /// use codex_skills::SkillOutput;
+    ///
+    /// let output = SkillOutput::text("Found 2:").with_text("ABC-1").with_text("ABC-2");
+    /// assert_eq!(output.to_text(), "Found 2:\nABC-1\nABC-2");
+    /// ```
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
         self.items.push(ContentItem::text(text));
@@ -190,6 +221,15 @@ impl SkillOutput {
     }
 
     /// Adds an image from its bytes. `mime` is its media type, for example `image/png`.
+    ///
+    /// ```
+    /// use codex_skills::{OutputError, SkillOutput};
+    ///
+    /// let png = [0x89, b'P', b'N', b'G'];
+    /// let output = SkillOutput::new().with_image_bytes("image/png", &png)?;
+    /// assert_eq!(output.items().len(), 1);
+    /// # Ok::<(), OutputError>(())
+    /// ```
     ///
     /// # Errors
     /// When the media type is not that of PNG, JPEG, GIF or WebP, which are what codex shows, or the bytes are not
@@ -215,6 +255,14 @@ impl SkillOutput {
 
     /// Adds audio from its bytes. `mime` is its media type, for example `audio/wav`.
     ///
+    /// ```
+    /// use codex_skills::{OutputError, SkillOutput};
+    ///
+    /// let output = SkillOutput::text("The message:").with_audio_bytes("audio/wav", b"RIFF")?;
+    /// assert_eq!(output.items().len(), 2);
+    /// # Ok::<(), OutputError>(())
+    /// ```
+    ///
     /// # Errors
     /// When the media type is not one of audio, or there are no bytes.
     pub fn with_audio_bytes(mut self, mime: &str, bytes: &[u8]) -> Result<Self, OutputError> {
@@ -225,6 +273,13 @@ impl SkillOutput {
     }
 
     /// Marks the answer as failed, its items unchanged.
+    ///
+    /// ```
+    /// use codex_skills::SkillOutput;
+    ///
+    /// let output = SkillOutput::text("2 of 3 were sent, and the third not.").failed();
+    /// assert!(!output.is_success());
+    /// ```
     #[must_use]
     pub fn failed(mut self) -> Self {
         self.success = false;
@@ -306,6 +361,13 @@ impl Default for SkillOutput {
 }
 
 /// Why an item cannot be part of an answer.
+///
+/// ```
+/// use codex_skills::{OutputError, SkillOutput};
+///
+/// let refused = SkillOutput::new().with_image("https://example.org/chart.png");
+/// assert!(matches!(refused, Err(OutputError::NotADataUrl { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {

@@ -3,6 +3,18 @@
 use std::path::PathBuf;
 
 /// A codex app-server could not be started, or not be reached.
+///
+/// ```
+/// use codex_skills::Error;
+/// use codex_skills::app_server::AppServerError;
+///
+/// fn advice(error: &Error) -> Option<&str> {
+///     match error {
+///         Error::AppServer(AppServerError::NotFound { .. }) => Some("install codex, or name it with `.codex(..)`"),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppServerError {

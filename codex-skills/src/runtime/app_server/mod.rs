@@ -46,6 +46,17 @@ pub use self::settings::RestartPolicy;
 ///
 /// Sessions are codex's threads. Over a socket others may have the same threads: whoever answers a call first has
 /// answered it, and without a token anybody on the machine can.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), codex_skills::Error> {
+/// use codex_skills::AppServer;
+///
+/// let codex = AppServer::spawn().await?;
+/// println!("codex {}", codex.runtime().version().unwrap_or_default());
+/// codex.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct AppServer {
     shared: Arc<Shared>,
 }

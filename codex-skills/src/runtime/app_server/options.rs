@@ -37,6 +37,15 @@ impl AppServer {
     /// what it returns.
     ///
     /// Without a token, whoever reaches the address can answer calls.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::AppServer::connect("ws://127.0.0.1:4500")
+    ///     .capability_token(std::env::var("CODEX_TOKEN").unwrap_or_default())
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect(url: impl Into<String>) -> ConnectAppServer {
         ConnectAppServer::new(Place::Tcp(url.into()))
     }
@@ -56,6 +65,13 @@ impl AppServer {
 
     /// A client of a codex that listens on a Unix socket (`codex app-server --listen unix://PATH`); await what
     /// it returns. Whoever may open the socket can answer calls: codex makes it for its user only.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::AppServer::connect_unix("/run/user/1000/codex.sock").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(unix)]
     pub fn connect_unix(path: impl Into<PathBuf>) -> ConnectAppServer {
         ConnectAppServer::new(Place::Unix(path.into()))
@@ -85,6 +101,13 @@ macro_rules! shared_options {
 
         /// Whether sessions are never written to disk (default: they are). Such a session ends with its codex,
         /// and can neither be resumed nor deleted.
+        ///
+        /// ```no_run
+        /// # async fn example() -> Result<(), codex_skills::Error> {
+        /// let codex = codex_skills::AppServer::spawn().ephemeral(true).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn ephemeral(mut self, ephemeral: bool) -> Self {
             self.settings.ephemeral = ephemeral;
             self
@@ -92,6 +115,14 @@ macro_rules! shared_options {
 
         /// How many tokens of an answer the model reads; codex cuts the middle out of longer ones. Codex's own
         /// default comes to some 12,000 bytes.
+        ///
+        /// ```no_run
+        /// # async fn example() -> Result<(), codex_skills::Error> {
+        /// // The model reads up to some 48,000 bytes of an answer.
+        /// let codex = codex_skills::AppServer::spawn().tool_output_token_limit(10_000).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn tool_output_token_limit(mut self, tokens: u64) -> Self {
             self.settings.token_limit = Some(tokens);
             self
@@ -110,6 +141,16 @@ macro_rules! shared_options {
         }
 
         /// What to do when codex goes away.
+        ///
+        /// ```no_run
+        /// # async fn example() -> Result<(), codex_skills::Error> {
+        /// use codex_skills::AppServer;
+        /// use codex_skills::app_server::RestartPolicy;
+        ///
+        /// let codex = AppServer::spawn().restart(RestartPolicy::never()).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn restart(mut self, policy: RestartPolicy) -> Self {
             self.settings.restart = policy;
             self
@@ -118,6 +159,21 @@ macro_rules! shared_options {
 }
 
 /// An [`AppServer::spawn`] that was not awaited yet.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), codex_skills::Error> {
+/// use codex_skills::{AppServer, FilesystemSandbox};
+///
+/// let codex = AppServer::spawn()
+///     .codex("/opt/codex/bin/codex")
+///     .codex_home("/var/lib/my-bot/codex")
+///     .config("model_provider", "local")
+///     .env("OPENAI_API_KEY", "sk-…")
+///     .filesystem_sandbox(FilesystemSandbox::ReadOnly)
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 /// Dropping the future ends the process that it started.
@@ -144,6 +200,13 @@ impl SpawnAppServer {
 
     /// A setting in the place of one in `config.toml`, as codex's `-c` has them: the value is TOML, or a text
     /// where it is none.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::AppServer::spawn().config("model_reasoning_effort", "low").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn config(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let setting = format!("{}={}", key.as_ref(), value.as_ref());
         self.program.overrides.push(setting);
@@ -153,6 +216,13 @@ impl SpawnAppServer {
     /// A variable of codex's environment, beside those of this program. Of these, codex is not given the credentials of
     /// this library: `CODEX_MANAGER_BEARER_TOKEN`, `CODEX_MANAGER_RBAC_TOKEN`, and others of `CODEX_MANAGER_` and
     /// `CODEX_SKILLS_` that end in `TOKEN`, `SECRET`, `PASSWORD` or `KEY`. What is named here is given.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::AppServer::spawn().env("RUST_LOG", "warn").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.program.environment.push((name.into(), value.into()));
         self
@@ -189,6 +259,18 @@ impl SpawnAppServer {
 }
 
 /// An [`AppServer::connect`] that was not awaited yet.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), codex_skills::Error> {
+/// use std::time::Duration;
+///
+/// let codex = codex_skills::AppServer::connect("ws://127.0.0.1:4500")
+///     .signed_bearer("a secret of 32 bytes and more ….", Some("my-bot"), None)
+///     .heartbeat(Duration::from_secs(5))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "await it to connect"]
 pub struct ConnectAppServer {

@@ -15,6 +15,15 @@ use super::socket::Address;
 ///
 /// A codex that was started is started again, and its sessions are taken up where they are on disk; a socket is
 /// connected again. Delays double and are jittered.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use codex_skills::app_server::RestartPolicy;
+///
+/// let policy = RestartPolicy { max_delay: Duration::from_secs(2), ..RestartPolicy::default() };
+/// assert_eq!(policy.attempts, 8);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestartPolicy {
     /// How often it is tried in a row; 0: never. Sessions are closed when nothing is left to try. Default: 8; of a

@@ -36,6 +36,20 @@ const NAME: &str = "the embedded runtime";
 ///
 /// Sessions and their history live in memory and end with the runtime. Turns run on the tokio runtime
 /// that sent them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// use codex_skills::Embedded;
+///
+/// let codex = Embedded::demo();
+/// let run = codex.lifecycle(|draft| draft).await?;
+/// assert_eq!(codex.runtime().session_count(), 1);
+/// run.close().await?;
+/// assert_eq!(codex.runtime().session_count(), 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Embedded {
     model: Arc<dyn AnyModel>,
     sessions: Mutex<HashMap<Arc<str>, Arc<EmbeddedSession>>>,
@@ -82,6 +96,22 @@ impl Embedded {
     }
 
     /// The conversation of a session; `None` when there is no such session.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::Embedded;
+    /// use codex_skills::embedded::Content;
+    ///
+    /// let codex = Embedded::demo();
+    /// let run = codex.lifecycle(|draft| draft).await?;
+    /// run.send_and_handle("hello").await?;
+    /// let history = codex.runtime().history(run.session_id()).unwrap_or_default();
+    /// assert!(matches!(&history[0].content, Content::User(text) if text == "hello"));
+    /// run.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn history(&self, session_id: &str) -> Option<Vec<Arc<HistoryItem>>> {
         let session = self.sessions().get(session_id).cloned();

@@ -57,6 +57,15 @@ impl<M: Model> AnyModel for M {
 }
 
 /// What a model is shown.
+///
+/// ```
+/// use codex_skills::embedded::ModelTurn;
+///
+/// fn prompt(turn: &ModelTurn) -> String {
+///     let tools: Vec<_> = turn.tools.iter().map(|tool| tool.qualified_name()).collect();
+///     format!("You have {}. Do: {}", tools.join(", "), turn.last_user_text())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ModelTurn {
@@ -76,6 +85,13 @@ pub struct ModelTurn {
 
 impl ModelTurn {
     /// The last text of the user, without the instruction text that the client put before it.
+    ///
+    /// ```
+    /// # use codex_skills::embedded::{ModelItem, ModelTurn};
+    /// fn echo(turn: &ModelTurn) -> ModelItem {
+    ///     ModelItem::say(turn.last_user_text())
+    /// }
+    /// ```
     #[must_use]
     pub fn last_user_text(&self) -> &str {
         self.history
@@ -89,6 +105,14 @@ impl ModelTurn {
     }
 
     /// The outputs of this turn, oldest first, with the names of their tools.
+    ///
+    /// ```
+    /// # use codex_skills::embedded::{ModelItem, ModelTurn};
+    /// fn sum_up(turn: &ModelTurn) -> ModelItem {
+    ///     let lines: Vec<String> = turn.outputs().map(|(tool, text)| format!("{tool} says {text}")).collect();
+    ///     ModelItem::say(lines.join("; "))
+    /// }
+    /// ```
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.history
             .iter()
@@ -101,6 +125,19 @@ impl ModelTurn {
 }
 
 /// A tool as the model sees it.
+///
+/// ```
+/// use codex_skills::embedded::ModelTool;
+///
+/// /// A tool as the API of a language model takes it.
+/// fn declared(tool: &ModelTool) -> serde_json::Value {
+///     serde_json::json!({
+///         "name": tool.name,
+///         "description": tool.description,
+///         "parameters": tool.input_schema,
+///     })
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ModelTool {
@@ -134,6 +171,21 @@ pub struct HistoryItem {
 }
 
 /// The content of a [`HistoryItem`]. Its `Debug` has sizes in the place of texts.
+///
+/// ```
+/// use codex_skills::embedded::Content;
+///
+/// fn line(content: &Content) -> String {
+///     match content {
+///         Content::User(text) => format!("user: {text}"),
+///         Content::Assistant(text) => format!("assistant: {text}"),
+///         Content::Call { tool, arguments, .. } => format!("call: {tool}({arguments})"),
+///         Content::Output { tool, text, .. } => format!("{tool}: {text}"),
+///         _ => String::new(),
+///     }
+/// }
+/// # assert_eq!(line(&Content::User("hello".into())), "user: hello");
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Content {
@@ -199,6 +251,16 @@ impl fmt::Debug for Content {
 }
 
 /// One item of a model's response.
+///
+/// ```
+/// use codex_skills::embedded::ModelItem;
+///
+/// let items = [
+///     ModelItem::say("I look it up."),
+///     ModelItem::call("lookup", serde_json::json!({"id": 7})).with_call_id("call_1"),
+/// ];
+/// assert!(matches!(&items[1], ModelItem::Call { tool, .. } if tool == "lookup"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelItem {
@@ -260,6 +322,14 @@ impl ModelItem {
     }
 
     /// A call whose arguments may be anything that a model can write.
+    ///
+    /// ```
+    /// use codex_skills::embedded::ModelItem;
+    ///
+    /// // As a careless model writes it.
+    /// let item = ModelItem::raw_call("lookup", "{id: 7");
+    /// # drop(item);
+    /// ```
     pub fn raw_call(tool: impl Into<String>, arguments: impl Into<String>) -> Self {
         let tool = tool.into();
         let (namespace, tool) = match tool.split_once('.') {
@@ -291,6 +361,13 @@ impl ModelItem {
 }
 
 /// The model failed, and the turn with it.
+///
+/// ```
+/// use codex_skills::embedded::ModelError;
+///
+/// let error = ModelError("the model is overloaded".to_owned());
+/// assert_eq!(error.to_string(), "the model is overloaded");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ModelError(pub String);

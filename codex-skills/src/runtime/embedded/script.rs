@@ -8,6 +8,22 @@ use serde_json::Value;
 use super::model::{Model, ModelError, ModelItem, ModelTurn};
 
 /// One response of a scripted model.
+///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() -> &'static str { "pong" }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// use codex_skills::embedded::Step;
+/// use codex_skills::{Embedded, lifecycle};
+///
+/// let codex = Embedded::scripted([Step::call("ping", serde_json::json!({})), Step::say("Done.")]);
+/// let turn = lifecycle!(codex, skills: [ping], |run| run.send_and_handle("Go.").await).await?;
+/// assert_eq!(turn.dispatches[0].output().to_text(), "pong");
+/// assert_eq!(turn.assistant_reply.as_deref(), Some("Done."));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step(Response);
 
@@ -25,6 +41,21 @@ impl Step {
     }
 
     /// Calls several tools at the same time.
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::embedded::Step;
+    /// use codex_skills::{Embedded, lifecycle};
+    ///
+    /// let codex = Embedded::scripted([Step::calls((0..3).map(|_| ("ping", serde_json::json!({}))))]);
+    /// let turn = lifecycle!(codex, skills: [ping], |run| run.send_and_handle("Go.").await).await?;
+    /// assert_eq!(turn.dispatches.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn calls<T: Into<String>>(calls: impl IntoIterator<Item = (T, Value)>) -> Self {
         Self::items(
             calls
@@ -39,17 +70,64 @@ impl Step {
     }
 
     /// Says the outputs of the turn so far, a line each.
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::embedded::Step;
+    /// use codex_skills::{Embedded, lifecycle};
+    ///
+    /// let codex = Embedded::scripted([Step::call("ping", serde_json::json!({})), Step::say_outputs()]);
+    /// let turn = lifecycle!(codex, skills: [ping], |run| run.send_and_handle("Go.").await).await?;
+    /// assert_eq!(turn.assistant_reply.as_deref(), Some("ping: pong"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn say_outputs() -> Self {
         Self(Response::Outputs)
     }
 
     /// Responds with these items.
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::embedded::{ModelItem, Step};
+    /// use codex_skills::{Embedded, lifecycle};
+    ///
+    /// // A message and a call in one response.
+    /// let step = Step::items([ModelItem::say("One moment."), ModelItem::call("ping", serde_json::json!({}))]);
+    /// let codex = Embedded::scripted([step, Step::say("Done.")]);
+    /// let turn = lifecycle!(codex, skills: [ping], |run| run.send_and_handle("Go.").await).await?;
+    /// assert_eq!(turn.assistant_reply.as_deref(), Some("Done."));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn items(items: impl IntoIterator<Item = ModelItem>) -> Self {
         Self(Response::Items(items.into_iter().collect()))
     }
 
     /// Fails, and the turn with it.
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::embedded::Step;
+    /// use codex_skills::{Embedded, lifecycle};
+    ///
+    /// let codex = Embedded::scripted([Step::fail("the model is overloaded")]);
+    /// let turn = lifecycle!(codex, skills: [ping], |run| run.send_and_handle("Go.").await).await?;
+    /// assert_eq!(turn.status, codex_skills::TurnStatus::Failed);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail(reason: impl Into<String>) -> Self {
         Self(Response::Fail(reason.into()))
     }

@@ -30,6 +30,23 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 const HISTORY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The settings of a client that was not made yet.
+///
+/// ```
+/// # fn main() -> Result<(), codex_skills::Error> {
+/// use std::time::Duration;
+///
+/// use codex_skills::CodexManager;
+///
+/// let codex = CodexManager::builder()
+///     .base_url("https://codex.example.org")
+///     .bearer("a token")
+///     .timeout(Duration::from_secs(10))
+///     .ignore_env()
+///     .build()?;
+/// assert!(!format!("{codex:?}").contains("a token"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "`build` makes the client"]
 pub struct CodexManagerBuilder {

@@ -49,6 +49,16 @@ pub use self::profile::ProfileError;
 ///
 /// codex-manager asks nobody who they are on its session and tool-call routes: whoever reaches its port
 /// can answer calls. Keep it on loopback, or behind a proxy that asks.
+///
+/// ```
+/// # fn main() -> Result<(), codex_skills::Error> {
+/// use codex_skills::CodexManager;
+///
+/// let codex = CodexManager::builder().base_url("http://127.0.0.1:3001").ignore_env().build()?;
+/// assert_eq!(codex.runtime().base_url(), "http://127.0.0.1:3001/api");
+/// # Ok(())
+/// # }
+/// ```
 pub struct CodexManager {
     shared: Arc<Shared>,
     stream: Mutex<Option<JoinHandle<()>>>,
@@ -60,6 +70,14 @@ pub struct CodexManager {
 impl CodexManager {
     /// Whether codex-manager and its codex process are there and ready. codex-manager says `ok` also when
     /// its codex is dead, and never starts it again.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::CodexManager::from_profile("local")?;
+    /// println!("{}", codex.runtime().health().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it cannot be reached.
@@ -79,6 +97,24 @@ impl CodexManager {
     }
 
     /// A page of the sessions, newest first: `data` and `nextCursor`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), codex_skills::Error> {
+    /// let codex = codex_skills::CodexManager::from_profile("local")?;
+    /// let mut cursor = None;
+    /// loop {
+    ///     let page = codex.runtime().list_sessions(cursor.as_deref()).await?;
+    ///     for session in page["data"].as_array().into_iter().flatten() {
+    ///         println!("{}", session["sessionId"]);
+    ///     }
+    ///     cursor = page["nextCursor"].as_str().map(str::to_owned);
+    ///     if cursor.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it cannot be reached, or refuses.

@@ -9,6 +9,15 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// Why the settings of a codex-manager cannot be used.
+///
+/// ```
+/// // A profile file that is not there has the profile `local`, and no other.
+/// let client = codex_skills::CodexManager::builder()
+///     .profile_path("/no/such/file.json")
+///     .profile("production")
+///     .build();
+/// println!("{}", client.map(drop).unwrap_err());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
