@@ -255,7 +255,8 @@ async fn an_answer_that_was_taken_without_a_word_is_settled_when_the_turn_goes_o
 #[tokio::test]
 async fn many_calls_that_expire_cost_few_requests() -> Result<(), Error> {
     const EXPIRED: usize = 300;
-    let (manager, client) = start().await;
+    let (manager, _) = start().await;
+    let client = patient(&manager);
     let (gate, runs) = (Gate::new(), Counter::default());
     let run = client
         .lifecycle_with(catalog(vec![
