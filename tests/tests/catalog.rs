@@ -603,6 +603,15 @@ fn documentation_is_required_on_request() {
             ("close", Some("note"))
         ]
     );
+    let said = error.to_string();
+    assert!(
+        said.contains("write `.description(\"..\")` before its handler"),
+        "{said}"
+    );
+    assert!(
+        said.contains("write a doc comment on it, or an item under `# Arguments`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -908,6 +917,34 @@ async fn a_call_of_an_unknown_skill_is_an_error_that_lists_the_known_ones() {
             known: vec!["close".to_owned(), "lookup".to_owned()],
         }
     );
+    assert_eq!(
+        error.to_string(),
+        r#"the catalog has no skill `look_up`, did you mean `lookup`?; it has ["close", "lookup"]"#
+    );
+    let error = catalog.call("unheard of", json!({})).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"the catalog has no skill `unheard of`; it has ["close", "lookup"]"#
+    );
+    let spaced = Draft::new().register(skills![lookup]).namespace("desk");
+    let error = spaced.seal().unwrap().call("lookup", json!({})).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        r#"the catalog has no skill `lookup`, did you mean `desk.lookup`?; it has ["desk.lookup"]"#
+    );
+}
+
+#[test]
+fn a_second_state_of_one_type_is_a_warning() {
+    let draft = Draft::new().register(skills![lookup]).state(7_u64);
+    assert!(draft.seal().unwrap().warnings().is_empty());
+
+    let draft = Draft::new().register(skills![lookup]).state(7_u64);
+    let catalog = draft.state(8_u8).state(9_u64).seal().unwrap();
+    let [warning] = catalog.warnings() else {
+        panic!("{:?}", catalog.warnings());
+    };
+    assert!(warning.contains("state `u64` is given twice"), "{warning}");
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ fn skills_of_another_crate_are_located_there() {
 }
 
 #[test]
-fn a_group_without_skills_is_an_error_where_nothing_else_is_in_the_draft_or_the_name_is_a_typo() {
+fn a_group_without_skills_is_an_error_alone_and_among_others() {
     for (draft, meant) in [
         (Draft::new().discover_group("no such group"), None),
         (Draft::new().discover_group("libary"), Some("library")),
@@ -118,6 +118,12 @@ fn a_group_without_skills_is_an_error_where_nothing_else_is_in_the_draft_or_the_
                 .register(skills![discovered_here])
                 .discover_group("discovry"),
             Some("discovery"),
+        ),
+        (
+            Draft::new()
+                .discover_group("discovery")
+                .discover_group("plugins of others"),
+            None,
         ),
     ] {
         let error = draft.seal().unwrap_err();
@@ -141,21 +147,11 @@ fn a_group_without_skills_is_an_error_where_nothing_else_is_in_the_draft_or_the_
             "{text}"
         );
         assert!(text.contains("is not linked"), "{text}");
+        assert!(text.contains("library"), "{text}");
         if let Some(meant) = meant {
             assert!(text.contains(&format!("did you mean `{meant}`?")), "{text}");
         }
     }
-}
-
-#[test]
-fn a_group_that_a_program_leaves_out_is_a_warning_with_the_groups_there_are() {
-    let draft = Draft::new().register(skills![discovered_here]);
-    let catalog = draft.discover_group("plugins of others").seal().unwrap();
-    let [warning] = catalog.warnings() else {
-        panic!("{:?}", catalog.warnings());
-    };
-    assert!(warning.contains("`plugins of others`"), "{warning}");
-    assert!(warning.contains("library"), "{warning}");
 }
 
 #[tokio::test]
@@ -170,5 +166,11 @@ async fn a_block_that_discovers_a_group_that_is_not_there_is_refused_at_its_line
         panic!("{error}");
     };
     assert_eq!(location.line, line);
+
+    let outcome = lifecycle!(codex, discover: ["discovery", "h"], |_| { Ok(()) }).await;
+    let Err(Error::Catalog(error)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(error.to_string().contains("in the group `h`"), "{error}");
     assert_eq!(codex.runtime().session_count(), 0);
 }

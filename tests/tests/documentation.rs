@@ -249,3 +249,65 @@ fn titles_signs_and_items_of_every_kind_are_read() {
         derived
     ]);
 }
+
+/// Metres above the sea, never feet.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
+struct Height(f64);
+
+/// A way to go.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
+enum Way {
+    /// On foot.
+    Slow,
+    Fast,
+}
+
+#[skill]
+fn climb(
+    /// How high.
+    height: Height,
+    /// Which way.
+    way: Option<Way>,
+    /// Where to rest.
+    rests: Vec<Height>,
+) {
+    drop((height, way, rests));
+}
+
+#[skill]
+fn climb_derived(
+    /// How high.
+    #[serde(alias = "top")]
+    height: Height,
+    /// Which way.
+    way: Option<Way>,
+    #[doc = concat!("Where ", "to rest.")] rests: Vec<Height>,
+    /// Whose words win.
+    #[schemars(description = "These.")]
+    other: u8,
+) {
+    drop((height, way, rests, other));
+}
+
+#[test]
+fn what_an_inline_type_says_is_joined_to_what_its_parameter_says() {
+    let catalog = catalog_of(skills![climb, climb_derived]);
+    for skill in ["climb", "climb_derived"] {
+        let said = |name: &str| calls::property(&catalog, skill, name)["description"].clone();
+        assert_eq!(
+            said("height"),
+            "How high. Metres above the sea, never feet."
+        );
+        assert_eq!(said("way"), "Which way. A way to go. `Slow`: On foot.");
+        assert_eq!(
+            said("rests"),
+            "Where to rest. Each: Metres above the sea, never feet."
+        );
+        let schema = catalog.get(skill).unwrap().input_schema().to_string();
+        assert!(!schema.contains("x-codex"), "{schema}");
+    }
+    let other = calls::property(&catalog, "climb_derived", "other");
+    assert_eq!(other["description"], "These (whole number, 0 to 255).");
+}

@@ -392,6 +392,65 @@ async fn an_error_inside_of_an_answer_is_a_failure() {
     );
 }
 
+#[test]
+fn the_schema_of_an_answer_is_that_of_its_success_however_deep_the_result_is() {
+    type Maybe = Option<Inner2>;
+    type Inner2 = Result<u8, String>;
+
+    #[skill]
+    fn aliased() -> Inner2 {
+        Ok(1)
+    }
+
+    #[skill]
+    fn in_another() -> Result<Inner2, String> {
+        Ok(Ok(1))
+    }
+
+    #[skill]
+    fn in_a_box() -> Box<Inner2> {
+        Box::new(Ok(1))
+    }
+
+    #[skill]
+    fn in_an_option() -> Maybe {
+        Some(Ok(1))
+    }
+
+    #[skill]
+    fn in_a_list() -> Vec<Inner2> {
+        vec![Ok(1)]
+    }
+
+    let catalog = Draft::new()
+        .register(skills![
+            aliased,
+            in_another,
+            in_a_box,
+            in_an_option,
+            in_a_list
+        ])
+        .seal()
+        .unwrap();
+    let schema = |skill| {
+        catalog
+            .get(skill)
+            .unwrap()
+            .output_schema()
+            .unwrap()
+            .to_string()
+    };
+    for skill in ["aliased", "in_another", "in_a_box", "in_an_option"] {
+        let schema = schema(skill);
+        assert!(
+            !schema.contains("Ok") && schema.contains("integer"),
+            "{skill} {schema}"
+        );
+    }
+    assert!(schema("in_an_option").contains("null"));
+    assert!(schema("in_a_list").contains("Ok"));
+}
+
 /// Closes each ticket.
 #[skill]
 async fn close_each(tickets: Vec<u8>) -> Vec<Result<u8, String>> {

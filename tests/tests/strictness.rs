@@ -125,6 +125,9 @@ impl Judge {
             (Ok(_), Ok(_)) if allowed => Some("another value than serde's"),
             // What is beyond its type, which makes an optional flattened struct nothing in silence.
             (Err(said), Ok(_)) if allowed && said.contains(" than the m") => None,
+            // Members of two forms, of which a type drops those of one in silence where they are flattened.
+            (Err(said), Ok(_)) if said.contains("it is of another form") => None,
+            (Err(said), Ok(_)) if said.contains(": write only one of") => None,
             // What is there twice: a name, of which serde takes the last, or an item of a set, which is said in words.
             (Err(said), Ok(_)) if said.contains("twice") => None,
             (Err(_), Ok(_)) if allowed => Some("refused, though serde and the schema take it"),

@@ -440,7 +440,13 @@ mod terminal {
     async fn statuses_that_are_no_end_are_refused_before_anything_is_sent() {
         let codex = client([]);
         let session = session(&codex, []).await;
-        for statuses in [vec![], vec![" "], vec!["completed", ""], vec!["inProgress"]] {
+        for statuses in [
+            vec![],
+            vec![" "],
+            vec!["completed", ""],
+            vec!["inProgress"],
+            vec!["completed", "sideways"],
+        ] {
             let result = session.send_and_handle("go").terminal(statuses).await;
             assert!(matches!(
                 result,
@@ -450,6 +456,9 @@ mod terminal {
                 })
             ));
         }
+        let error = session.send_and_handle("go").terminal("compleet").await;
+        let said = error.unwrap_err().to_string();
+        assert!(said.contains("did you mean `completed`?"), "{said}");
         assert!(codex.runtime().sent().is_empty());
     }
 }

@@ -112,13 +112,23 @@ fn field(at: usize, ident: &Ident, argument: &Argument) -> TokenStream {
     let described = foreign
         .iter()
         .any(|attribute| mentions(attribute.meta.to_token_stream(), &["description"]));
+    // The type may say something of itself, which a doc comment would take the place of.
+    let is_whole = !foreign
+        .iter()
+        .any(|attribute| mentions(attribute.meta.to_token_stream(), &["flatten"]));
     let description = match &argument.description {
+        Some(Words::Known(text)) if is_whole && !described => {
+            Some(quote_spanned!(ours()=> #[schemars(extend("x-codex-skills-own" = #text))]))
+        }
         Some(Words::Known(text)) => Some(quote_spanned!(ours()=> #[doc = #text])),
         Some(Words::Constant(_)) if !described => {
             let (p, name) = (private(), description_name(at));
-            Some(
-                quote_spanned!(ours()=> #[schemars(description = #p::documentation::or_none(#name))]),
-            )
+            let text = quote_spanned!(ours()=> #p::documentation::or_none(#name));
+            Some(if is_whole {
+                quote_spanned!(ours()=> #[schemars(extend("x-codex-skills-own" = #text))])
+            } else {
+                quote_spanned!(ours()=> #[schemars(description = #text)])
+            })
         }
         _ => None,
     };

@@ -62,6 +62,8 @@ pub struct DraftInner {
     pub(super) expected: Vec<String>,
     pub(super) documentation_required: bool,
     pub(super) schema_words: bool,
+    /// The types of which a second state was given.
+    pub(super) replaced: Vec<String>,
     /// What was looked for and is not linked.
     pub(super) missed: Vec<Missed>,
 }
@@ -279,9 +281,8 @@ impl Draft {
         self.take_linked(None, caller())
     }
 
-    /// Adds the linked skills of one group. Where there are none, sealing refuses a draft without any skill and a name
-    /// that is nearly that of a group; otherwise that is a [warning](Catalog::warnings) of the catalog. The remark on
-    /// [`discover`](Self::discover) holds.
+    /// Adds the linked skills of one group. Where there are none, sealing refuses the draft, and names the group that was
+    /// likely meant: leave out what a program may lack. The remark on [`discover`](Self::discover) holds.
     ///
     /// ```
     /// # use codex_skills::{Draft, skill, skills};
@@ -395,7 +396,7 @@ impl Draft {
 
     /// Gives skills their `#[state]`: the value behind every parameter of type `&T`.
     ///
-    /// A second value of the same type takes the place of the first.
+    /// A second value of the same type takes the place of the first, which is a [warning](Catalog::warnings).
     ///
     /// ```
     /// # use codex_skills::{Draft, skill, skills};
@@ -439,7 +440,10 @@ impl Draft {
     /// ```
     #[must_use = "a draft is returned"]
     pub fn shared_state<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
-        self.inner.state.insert(value);
+        if self.inner.state.insert(value) {
+            let name = short_type_name(std::any::type_name::<T>());
+            self.inner.replaced.push(name);
+        }
         self
     }
 

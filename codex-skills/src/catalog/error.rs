@@ -151,6 +151,8 @@ pub enum CatalogProblem {
         location: Location,
         /// The parameter; `None` for the skill itself.
         parameter: Option<String>,
+        /// Whether the skill is a closure, which has no doc comments.
+        is_closure: bool,
     },
     /// A skill that should have been discovered is not linked into the program.
     NotLinked {
@@ -297,18 +299,29 @@ impl fmt::Display for CatalogProblem {
                 skill,
                 location,
                 parameter: None,
+                is_closure,
             } => write!(
                 f,
-                "skill `{skill}` ({location}) has no description: write a doc comment on it"
+                "skill `{skill}` ({location}) has no description: write {}",
+                if *is_closure {
+                    "`.description(\"..\")` before its handler, or a doc comment on the type of its arguments"
+                } else {
+                    "a doc comment on it"
+                }
             ),
             Self::Undocumented {
                 skill,
                 location,
                 parameter: Some(parameter),
+                is_closure,
             } => write!(
                 f,
-                "parameter `{parameter}` of skill `{skill}` ({location}) has no description: \
-                 write a doc comment on it, or an item under `# Arguments`"
+                "parameter `{parameter}` of skill `{skill}` ({location}) has no description: write a doc comment on {}",
+                if *is_closure {
+                    "the field of its arguments"
+                } else {
+                    "it, or an item under `# Arguments`"
+                }
             ),
             Self::NotLinked { skill, nearest } => {
                 write!(f, "no skill `{skill}` was found")?;

@@ -99,6 +99,11 @@ pub(super) fn seal(draft: DraftInner, room: Option<Room>) -> Result<Catalog, Cat
             });
         }
     }
+    warnings.extend(draft.replaced.iter().map(|name| {
+        format!(
+            "the state `{name}` is given twice, and skills have the last one: leave the other out, or wrap each in a type of its own"
+        )
+    }));
     check_descriptions(&draft.descriptions, &placed, &mut warnings, &mut problems);
     let descriptions = described(draft.descriptions, &placed, &mut problems);
     check_expected(&draft.expected, &placed, &mut problems);
@@ -134,8 +139,8 @@ pub(super) fn seal(draft: DraftInner, room: Option<Room>) -> Result<Catalog, Cat
     Ok(render(skills, &descriptions, warnings, draft.state))
 }
 
-/// What was looked for and is not linked: a mistake where the draft has no skills at all, or the group is nearly one
-/// that is there; otherwise it may be left out of this program.
+/// What was looked for and is not linked. A group that nothing is in is a mistake, alone and among others; where all
+/// skills were looked for, only in a draft that has none at all.
 fn check_discoveries(
     missed: Vec<Missed>,
     is_empty: bool,
@@ -156,13 +161,14 @@ fn check_discoveries(
         let nearest = group
             .as_deref()
             .and_then(|group| most_similar(group, groups.iter().copied()));
+        let is_group = group.is_some();
         let problem = CatalogProblem::NoneDiscovered {
             nearest: nearest.map(str::to_owned),
             group,
             location,
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         };
-        if is_empty || nearest.is_some() {
+        if is_empty || is_group {
             problems.push(problem);
         } else {
             warnings.push(problem.to_string());
@@ -384,7 +390,7 @@ fn nearest(name: &str, drafted: &HashSet<&str>) -> Option<String> {
 }
 
 /// The one of the known names that was probably meant.
-pub(super) fn most_similar<'a>(
+pub(crate) fn most_similar<'a>(
     name: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -445,6 +451,7 @@ fn check_documentation(
             skill: skill.qualified_name().to_owned(),
             location: skill.location,
             parameter,
+            is_closure: matches!(placed.source, Source::Dynamic(_)),
         });
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::limits::Limits;
 use super::run::{self, Bounds};
 use super::shown::Shown;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, most_similar};
 use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
 use crate::withheld;
@@ -33,7 +33,7 @@ use crate::withheld;
 #[non_exhaustive]
 pub enum CallError {
     /// The catalog has no skill of this name.
-    #[error("the catalog has no skill `{name}`; it has {known:?}")]
+    #[error("the catalog has no skill `{name}`{}; it has {known:?}", meant(.name, .known))]
     UnknownSkill {
         /// The name that was asked for.
         name: String,
@@ -60,6 +60,17 @@ pub enum CallError {
         /// The text of the answer.
         answer: String,
     },
+}
+
+/// The skill that was likely meant: of this name in a namespace, or of a similar one.
+fn meant(name: &str, known: &[String]) -> String {
+    let known = || known.iter().map(String::as_str);
+    let elsewhere =
+        known().find(|known| known.rsplit_once('.').is_some_and(|(_, own)| own == name));
+    match elsewhere.or_else(|| most_similar(name, known())) {
+        Some(meant) => format!(", did you mean `{meant}`?"),
+        None => String::new(),
+    }
 }
 
 /// With sizes in the places of an answer and of what is wrong with it.

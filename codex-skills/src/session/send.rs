@@ -17,6 +17,7 @@ use super::introduction::Introducing;
 use crate::dispatch::{DispatchRecord, Outcome, SubmissionStatus};
 use crate::error::Error;
 use crate::runtime::{Accepted, Runtime, RuntimeError, SendRequest, Tokens, TurnStatus, peer};
+use crate::skill::arguments::nearest_name;
 use crate::withheld;
 
 /// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
@@ -341,7 +342,8 @@ impl<R> SendAndHandle<'_, R> {
     }
 
     /// The statuses, one or several, that count as the end that was hoped for; a turn that ends otherwise
-    /// is an error. Texts are understood whatever their case. Default: every end will do.
+    /// is an error. Texts are understood whatever their case, and those that are no end of a turn are refused before
+    /// anything is sent. Default: every end will do.
     ///
     /// ```
     /// # use codex_skills::{Error, Session, TurnStatus};
@@ -683,6 +685,9 @@ impl<R> SendAndHandle<'_, R> {
     }
 }
 
+/// The ends of turns that this version knows.
+const ENDS: [&str; 4] = ["completed", "failed", "interrupted", "lost"];
+
 fn check_terminal(statuses: Option<&[TurnStatus]>) -> Result<(), Error> {
     let Some(statuses) = statuses else {
         return Ok(());
@@ -705,6 +710,18 @@ fn check_terminal(statuses: Option<&[TurnStatus]>) -> Result<(), Error> {
                 return Err(Error::option(
                     "terminal",
                     "a status is empty: write \"completed\"",
+                ));
+            }
+            TurnStatus::Other(text) => {
+                let (text, meant) = (text.trim(), nearest_name(text, &ENDS));
+                let meant = meant.map(|meant| format!(", did you mean `{meant}`?"));
+                return Err(Error::option(
+                    "terminal",
+                    format!(
+                        "no turn ends as `{text}`{}; turns end as `{}`",
+                        meant.unwrap_or_default(),
+                        ENDS.join("`, `")
+                    ),
                 ));
             }
             _ => {}

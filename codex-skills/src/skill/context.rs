@@ -257,8 +257,10 @@ pub(crate) struct StateMap {
 }
 
 impl StateMap {
-    pub(crate) fn insert<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) {
-        self.values.insert(TypeId::of::<T>(), Arc::new(value));
+    /// Adds a value, and tells whether it took the place of another one.
+    pub(crate) fn insert<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) -> bool {
+        let before = self.values.insert(TypeId::of::<T>(), Arc::new(value));
+        before.is_some()
     }
 
     fn get<T: ?Sized + 'static>(&self) -> Option<Arc<T>> {

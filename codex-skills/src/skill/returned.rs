@@ -31,9 +31,13 @@ pub trait Nobody {}
 ///
 /// Strings are sent as they are, `()` and `None` as `null`, other values as compact JSON. A number that JSON does
 /// not have (NaN, infinity), and the key of a map that is no text, number, boolean or word, make the call a failure
-/// that names the place; so does the error of a `Result` inside of an `Option` or of another `Result`. An answer with
-/// errors in it, like a `Vec<Result<T, E>>`, is a failure that names the first one and has all of the answer. Where
-/// errors are nothing but data, answer with an enum of your own.
+/// that names the place.
+///
+/// An error of a `Result` inside of an answer is never told as success. Where it is all of the answer (`Result` in an
+/// `Option`, a `Box` or another `Result`), the call fails with it, as with the `Result` that the skill returns; the macro
+/// refuses to compile those that it sees, since `Result<Option<T>, E>` says the same. Where it is one of several values
+/// (`Vec<Result<T, E>>`, a map, a field), the call is a failure in part, which names the first error, counts the others and
+/// has all of the answer. Where errors are nothing but data, answer with an enum of your own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of a skill",
     label = "neither `serde::Serialize` nor `SkillOutput`",

@@ -264,6 +264,86 @@ async fn a_form_by_its_name_is_written_alone_and_as_it_is_shown() {
 }
 
 #[tokio::test]
+async fn members_of_another_form_are_not_dropped_where_forms_are_flattened() {
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Period {
+        Days { days: u8 },
+        Dates { from: String, to: String },
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Asked {
+        id: u8,
+        #[serde(flatten)]
+        period: Period,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Maybe {
+        id: u8,
+        #[serde(flatten)]
+        period: Option<Period>,
+    }
+
+    #[skill(inline)]
+    fn flattened(v: Option<Asked>, m: Option<Maybe>) -> String {
+        format!("{v:?} {m:?}")
+    }
+
+    const FORMS: &str = "the object fits none of the accepted forms, expected an object with `days` or an object with `from`, `to`";
+    const OTHER: &str = "it is of another form than the rest, leave it out";
+    let catalog = Draft::new()
+        .register(skills![flattened])
+        .seal()
+        .expect("a catalog");
+    for (arguments, said) in [
+        (
+            r#"{"v": {"id": 1, "days": 1}}"#,
+            "Some(Asked { id: 1, period: Days { days: 1 } }) None".to_owned(),
+        ),
+        (
+            r#"{"m": {"id": 1}}"#,
+            "None Some(Maybe { id: 1, period: None })".to_owned(),
+        ),
+        (
+            r#"{"v": {"id": 1, "days": 300}}"#,
+            format!(
+                "!`v`: {FORMS}; in the nearest one `v.days`: 300 is greater than the maximum of 255"
+            ),
+        ),
+        (
+            r#"{"v": {"id": 1, "from": "a"}}"#,
+            format!("!`v`: {FORMS}; in the nearest one `v.to` is missing"),
+        ),
+        (
+            r#"{"v": {"id": 1, "days": 1, "from": "a"}}"#,
+            format!("!`v.from`: {OTHER}"),
+        ),
+        (
+            r#"{"v": {"id": 1, "days": 1, "from": "a", "to": "b"}}"#,
+            format!("!`v.from`: {OTHER}; `v.to`: {OTHER}"),
+        ),
+        (
+            r#"{"m": {"id": 1, "from": "a"}}"#,
+            format!("!`m`: {FORMS}; in the nearest one `m.to` is missing"),
+        ),
+        (
+            r#"{"m": {"id": 1, "days": 300}}"#,
+            format!(
+                "!`m`: {FORMS}; in the nearest one `m.days`: 300 is greater than the maximum of 255"
+            ),
+        ),
+    ] {
+        assert_eq!(
+            told(&catalog, "flattened", arguments).await,
+            said,
+            "{arguments}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_listed_word_that_is_misspelt_is_known_again_and_all_are_listed() {
     const LISTED: &str = r#"["very-high","low","default"]"#;
     for (value, found, cure) in [

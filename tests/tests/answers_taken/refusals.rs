@@ -168,6 +168,58 @@ async fn what_follows_from_another_mistake_is_not_said() {
 }
 
 #[tokio::test]
+async fn what_is_refused_in_a_tuple_moves_nothing() {
+    // What follows it is told only where another item can stand in its place.
+    type Each = (u8, Word, Vec<Word>, [Even; 2], bool);
+
+    #[skill(inline)]
+    fn tuple(v: Each, all: Option<Vec<(Word, u8)>>) -> String {
+        format!("{v:?} {all:?}")
+    }
+
+    let catalog = Draft::new()
+        .register(skills![tuple])
+        .seal()
+        .expect("a catalog");
+    all(
+        &catalog,
+        &[
+            (
+                "tuple",
+                r#"{"v": [1.0, "h", ["h"], [2, 4], true]}"#,
+                r#"(1, Word("h"), [Word("h")], [Even(2), Even(4)], true) None"#,
+            ),
+            (
+                "tuple",
+                r#"{"v": [300, "h", ["h"], [2, 4], true]}"#,
+                "!`v[0]`: 300 is greater than the maximum of 255",
+            ),
+            (
+                "tuple",
+                r#"{"v": [1, "x", ["h", "y", "h", "z"], [2, 4], true]}"#,
+                r#"!`v[1]`: "x" is no word"#,
+            ),
+            (
+                "tuple",
+                r#"{"v": [1, "h", ["h"], [3, 4], true]}"#,
+                "!`v[3][0]`: 3 is odd",
+            ),
+            (
+                "tuple",
+                r#"{"v": [1, "h", ["h"], [2, 5], null]}"#,
+                "!`v[4]`: null is not true or false; `v[3][1]`: 5 is odd",
+            ),
+            (
+                "tuple",
+                r#"{"v": [1, "h", [], [2, 4], true], "all": [["x", 1], ["h", 2], ["y", 3]]}"#,
+                r#"!`all[0][0]`: "x" is no word; `all[2][0]`: "y" is no word"#,
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn another_name_is_not_called_unknown_while_something_else_is_wrong() {
     all(
         &catalog(),

@@ -345,10 +345,28 @@ pub(super) fn of_arguments(
 ) -> Result<Generated, String> {
     let mut generator = settings().for_deserialize().into_generator();
     let mut root: Value = schema(&mut generator).into();
+    say_own(&mut root);
     if accepts_anything(&root) {
         root = json!({"type": "object", "properties": {}, "additionalProperties": true});
     }
     shape_input(root, &mut generator)
+}
+
+/// Joins what parameters say of themselves with what their types say.
+fn say_own(root: &mut Value) {
+    let properties = root.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(Object::values_mut) {
+        let Some(property) = property.as_object_mut() else {
+            continue;
+        };
+        if let Some(Value::String(own)) = property.remove(words::OWN) {
+            let of_type = property.get("description").and_then(Value::as_str);
+            let text = words::join(&own, of_type.unwrap_or_default());
+            if !text.is_empty() {
+                property.insert("description".to_owned(), text.into());
+            }
+        }
+    }
 }
 
 /// From the type of an answer; none where that type says nothing.
@@ -359,7 +377,7 @@ pub(super) fn of_output(
     let Some(schema) = schema(&mut generator) else {
         return Ok(None);
     };
-    let root = schema.into();
+    let root = of_success(schema.into(), generator.definitions());
     if accepts_anything(&root) {
         return Ok(None);
     }
@@ -367,6 +385,30 @@ pub(super) fn of_output(
     let mut value = shape_whole(&mut shaper, root, &mut generator)?;
     value.sort_all_objects();
     Ok(Some(value))
+}
+
+/// The schema of a successful answer: a `Result` that is all of it, also in an `Option`, is told by its value alone, as it
+/// is written.
+fn of_success(mut schema: Value, definitions: &Object) -> Value {
+    while let Some(value) = value_of_result(&schema, definitions) {
+        schema = value;
+    }
+    if let Some(Value::Array(branches)) = schema.get_mut("anyOf")
+        && let [inner, null] = branches.as_mut_slice()
+        && null.get("type").is_some_and(|name| name == "null")
+    {
+        *inner = of_success(inner.take(), definitions);
+    }
+    schema
+}
+
+/// The schema of the value of a `Result`, where a schema refers to one.
+fn value_of_result(schema: &Value, definitions: &Object) -> Option<Value> {
+    let name = schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
+    let definition = definitions
+        .get(name)
+        .filter(|_| name.starts_with("Result_of_"))?;
+    definition.pointer("/oneOf/0/properties/Ok").cloned()
 }
 
 /// The schema of whole arguments as their type has it.

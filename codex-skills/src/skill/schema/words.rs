@@ -16,6 +16,9 @@ pub(super) const ORDER: &str = "x-codex-skills-order";
 /// What the names of the members of a map may be, as a list of names or in words: likewise.
 pub(super) const KEYS: &str = "x-codex-skills-keys";
 
+/// What the macro has of a parameter's own documentation, beside that of its type.
+pub(super) const OWN: &str = "x-codex-skills-own";
+
 /// How a number that must be whole is called.
 pub(super) const WHOLE: &str = "whole number";
 

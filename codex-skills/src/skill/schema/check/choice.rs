@@ -324,6 +324,66 @@ fn none_fits(walk: &mut Walk<'_>, choice: &Choice, at: At, likely: &[&Branch]) -
     Fit::Broken
 }
 
+/// Takes those out of the members without a place that are members of forms which the object has not, and says so: a type
+/// would drop them in silence.
+pub(super) fn members_of_forms<'a>(
+    walk: &mut Walk<'a>,
+    check: &'a Check,
+    at: At,
+    unknown: &mut Vec<At>,
+) -> Fit {
+    let document = walk.ground.document;
+    let mut fit = Fit::Exact;
+    for choice in check.parts.iter().flat_map(|parts| &parts.choices) {
+        let is_of = |branch: &Branch, key: At| {
+            let known = &branch.outline.known;
+            known.iter().any(|name| document.is(key, name))
+        };
+        let branches = choice.branches.iter();
+        let likely: Vec<&Branch> = branches
+            .filter(|branch| unknown.iter().any(|key| is_of(branch, *key)))
+            .collect();
+        let of_forms: Vec<At> = unknown
+            .extract_if(.., |key| likely.iter().any(|branch| is_of(branch, *key)))
+            .collect();
+        if of_forms.is_empty() {
+            continue;
+        }
+        fit = Fit::Broken;
+        let is_said =
+            matches!(choice.tag, Some(Tag::Name)) && forms::are_several(document, at, choice);
+        if is_said {
+            continue;
+        }
+        if chosen(walk, choice, at).is_some() {
+            for key in of_forms {
+                walk.breaks_inside(Segment::Key(key), key + 1, || {
+                    "it is of another form than the rest, leave it out".to_owned()
+                });
+            }
+        } else if choice.branches.iter().any(|branch| {
+            branch.outline.known.is_empty() && walk.judge(branch.check, at) != Fit::Broken
+        }) {
+            // Nothing holds, and none of the others. Without it, that is said where a form is chosen.
+            none_fits(walk, choice, at, &likely);
+        }
+    }
+    fit
+}
+
+/// The form that a type takes an object for which is flattened into another: the first that fits best, of those of which
+/// it has a member.
+fn chosen<'a>(walk: &mut Walk<'a>, choice: &'a Choice, at: At) -> Option<&'a Branch> {
+    let document = walk.ground.document;
+    let has = |name: &String| document.member(at, name).is_some();
+    let forms = choice.branches.iter();
+    let forms = forms.filter(|branch| branch.outline.known.iter().any(has));
+    let judged = forms.map(|branch| (walk.judge(branch.check, at), branch));
+    let best = judged.min_by_key(|(fit, _)| *fit);
+    best.filter(|(fit, _)| *fit != Fit::Broken)
+        .map(|(_, branch)| branch)
+}
+
 /// How near an object comes to a form: the members that it shares with it, less those that it lacks or has besides.
 fn nearness(document: &Document<'_>, at: At, outline: &Outline) -> i64 {
     if document.kind(at) != Kind::Object {
@@ -447,6 +507,12 @@ fn holding<'a>(
     };
     let mut all: Vec<_> = parts.reference.iter().chain(&parts.all).copied().collect();
     for choice in &parts.choices {
+        if walk.ground.plan.of_type
+            && let Some(branch) = chosen(walk, choice, at)
+        {
+            all.push(branch.check);
+            continue;
+        }
         for branch in &choice.branches {
             if walk.judge(branch.check, at) != Fit::Broken {
                 all.push(branch.check);

@@ -295,6 +295,8 @@ impl Forms {
                 let names = names.join(", ");
                 self.said.push(format!("an object with {names}{more}"));
             }
+            // What takes anything says nothing.
+            _ if outline.types == Types::ALL => {}
             _ => self.plain = self.plain.or(outline.types),
         }
     }

@@ -41,7 +41,7 @@ impl<'a> Walk<'a> {
                     }
                 }
                 None => {
-                    unlisted += 1;
+                    unlisted += usize::from(!self.is_known_outside(key, at));
                     self.other(rules, key, value, &mut unknown)
                 }
             });
@@ -155,6 +155,12 @@ impl<'a> Walk<'a> {
             }
         }
         fit
+    }
+
+    /// Whether a member is one of the object that a form is flattened into.
+    fn is_known_outside(&self, key: At, at: At) -> bool {
+        let outside = self.outside.filter(|(object, _)| *object == at);
+        outside.is_some_and(|(_, rules)| find(self.document(), rules, key).is_some())
     }
 
     /// Members that are missing, or that have no place.
@@ -307,6 +313,9 @@ impl<'a> Walk<'a> {
                     fit = fit.max(self.inside(Segment::Key(key), inner, value));
                 }
             }
+        }
+        if self.ground.plan.of_type && !unknown.is_empty() {
+            fit = fit.max(choice::members_of_forms(self, check, at, &mut unknown));
         }
         if !unknown.is_empty() {
             fit = fit.max(self.members(id, &[], &unknown, self.ground.plan.of_type));

@@ -153,17 +153,19 @@ impl Checker {
         }
         if fit == Fit::Exact {
             drop(document);
-            return Ok(Checked::as_it_is(object, self.reader));
+            return Ok(Checked::as_it_is(object, self.reader, findings.tuples));
         }
         let hint = self.hint(&findings);
         let (edits, doubts) = (findings.edits, findings.doubts);
+        let tuples = findings.tuples;
         let (about, said): (Vec<_>, Vec<_>) = doubts
             .into_iter()
             .map(|doubt| (doubt.about, doubt.said))
             .unzip();
         let doubts = about.into_iter().zip(self.lines(&said)).collect();
         let values = document.into_values();
-        let rest = Rest::new(values, edits, doubts, hint);
+        let mut rest = Rest::new(values, edits, doubts, hint);
+        rest.tuples = tuples;
         Ok(Checked::new(object, rest, self.reader))
     }
 
@@ -184,7 +186,12 @@ impl Checker {
         findings: walk::Findings,
     ) -> String {
         let hint = self.hint(&findings);
-        let walk::Findings { known, edits, .. } = findings;
+        let walk::Findings {
+            known,
+            edits,
+            tuples,
+            ..
+        } = findings;
         let mut all = findings.violations;
         let forbidden = all.len();
         let mut about = Vec::new();
@@ -204,8 +211,12 @@ impl Checker {
         }
         if let Some(reader) = self.reader.filter(|_| findings.more == 0) {
             let doubts = about.into_iter().zip(lines.split_off(forbidden)).collect();
-            let rest = Rest::new(document.into_values(), edits, doubts, None);
+            let mut rest = Rest::new(document.into_values(), edits, doubts, None);
+            rest.tuples = tuples;
             lines.extend(refusals::refusals(reader, text, rest, &known));
+        }
+        if lines.is_empty() {
+            return "they do not fit their schema".to_owned();
         }
         message::message(&lines, findings.more)
     }

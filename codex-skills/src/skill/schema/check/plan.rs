@@ -142,6 +142,13 @@ pub(super) struct ArrayRules {
     pub(super) unevaluated: Option<Id>,
 }
 
+impl ArrayRules {
+    /// Whether positions mean something.
+    pub(super) fn is_tuple(&self) -> bool {
+        !self.first.is_empty() || (self.least.is_some() && self.least == self.most)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Contains {
     pub(super) check: Id,

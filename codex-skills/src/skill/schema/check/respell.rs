@@ -25,6 +25,8 @@ pub(crate) struct Checked {
     later: Option<Arc<InputShape>>,
     /// What decodes them.
     reader: Option<Reader>,
+    /// The arrays whose positions mean something, where there is no more to say.
+    tuples: Vec<At>,
 }
 
 /// What to say in place of some doubts.
@@ -39,13 +41,20 @@ pub(super) struct Rest {
     doubts: Vec<(About, Line)>,
     /// What to say in place of some of them if the type reads no form of several.
     hint: Option<Hint>,
+    /// The arrays whose positions mean something.
+    pub(super) tuples: Vec<At>,
 }
 
 impl Checked {
-    pub(super) fn as_it_is(object: Option<Box<RawValue>>, reader: Option<Reader>) -> Self {
+    pub(super) fn as_it_is(
+        object: Option<Box<RawValue>>,
+        reader: Option<Reader>,
+        tuples: Vec<At>,
+    ) -> Self {
         Self {
             object,
             reader,
+            tuples,
             ..Self::default()
         }
     }
@@ -69,6 +78,7 @@ impl Checked {
             rest: Some(Box::new(rest)),
             later: None,
             reader,
+            tuples: Vec::new(),
         }
     }
 
@@ -134,7 +144,12 @@ impl Checked {
         let mut rest = match &self.rest {
             Some(rest) => Rest::clone(rest),
             None => match Document::read(text) {
-                Some(document) => Rest::new(document.into_values(), Vec::new(), Vec::new(), None),
+                Some(document) => {
+                    let values = document.into_values();
+                    let mut rest = Rest::new(values, Vec::new(), Vec::new(), None);
+                    rest.tuples.clone_from(&self.tuples);
+                    rest
+                }
                 None => return said,
             },
         };
@@ -167,6 +182,7 @@ impl Rest {
             edits,
             doubts,
             hint,
+            tuples: Vec::new(),
         }
     }
 
@@ -258,6 +274,7 @@ impl<'a> Writer<'a> {
         let document = self.document;
         if let Some(Edit::Replaced(text)) = self.edit(at) {
             self.text.push_str(text);
+            self.pass(at);
             return;
         }
         let end = document.after(at);

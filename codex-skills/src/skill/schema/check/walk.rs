@@ -14,7 +14,7 @@ use super::document::{At, Document, Kind};
 use super::explain::{self, Said};
 use super::leaf::Meter;
 use super::number::{self, Whole};
-use super::plan::{ArrayRules, Check, Id, NumberRules, Plan, TextRules, Types};
+use super::plan::{ArrayRules, Check, Id, NumberRules, ObjectRules, Plan, TextRules, Types};
 use super::refusals::{Known, Place};
 use super::same;
 
@@ -102,6 +102,8 @@ pub(super) struct Findings {
     pub(super) more: usize,
     /// Where the violations are.
     pub(super) known: Known,
+    /// The arrays whose positions mean something.
+    pub(super) tuples: Vec<At>,
 }
 
 #[derive(Clone, Copy)]
@@ -181,6 +183,8 @@ pub(super) struct Walk<'a> {
     pub(super) path: Path,
     /// The value that the path leads to.
     pub(super) here: Place,
+    /// The object that forms are flattened into, and what it demands itself.
+    pub(super) outside: Option<(At, &'a ObjectRules)>,
     pub(super) known: HashMap<(Id, At), Judged, RandomState>,
     /// Texts that may name a form by another name, and are taken for its name.
     pub(super) assumed: HashSet<At, RandomState>,
@@ -204,6 +208,7 @@ impl<'a> Walk<'a> {
             findings: Findings::default(),
             path: Path::default(),
             here: Place::default(),
+            outside: None,
             known: HashMap::with_hasher(RandomState::default()),
             assumed: HashSet::with_hasher(RandomState::default()),
             hinted: false,
@@ -300,6 +305,18 @@ impl<'a> Walk<'a> {
     }
 
     fn one(&mut self, check: &'a Check, id: Id, at: At) -> Fit {
+        match (&check.object, &check.parts) {
+            (Some(rules), Some(parts)) if !parts.choices.is_empty() => {
+                let outside = self.outside.replace((at, rules));
+                let fit = self.one_in(check, id, at);
+                self.outside = outside;
+                fit
+            }
+            _ => self.one_in(check, id, at),
+        }
+    }
+
+    fn one_in(&mut self, check: &'a Check, id: Id, at: At) -> Fit {
         let kind = self.document().kind(at);
         let mut fit = match self.types(check, at, kind) {
             Fit::Broken => return Fit::Broken,
@@ -485,6 +502,9 @@ impl<'a> Walk<'a> {
 
     fn array(&mut self, check: &'a Check, rules: &'a ArrayRules, at: At) -> Fit {
         let document = self.document();
+        if rules.is_tuple() && self.findings.tuples.last() != Some(&at) {
+            self.findings.tuples.push(at);
+        }
         let mut fit = Fit::Exact;
         let mut count = 0;
         let mut contained = 0;
@@ -528,11 +548,7 @@ impl<'a> Walk<'a> {
         if !self.reporting {
             return self.check(id, at);
         }
-        let here = match segment {
-            Segment::Key(key) => Place::of_member(key),
-            Segment::Index(_) => Place::of_item(at),
-        };
-        let here = std::mem::replace(&mut self.here, here);
+        let here = std::mem::replace(&mut self.here, Place::of(segment, at));
         self.path.push(segment);
         let fit = self.check(id, at);
         self.path.pop();
@@ -584,6 +600,21 @@ impl<'a> Walk<'a> {
                 fit = fit.max(self.check(next, at));
             }
         }
+        fit
+    }
+
+    /// Something that the schema forbids of a value inside.
+    pub(super) fn breaks_inside(
+        &mut self,
+        segment: Segment,
+        at: At,
+        said: impl FnOnce() -> String,
+    ) -> Fit {
+        let here = std::mem::replace(&mut self.here, Place::of(segment, at));
+        self.path.push(segment);
+        let fit = self.breaks(said);
+        self.path.pop();
+        self.here = here;
         fit
     }
 
