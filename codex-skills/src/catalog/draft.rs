@@ -176,6 +176,17 @@ impl DraftSkills {
 }
 
 /// What [`register`](Skills::register) takes.
+///
+/// ```
+/// use codex_skills::{Draft, Skill, skill, skills};
+///
+/// #[skill]
+/// fn ping() {}
+///
+/// let pong = Skill::builder("pong").handler(|_: serde_json::Value| async { Ok::<_, std::fmt::Error>(()) });
+/// let draft = Draft::new().register(skills![ping]).register(pong);
+/// assert_eq!(draft.list(), ["ping", "pong"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of skills",
     label = "expected `skills![..]`, a `Skill`, or descriptors",
@@ -601,6 +612,27 @@ pub(crate) type DraftFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Draft, RegisterError>> + Send + 'a>>;
 
 /// A callback that registers skills: it takes an empty draft and returns it with skills in it.
+///
+/// ```
+/// # #[codex_skills::skill]
+/// # fn ping() {}
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// use codex_skills::{Draft, Embedded, skills};
+///
+/// let codex = Embedded::demo();
+/// // It may wait, and it may fail.
+/// let (_, session) = codex
+///     .create_session(|draft: Draft| async move {
+///         let name = tokio::task::spawn_blocking(|| "tickets").await?;
+///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(draft.register(skills![ping]).namespace(name))
+///     })
+///     .await?;
+/// assert_eq!(session.list(), ["tickets.ping"]);
+/// # codex.close_session(session.session_id(), true).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a callback that registers skills",
     label = "expected a closure that takes the draft and returns it",

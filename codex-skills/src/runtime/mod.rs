@@ -79,6 +79,94 @@ pub trait EventSink: Send + Sync {
 ///
 /// All methods are cancel safe in this sense: dropping the future leaves the request sent or not
 /// sent, never half sent. Callers that must know run them in tasks of their own.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::sync::{Arc, Mutex, Weak};
+///
+/// use codex_skills::runtime::{
+///     Accepted, Created, Deletion, EventSink, NewSession, Resumed, RuntimeFuture, SendRequest, Submission,
+/// };
+/// use codex_skills::{Client, Event, Runtime, SkillOutput, ToolCall, TurnStatus};
+/// use serde_json::Value;
+/// use serde_json::value::RawValue;
+///
+/// /// Has one session, repeats what it is sent, and calls nothing.
+/// #[derive(Debug, Default)]
+/// struct Echo {
+///     sinks: Mutex<Vec<Weak<dyn EventSink>>>,
+///     turns: AtomicU64,
+/// }
+///
+/// fn ready<'a, T: Send + 'a>(value: T) -> RuntimeFuture<'a, T> {
+///     Box::pin(std::future::ready(Ok(value)))
+/// }
+///
+/// impl Runtime for Echo {
+///     fn name(&self) -> &'static str {
+///         "the echo"
+///     }
+///
+///     fn create_session(&self, _: NewSession) -> RuntimeFuture<'_, Created> {
+///         ready(Created::new("the-only-one".into(), Value::Null))
+///     }
+///
+///     fn subscribe(&self, _: Arc<str>, events: Weak<dyn EventSink>) {
+///         self.sinks.lock().unwrap().push(events);
+///     }
+///
+///     fn resume(&self, _: Arc<str>) -> RuntimeFuture<'_, Resumed> {
+///         ready(Resumed::new(None))
+///     }
+///
+///     fn send(&self, _: Arc<str>, request: SendRequest) -> RuntimeFuture<'_, Accepted> {
+///         let turn_id: Arc<str> = self.turns.fetch_add(1, Ordering::Relaxed).to_string().into();
+///         let events = [
+///             Event::TurnStarted { turn_id: turn_id.clone() },
+///             Event::Message { turn_id: turn_id.clone(), text: request.text },
+///             Event::TurnCompleted {
+///                 turn_id: turn_id.clone(),
+///                 status: TurnStatus::Completed,
+///                 error: None,
+///                 detail: RawValue::NULL.to_owned().into(),
+///             },
+///         ];
+///         let sinks = self.sinks.lock().unwrap().clone();
+///         for event in events {
+///             sinks.iter().filter_map(Weak::upgrade).for_each(|sink| sink.deliver(event.clone()));
+///         }
+///         ready(Accepted::new(turn_id, Value::Null))
+///     }
+///
+///     fn interrupt(&self, _: Arc<str>, _: Option<Arc<str>>) -> RuntimeFuture<'_, ()> {
+///         ready(())
+///     }
+///
+///     fn pending_calls(&self, _: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>> {
+///         ready(Vec::new())
+///     }
+///
+///     fn answer(&self, _: Arc<ToolCall>, _: Arc<SkillOutput>) -> RuntimeFuture<'_, Submission> {
+///         ready(Submission::Settled { code: "not_found".to_owned() })
+///     }
+///
+///     fn detail(&self, _: Arc<str>) -> RuntimeFuture<'_, Value> {
+///         ready(Value::Null)
+///     }
+///
+///     fn delete_session(&self, _: Arc<str>) -> RuntimeFuture<'_, Deletion> {
+///         ready(Deletion::new("ok", Value::Null))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), codex_skills::Error> {
+/// let codex = Client::new(Echo::default());
+/// let turn = codex_skills::lifecycle!(codex, |run| run.send_and_handle("hello").require_reply().await).await?;
+/// assert_eq!(turn.assistant_reply, "hello");
+/// # Ok(())
+/// # }
+/// ```
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// What the runtime is called in messages.
     fn name(&self) -> &'static str;

@@ -26,6 +26,16 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// A function annotated with `#[skill]` gets a type of its own name that implements this trait, and
 /// a type whose `impl` block is annotated with `#[skill]` implements it itself. Name them with
 /// [`skills!`](crate::skills).
+///
+/// ```
+/// use codex_skills::{SkillSet, skill};
+///
+/// /// Say hello.
+/// #[skill]
+/// fn hello() {}
+///
+/// assert_eq!(hello::SKILLS.len(), 1);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` contributes no skills",
     label = "not a skill",

@@ -1,4 +1,6 @@
 //! Sessions of a codex app-server: threads of a codex that was started, or that a socket leads to.
+//!
+//! [A chapter of the manual](crate::guide::app_server) has a program to begin with, and what can go wrong.
 
 mod asked;
 mod catch_up;

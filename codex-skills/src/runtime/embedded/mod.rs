@@ -1,5 +1,7 @@
 //! A runtime inside this process: real sessions and turns, with a model of your choice, and nothing
 //! installed. As strict as codex: what codex refuses is refused here, in the same words.
+//!
+//! [A chapter of the manual](crate::guide::embedded) has a program to begin with, and what can go wrong.
 
 mod demo;
 mod model;

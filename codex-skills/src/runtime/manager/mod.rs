@@ -1,4 +1,6 @@
 //! Sessions of a codex-manager: HTTP for what is asked, one WebSocket for what happens.
+//!
+//! [A chapter of the manual](crate::guide::manager) has a program to begin with, and what can go wrong.
 
 mod address;
 mod answer;
