@@ -9,7 +9,8 @@ impl ::codex_skills::SkillSet for page {
         {
             use ::codex_skills::__private as __codex_skills;
             fn __codex_skills_default0() -> u8 {
-                10
+                let __default: u8 = 10;
+                __default
             }
             fn __codex_skills_shown0() -> ::core::option::Option<
                 __codex_skills::serde_json::Value,

@@ -11,7 +11,16 @@ impl ::codex_skills::SkillSet for Desk {
         {
             use ::codex_skills::__private as __codex_skills;
             const __CODEX_SKILLS_SLOTS: (__codex_skills::Slot<Ticket>, ()) = (
-                __codex_skills::Slot::new("ticket", ::core::option::Option::None),
+                {
+                    __codex_skills::Fillable::<
+                        {
+                            use __codex_skills::Lacking as _;
+                            __codex_skills::Reads::<Ticket>::HAS
+                                | __codex_skills::Described::<Ticket>::HAS
+                        },
+                        Ticket,
+                    >::slot("ticket", ::core::option::Option::None)
+                },
                 (),
             );
             static __CODEX_SKILLS_STATE: [__codex_skills::StateKey; 1usize] = [

@@ -8,6 +8,7 @@ use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Return
 use crate::diagnostics::Diagnostics;
 use crate::skill::args::{BlockArgs, default_crate};
 use crate::skill::attribute::{Analysis, conditions, is_mark, refuse_second_mark};
+use crate::skill::borrowing::refuse_unclear_answer;
 use crate::skill::docs::is_for_rustc;
 use crate::skill::expand::{Skill, ours};
 use crate::skill::parameter;
@@ -136,6 +137,9 @@ impl Context {
                 TokenStream::new()
             }
         };
+        if refuse_unclear_answer(&mut method.sig, diagnostics) {
+            method.block = syn::parse_quote!({ loop {} });
+        }
         let mut signature = self.without_self(&method.sig);
         for input in &mut method.sig.inputs {
             parameter::strip(input);

@@ -1,6 +1,7 @@
 //! Lists of options in attributes: `flag, name = value`. Knows no option; recovers after each mistake.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Expr, Lit, LitStr, Token};
@@ -13,18 +14,29 @@ pub(crate) struct Given {
     pub(crate) value: Option<Expr>,
 }
 
+/// What takes options, and what it says of mistakes.
+pub(crate) struct Owner {
+    /// What it is, for messages.
+    pub(crate) name: &'static str,
+    /// Its options.
+    pub(crate) known: &'static [&'static str],
+    /// The option that a text alone was probably meant for.
+    pub(crate) text: Option<&'static str>,
+    /// What to do instead of some options that do not exist.
+    pub(crate) cures: &'static [(&'static str, &'static str)],
+}
+
 /// Reads the options of `owner`. Unknown and repeated ones are reported and left out.
 pub(crate) fn read(
-    owner: &str,
-    known: &[&str],
+    owner: &Owner,
     tokens: TokenStream,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Given> {
     let mut all: Vec<Given> = Vec::new();
     let reader = |input: ParseStream<'_>| {
         while !input.is_empty() {
-            match option(input) {
-                Ok(given) => match objection(owner, known, &all, &given) {
+            match option(owner, input) {
+                Ok(given) => match objection(owner, &all, &given) {
                     Some(error) => diagnostics.push(error),
                     None => all.push(given),
                 },
@@ -45,7 +57,15 @@ pub(crate) fn read(
     all
 }
 
-fn option(input: ParseStream<'_>) -> syn::Result<Given> {
+fn option(owner: &Owner, input: ParseStream<'_>) -> syn::Result<Given> {
+    if let (Some(name), true) = (owner.text, input.peek(LitStr)) {
+        let text: LitStr = input.parse()?;
+        let help = format!("write `{name} = {}`", text.to_token_stream());
+        return Err(syn::Error::new(
+            text.span(),
+            format!("expected the name of an option\nhelp: {help}"),
+        ));
+    }
     if !input.peek(syn::Ident::peek_any) {
         return Err(input.error(
             "expected the name of an option\nhelp: options are written `name = value`, or `name` for a flag",
@@ -80,13 +100,15 @@ fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     Ok(())
 }
 
-fn objection(owner: &str, known: &[&str], before: &[Given], given: &Given) -> Option<syn::Error> {
+fn objection(owner: &Owner, before: &[Given], given: &Given) -> Option<syn::Error> {
     let name = given.name.to_string();
-    if !known.contains(&name.as_str()) {
-        return Some(syn::Error::new(
-            given.name.span(),
-            unknown(owner, &name, known),
-        ));
+    if !owner.known.contains(&name.as_str()) {
+        let cure = owner.cures.iter().find(|(wrong, _)| *wrong == name);
+        let message = match cure {
+            Some((_, cure)) => format!("unknown option `{name}` of {}\nhelp: {cure}", owner.name),
+            None => unknown(owner.name, &name, owner.known),
+        };
+        return Some(syn::Error::new(given.name.span(), message));
     }
     before
         .iter()

@@ -25,6 +25,7 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod boundary;
 mod catalog;
 mod dispatch;
 mod error;
@@ -59,10 +60,12 @@ pub use session::{
     OpenLifecycle, OpenSession, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent,
     Session, Shutdown, ShutdownReport, Signals, TurnIncomplete, TurnResult,
 };
+#[doc(hidden)]
+pub use skill::fillable::{Argument, HasDeserialize, HasSchema};
 pub use skill::{
-    Argument, ContentItem, Explain, FallibleFuture, Location, OutputError, ParameterDescriptor,
-    Reply, RequestId, Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure,
-    SkillOutput, SkillParent, SkillSet, ToolCall,
+    ContentItem, Explain, FallibleFuture, Location, OutputError, ParameterDescriptor, Reply,
+    RequestId, Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure, SkillOutput,
+    SkillParent, SkillSet, ToolCall,
 };
 
 /// ```
@@ -190,6 +193,7 @@ pub mod __private {
         WrittenSchema,
     };
     pub use crate::skill::documentation;
+    pub use crate::skill::fillable::{Described, Fillable, Lacking, Reads, after};
     pub use crate::skill::returned::{
         DefaultValue, Infallible, NoSchema, NotShown, Plain, ReturnType, Returned,
     };

@@ -1676,8 +1676,9 @@ mod recorded {
         assert_eq!(record.waited(), Duration::ZERO);
         assert_eq!(record.ran(), Duration::from_secs(2));
         assert!(record.is_handled() && !record.is_repeat());
+        assert_eq!(record.to_string(), "slow -> completed in 2.0s");
         assert_eq!(
-            record.to_string(),
+            format!("{record:#}"),
             r#"slow({"b": 1,  "a": 2}) -> completed in 2.0s"#
         );
     }

@@ -1,14 +1,31 @@
 //! The return type of a skill: what would be told the model as something else than it is.
 
-use quote::ToTokens as _;
-use syn::{GenericArgument, PathArguments, Type};
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{GenericArgument, PathArguments, Type, TypeParamBound};
 
+use super::borrowing::arguments;
 use super::keys;
 use super::parameter::{find_impl, unwrapped, written};
 use crate::diagnostics::Diagnostics;
 
 /// Reports what the answer cannot be.
-pub(crate) fn check(ty: &Type, diagnostics: &mut Diagnostics) {
+pub(crate) fn check(ty: &Type, asynchronous: bool, diagnostics: &mut Diagnostics) {
+    if let Some(future) = future(ty) {
+        let output = future
+            .output
+            .map_or_else(|| "T".to_owned(), |output| written(&output));
+        let help = if asynchronous {
+            "return what it gives: `.await` it in the body".to_owned()
+        } else {
+            format!("make it an `async fn` that returns `{output}`")
+        };
+        diagnostics.at(
+            ty,
+            format!("a future cannot be the answer of a skill\nhelp: {help}"),
+        );
+        return;
+    }
     if let Some(word) = find_impl(ty.to_token_stream()) {
         diagnostics.at(
             word,
@@ -34,6 +51,50 @@ pub(crate) fn check(ty: &Type, diagnostics: &mut Diagnostics) {
             ),
         );
     }
+}
+
+/// A type that is known to be a future, and what comes of it, where that is written.
+struct Future {
+    output: Option<TokenStream>,
+}
+
+fn future(ty: &Type) -> Option<Future> {
+    const NAMES: [&str; 4] = ["BoxFuture", "JoinHandle", "LocalBoxFuture", "Task"];
+    let bounds = match unwrapped(ty) {
+        Type::ImplTrait(opaque) => &opaque.bounds,
+        Type::TraitObject(object) => &object.bounds,
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            if last.ident == "Pin" || last.ident == "Box" {
+                return arguments(&last.arguments).find_map(future);
+            }
+            let output = arguments(&last.arguments).next();
+            return NAMES.iter().any(|name| last.ident == name).then(|| Future {
+                output: output.map(ToTokens::to_token_stream),
+            });
+        }
+        _ => return None,
+    };
+    let last = bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last(),
+        _ => None,
+    })?;
+    (last.ident == "Future").then(|| Future {
+        output: bound_output(&last.arguments),
+    })
+}
+
+/// `T` in `Future<Output = T>`.
+fn bound_output(arguments: &PathArguments) -> Option<TokenStream> {
+    let PathArguments::AngleBracketed(list) = arguments else {
+        return None;
+    };
+    list.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(bound) if bound.ident == "Output" => {
+            Some(bound.ty.to_token_stream())
+        }
+        _ => None,
+    })
 }
 
 struct Hidden<'a> {

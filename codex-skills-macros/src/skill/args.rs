@@ -9,26 +9,54 @@ use super::docs::{Documentation, Words};
 use super::expand::{ours, private};
 use super::{duration, json, names};
 use crate::diagnostics::Diagnostics;
-use crate::options::{self, Given, literal};
+use crate::options::{self, Given, Owner, literal};
 
-const SKILL: [&str; 14] = [
-    "name",
-    "namespace",
-    "defer",
-    "description",
-    "input_schema",
-    "output_schema",
-    "output_description",
-    "group",
-    "timeout",
-    "inline",
-    "exclusive",
-    "read_only",
-    "whole_answer",
-    "crate",
-];
+const SKILL: Owner = Owner {
+    name: "`#[skill]`",
+    known: &[
+        "name",
+        "namespace",
+        "defer",
+        "description",
+        "input_schema",
+        "output_schema",
+        "output_description",
+        "group",
+        "timeout",
+        "inline",
+        "exclusive",
+        "read_only",
+        "whole_answer",
+        "crate",
+    ],
+    text: Some("name"),
+    cures: &[
+        (
+            "context",
+            "write `#[context]` before the parameter that takes the call",
+        ),
+        (
+            "default",
+            "write `#[skill(default = …)]` before the parameter",
+        ),
+        ("rename", "write `name = \"…\"`"),
+        (
+            "state",
+            "write `#[state]` before the parameter that takes it",
+        ),
+        ("tool", "write `name = \"…\"`"),
+    ],
+};
 
-const BLOCK: [&str; 4] = ["namespace", "defer", "group", "crate"];
+const BLOCK: Owner = Owner {
+    name: "`#[skill]` on an `impl` block",
+    known: &["namespace", "defer", "group", "crate"],
+    text: Some("namespace"),
+    cures: &[(
+        "name",
+        "write it at the methods, or give all of them a `namespace = \"…\"`",
+    )],
+};
 
 /// What `#[skill(..)]` says.
 #[derive(Default)]
@@ -57,7 +85,7 @@ impl SkillArgs {
     pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut args = Self::default();
         let mut timeout = None;
-        for given in options::read("`#[skill]`", &SKILL, tokens, diagnostics) {
+        for given in options::read(&SKILL, tokens, diagnostics) {
             match given.name.to_string().as_str() {
                 // Checked where its namespace is known.
                 "name" => {
@@ -113,7 +141,7 @@ impl BlockArgs {
         diagnostics: &mut Diagnostics,
     ) -> Self {
         let mut args = Self::default();
-        for given in options::read("`#[skill]` on an `impl` block", &BLOCK, tokens, diagnostics) {
+        for given in options::read(&BLOCK, tokens, diagnostics) {
             match given.name.to_string().as_str() {
                 "namespace" => args.namespace = namespace(given, diagnostics),
                 "defer" => args.defer = given.flag(diagnostics).is_some(),

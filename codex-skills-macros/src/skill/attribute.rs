@@ -1,12 +1,13 @@
 //! `#[skill]` on a function: the function as it was, and beside it the type that carries the skill.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::{Attribute, LitStr, Token, Visibility};
 
 use super::args::{BlockArgs, SkillArgs, default_crate};
+use super::borrowing::refuse_unclear_answer;
 use super::docs::{Documentation, is_for_rustc};
 use super::expand::{Skill, ours};
 use super::names;
@@ -14,7 +15,7 @@ use super::parameter::find_word;
 use super::signature::{OUTSIDE, Signature};
 use crate::diagnostics::Diagnostics;
 
-/// A function whose body is nobody's business.
+/// A function, whose body is passed on as it is.
 struct Function {
     attributes: Vec<Attribute>,
     visibility: Visibility,
@@ -107,6 +108,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     refuse_second_mark(&mut function.attributes, &mut diagnostics);
+    if refuse_unclear_answer(&mut function.signature, &mut diagnostics) {
+        function.body = Some(without_value());
+    }
     let analysis = Analysis::of(
         args,
         &function.attributes,
@@ -143,6 +147,11 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let carrier = function.carrier(&krate, &skills);
     let errors = diagnostics.into_tokens();
     quote!(#reemitted #carrier #errors)
+}
+
+/// The body of a function that fits every signature.
+fn without_value() -> Group {
+    Group::new(Delimiter::Brace, quote_spanned!(ours()=> loop {}))
 }
 
 /// Whether an attribute is `#[skill]`, under any path.

@@ -2,13 +2,14 @@
 //! struct with these attributes on its fields. It costs more compile time than the parameter table, so
 //! it is made only where it is asked for.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::Attribute;
 use syn::ext::IdentExt as _;
 
 use super::docs::Words;
 use super::expand::{Skill, ours, private};
+use super::foreign::mentions;
 use super::parameter::{Argument, Preset, Source};
 use super::slot::{preset_name, value_name};
 
@@ -31,17 +32,7 @@ pub(crate) fn decodes_otherwise(foreign: &[Attribute]) -> bool {
         "from",
         "try_from",
     ];
-    foreign
-        .iter()
-        .any(|attribute| mentions(attribute.meta.to_token_stream(), &WORDS))
-}
-
-fn mentions(tokens: TokenStream, words: &[&str]) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => words.contains(&word.to_string().as_str()),
-        TokenTree::Group(group) => mentions(group.stream(), words),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    })
+    mentions(foreign, &WORDS)
 }
 
 fn name() -> Ident {
@@ -54,12 +45,10 @@ pub(crate) fn structure(skill: &Skill) -> Option<TokenStream> {
         return None;
     }
     let (p, krate, name) = (private(), &skill.krate, name());
-    let flattened = skill.signature.arguments().any(|argument| {
-        argument
-            .foreign
-            .iter()
-            .any(|attribute| mentions(attribute.meta.to_token_stream(), &["flatten"]))
-    });
+    let flattened = skill
+        .signature
+        .arguments()
+        .any(|argument| mentions(&argument.foreign, &["flatten"]));
     let closed = (!flattened && skill.args.input_schema.is_none())
         .then(|| quote_spanned!(ours()=> #[serde(deny_unknown_fields)]));
     let descriptions = fields(skill).enumerate().filter_map(|(at, (_, argument))| {
@@ -109,13 +98,9 @@ fn field(at: usize, ident: &Ident, argument: &Argument) -> TokenStream {
     let Argument {
         ty, foreign, name, ..
     } = argument;
-    let described = foreign
-        .iter()
-        .any(|attribute| mentions(attribute.meta.to_token_stream(), &["description"]));
+    let described = mentions(foreign, &["description"]);
     // The type may say something of itself, which a doc comment would take the place of.
-    let is_whole = !foreign
-        .iter()
-        .any(|attribute| mentions(attribute.meta.to_token_stream(), &["flatten"]));
+    let is_whole = !mentions(foreign, &["flatten"]);
     let description = match &argument.description {
         Some(Words::Known(text)) if is_whole && !described => {
             Some(quote_spanned!(ours()=> #[schemars(extend("x-codex-skills-own" = #text))]))
@@ -132,9 +117,7 @@ fn field(at: usize, ident: &Ident, argument: &Argument) -> TokenStream {
         }
         _ => None,
     };
-    let renamed_by_serde = foreign
-        .iter()
-        .any(|attribute| mentions(attribute.meta.to_token_stream(), &["rename"]));
+    let renamed_by_serde = mentions(foreign, &["rename"]);
     let rename = (ident.unraw() != name.as_str() && !renamed_by_serde)
         .then(|| quote_spanned!(ours()=> #[serde(rename = #name)]));
     let default = argument.default.as_ref().map(|preset| match preset {

@@ -4,13 +4,16 @@
 mod answer;
 pub(crate) mod args;
 pub(crate) mod attribute;
+pub(crate) mod borrowing;
 mod built_in;
 pub(crate) mod derived;
 pub(crate) mod docs;
 pub(crate) mod duration;
 pub(crate) mod expand;
+mod foreign;
 pub(crate) mod json;
 mod keys;
+mod leaves;
 pub(crate) mod location;
 pub(crate) mod names;
 pub(crate) mod parameter;

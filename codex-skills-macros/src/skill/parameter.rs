@@ -10,11 +10,32 @@ use syn::{
 };
 
 use super::docs::{self, Words};
-use super::keys;
+use super::{borrowing, foreign, keys};
 use crate::diagnostics::{Diagnostics, listed};
-use crate::options;
+use crate::options::{self, Owner};
 
-const OPTIONS: [&str; 2] = ["default", "rename"];
+const OPTIONS: Owner = Owner {
+    name: "`#[skill]` on a parameter",
+    known: &["default", "rename"],
+    text: Some("rename"),
+    cures: &[
+        ("about", DOCUMENT),
+        ("desc", DOCUMENT),
+        ("description", DOCUMENT),
+        ("doc", DOCUMENT),
+        ("docs", DOCUMENT),
+        ("help", DOCUMENT),
+        ("name", "write `rename = \"…\"`"),
+        ("nullable", OPTIONAL),
+        ("optional", OPTIONAL),
+        (
+            "required",
+            "remove it: parameters are required unless they have a default or are an `Option`",
+        ),
+    ],
+};
+const DOCUMENT: &str = "write a doc comment before the parameter: `/// …`";
+const OPTIONAL: &str = "take an `Option`, or give the value of an absent one: `default = …`";
 
 /// One parameter of a skill.
 pub(crate) struct Parameter {
@@ -64,6 +85,8 @@ pub(crate) struct Argument {
     pub(crate) description: Option<Words>,
     /// The type that is decoded.
     pub(crate) ty: TokenStream,
+    /// The same type, taken apart.
+    pub(crate) parsed: Type,
     /// `T`, if the type is `Option<T>`.
     pub(crate) inside: Option<TokenStream>,
     pub(crate) pass: Pass,
@@ -97,6 +120,16 @@ struct Marks {
     foreign: Vec<Attribute>,
 }
 
+impl Marks {
+    fn place(&mut self, is_state: bool) -> &mut Option<Attribute> {
+        if is_state {
+            &mut self.state
+        } else {
+            &mut self.context
+        }
+    }
+}
+
 /// Reads a parameter and takes our attributes off it. `None` after a mistake that leaves nothing to
 /// go on with.
 pub(crate) fn read(parameter: &mut PatType, diagnostics: &mut Diagnostics) -> Option<Parameter> {
@@ -108,7 +141,11 @@ pub(crate) fn read(parameter: &mut PatType, diagnostics: &mut Diagnostics) -> Op
     if let Some(word) = &opaque {
         diagnostics.at(
             word,
-            "`impl Trait` cannot be the type of a parameter of a skill\nhelp: the schema needs one type; name it, for example `String` for `impl Into<String>`",
+            if marks.state.is_some() {
+                "the state behind `#[state]` needs one type\nhelp: take `&dyn Trait` or `Arc<dyn Trait>`, or name the type"
+            } else {
+                "`impl Trait` cannot be the type of a parameter of a skill\nhelp: the schema needs one type; name it, for example `String` for `impl Into<String>`"
+            },
         );
     }
     let source = match (&marks.state, &marks.context) {
@@ -150,7 +187,13 @@ fn argument(
         decoded(ty, diagnostics)
     };
     let ident = ident?;
-    let rename = rename.or_else(|| serde_rename(&marks.foreign));
+    foreign::check(
+        &marks.foreign,
+        default.is_some(),
+        rename.is_some(),
+        diagnostics,
+    );
+    let rename = rename.or_else(|| foreign::rename(&marks.foreign));
     let inside = option_of(ty).map(|inner| match unwrapped(inner) {
         Type::Reference(reference) => owned(reference).unwrap_or_default(),
         inner => inner.to_token_stream(),
@@ -171,6 +214,7 @@ fn argument(
             .map_or_else(|| ident.unraw().to_string(), LitStr::value),
         name_span: rename.as_ref().map_or(ident.span(), LitStr::span),
         description: docs::text(&marks.docs),
+        parsed: syn::parse2(decoded.clone()).unwrap_or_else(|_| ty.clone()),
         ty: decoded,
         inside,
         pass,
@@ -191,7 +235,16 @@ fn take_marks(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) ->
             .last()
             .is_some_and(|last| last.ident == "skill")
         {
-            marks.options.push(attribute);
+            match misplaced_mark(&attribute) {
+                Some(word) => {
+                    diagnostics.at(
+                        &word,
+                        format!("`{word}` is a mark of its own\nhelp: write `#[{word}]` before the parameter"),
+                    );
+                    *marks.place(word == "state") = Some(attribute);
+                }
+                None => marks.options.push(attribute),
+            }
         } else if path.is_ident("state") || path.is_ident("context") {
             if !matches!(attribute.meta, Meta::Path(_)) {
                 let name = path.to_token_stream();
@@ -201,12 +254,7 @@ fn take_marks(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) ->
                 );
             }
             let is_state = path.is_ident("state");
-            let place = if is_state {
-                &mut marks.state
-            } else {
-                &mut marks.context
-            };
-            *place = Some(attribute);
+            *marks.place(is_state) = Some(attribute);
         } else if path.is_ident("serde") || path.is_ident("schemars") {
             marks.foreign.push(attribute);
         } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
@@ -219,6 +267,12 @@ fn take_marks(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) ->
         }
     }
     marks
+}
+
+/// The word of `#[skill(state)]` and `#[skill(context)]`.
+fn misplaced_mark(attribute: &Attribute) -> Option<Ident> {
+    let word: Ident = attribute.parse_args().ok()?;
+    (word == "state" || word == "context").then_some(word)
 }
 
 fn name_of(pattern: &Pat, diagnostics: &mut Diagnostics) -> Option<Ident> {
@@ -252,13 +306,13 @@ fn read_options(
                 attribute,
                 format!(
                     "`#[skill]` on a parameter needs an option in parentheses\nhelp: the options are {}, for example `#[skill(default = 5)]`",
-                    listed(OPTIONS)
+                    listed(OPTIONS.known.iter().copied())
                 ),
             ),
         }
     }
     let (mut default, mut rename) = (None, None);
-    for given in options::read("`#[skill]` on a parameter", &OPTIONS, tokens, diagnostics) {
+    for given in options::read(&OPTIONS, tokens, diagnostics) {
         if given.name == "rename" {
             rename = given.text(diagnostics);
         } else {
@@ -269,23 +323,6 @@ fn read_options(
         }
     }
     (default, rename)
-}
-
-/// The name that `#[serde(rename = "..")]` gives, if it is as simple as that.
-fn serde_rename(attributes: &[Attribute]) -> Option<LitStr> {
-    let mut rename = None;
-    for attribute in attributes.iter().filter(|a| a.path().is_ident("serde")) {
-        // What serde makes of the attribute is serde's business, mistakes included.
-        let _ = attribute.parse_nested_meta(|meta| {
-            if meta.path.is_ident("rename") {
-                rename = meta.value()?.parse().ok();
-            } else if let Ok(value) = meta.value() {
-                value.parse::<Expr>()?;
-            }
-            Ok(())
-        });
-    }
-    rename
 }
 
 fn refuse_options(mark: &str, marks: &Marks, diagnostics: &mut Diagnostics) {
@@ -299,6 +336,16 @@ fn refuse_options(mark: &str, marks: &Marks, diagnostics: &mut Diagnostics) {
 
 /// The type to decode, and how its value is passed to a parameter of type `ty`.
 fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pass)> {
+    if let Some(part) = borrowing::of_a_part(ty) {
+        diagnostics.at(
+            part,
+            format!(
+                "a skill cannot borrow a part of an argument\nhelp: take `{}`",
+                borrowing::owned_text(ty)
+            ),
+        );
+        return None;
+    }
     if let Some(inner) = option_of(ty)
         && let Type::Reference(reference) = unwrapped(inner)
         && owned(reference).is_some()
@@ -307,6 +354,16 @@ fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pas
         let owned = owned(reference);
         let option = quote_spanned!(ty.span()=> ::core::option::Option<#owned>);
         return Some((option, Pass::BorrowedInside));
+    }
+    if let Type::Array(array) = ty
+        && is_long(&array.len)
+    {
+        let elem = borrowing::owned_text(&array.elem);
+        diagnostics.at(
+            ty,
+            format!("serde reads arrays of up to 32 elements\nhelp: take `Vec<{elem}>`, and say its length with `#[schemars(length(equal = ..))]`"),
+        );
+        return None;
     }
     let Type::Reference(reference) = ty else {
         return Some((ty.to_token_stream(), Pass::Owned));
@@ -322,16 +379,28 @@ fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pas
         None if is_context => {
             "the model cannot fill the context of its own call\nhelp: write `#[context]` before the parameter".to_owned()
         }
-        Some(_) if reference.mutability.is_none() => {
+        _ if reference.mutability.is_some() => format!(
+            "a skill cannot borrow an argument mutably\nhelp: take `{}` by value, and declare it `mut`",
+            borrowing::owned_text(&reference.elem)
+        ),
+        Some(_) => {
             "a skill can borrow its arguments for the call only\nhelp: remove the lifetime, or take the value itself".to_owned()
         }
-        Some(_) => "a skill cannot borrow an argument mutably\nhelp: take the value itself".to_owned(),
         None => format!(
-            "the model cannot fill a `&{elem}`\nhelp: take `{elem}` by value; if the program provides it, write `#[state]` before the parameter"
+            "the model cannot fill a `&{elem}`\nhelp: take `{}` by value; if the program provides it, write `#[state]` before the parameter",
+            borrowing::owned_text(&reference.elem)
         ),
     };
     diagnostics.at(reference, message);
     None
+}
+
+/// Whether an array is longer than those that serde reads.
+fn is_long(len: &Expr) -> bool {
+    let Some(syn::Lit::Int(number)) = options::literal(len) else {
+        return false;
+    };
+    number.base10_parse::<u64>().is_ok_and(|len| len > 32)
 }
 
 fn plain(reference: &TypeReference) -> bool {
@@ -412,10 +481,30 @@ fn state(ty: &Type, diagnostics: &mut Diagnostics) -> Option<Source> {
             );
             None
         }
+        Type::Reference(TypeReference {
+            lifetime: Some(lifetime),
+            elem: inner,
+            ..
+        }) if lifetime.ident == "static" => {
+            let inner = written(inner);
+            diagnostics.at(
+                ty,
+                format!("state is borrowed for the call, and not for the whole program\nhelp: take `&{inner}` or `Arc<{inner}>`"),
+            );
+            None
+        }
         Type::Reference(reference) => Some(Source::State {
             ty: unwrapped(&reference.elem).to_token_stream(),
             shared: false,
         }),
+        _ if option_of(ty).is_some() => {
+            let whole = borrowing::owned_text(ty);
+            diagnostics.at(
+                ty,
+                format!("state is there or it is not: a skill cannot be called without it\nhelp: give the catalog an `{whole}` and take `&{whole}`, or write two skills"),
+            );
+            None
+        }
         _ => {
             diagnostics.at(
                 ty,

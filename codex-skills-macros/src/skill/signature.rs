@@ -10,7 +10,7 @@ use super::parameter::{self, Argument, Parameter, Source};
 use crate::diagnostics::{Diagnostics, listed, nearest};
 
 /// What to say about a method in a block that is not annotated.
-pub(crate) const OUTSIDE: &str = "a method is a skill only in an `impl` block that is annotated as well\nhelp: write `#[skill]` before the `impl` block, too";
+pub(crate) const OUTSIDE: &str = "a method is a skill only in an `impl` block that is annotated as well\nhelp: write `#[skill]` before the `impl` block, too, unless it is of a trait: then write a method of the type that calls this one";
 
 /// What a function takes and returns.
 pub(crate) struct Signature {
@@ -68,7 +68,7 @@ impl Signature {
             ReturnType::Type(_, ty) => Some(parameter::unwrapped(ty).clone()),
         };
         if let Some(ty) = &output {
-            answer::check(ty, diagnostics);
+            answer::check(ty, signature.asyncness.is_some(), diagnostics);
         }
         Self {
             ident: signature.ident.clone(),
@@ -186,7 +186,7 @@ fn refuse_generics(generics: &syn::Generics, diagnostics: &mut Diagnostics) {
         match parameter {
             GenericParam::Lifetime(lifetime) => diagnostics.at(
                 lifetime,
-                "a skill cannot have lifetime parameters\nhelp: `&str` and `&[T]` need none; take anything else by value",
+                "a skill cannot have lifetime parameters\nhelp: `&str` and `&[T]` need none; take anything else by value, and return an owned value",
             ),
             GenericParam::Type(_) | GenericParam::Const(_) => diagnostics.at(
                 parameter,

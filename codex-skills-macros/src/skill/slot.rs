@@ -1,10 +1,11 @@
 //! One parameter that the model fills: its name, type, description and default.
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Lit, UnOp};
 
 use super::expand::{ours, private, private_at};
+use super::leaves;
 use super::parameter::{Argument, Preset};
 use super::signature::ends;
 use crate::options::literal;
@@ -32,17 +33,49 @@ pub(crate) fn slot(at: usize, argument: &Argument) -> (TokenStream, TokenStream)
         None => optional(None),
     };
     let start = private_at(first);
-    let start = quote_spanned!(first=> #start::Slot);
-    let new = quote_spanned!(last=> new);
     let values = quote_spanned!(last=> (#name, #description));
+    let value = if leaves::is_fillable(&argument.parsed) {
+        let start = quote_spanned!(first=> #start::Slot);
+        let new = quote_spanned!(last=> new);
+        quote_spanned!(ours()=> #start::#new #values)
+    } else {
+        let inside = leaves::of(&argument.parsed);
+        let checks = inside.iter().map(|leaf| {
+            let (first, last) = ends(&leaf.to_token_stream());
+            let (start, has) = (private_at(first), asked(leaf));
+            let start = quote_spanned!(first=> #start::Fillable);
+            let check = quote_spanned!(last=> check());
+            quote_spanned!(ours()=> #start::<#has, #leaf>::#check;)
+        });
+        let own = asked(ty);
+        let mut has = own.clone();
+        if !inside.is_empty() {
+            let inside = inside.iter().map(asked);
+            has = quote_spanned!(ours()=> { #p::after(#(#inside)&*, #own) });
+        }
+        let start = quote_spanned!(first=> #start::Fillable);
+        let slot = quote_spanned!(last=> slot);
+        quote_spanned!(ours()=> { #(#checks)* #start::<#has, #ty>::#slot #values })
+    };
     let with_default = argument.default.as_ref().map(|_| {
         let (function, shown) = (preset_name(at), shown_name(at));
         quote_spanned!(ours()=> .with_default(#function, #shown))
     });
     (
         quote_spanned!(ours()=> #p::Slot<#ty>),
-        quote_spanned!(ours()=> #start::#new #values #with_default),
+        quote_spanned!(ours()=> #value #with_default),
     )
+}
+
+/// What a type has of what the model needs to fill it, as an expression.
+fn asked(ty: impl ToTokens) -> TokenStream {
+    let p = private();
+    let ty = ty.to_token_stream();
+    let (first, last) = ends(&ty);
+    let (start, has) = (private_at(first), quote_spanned!(last=> HAS));
+    let reads = quote_spanned!(first=> #start::Reads);
+    let described = quote_spanned!(first=> #start::Described);
+    quote_spanned!(ours()=> { use #p::Lacking as _; #reads::<#ty>::#has | #described::<#ty>::#has })
 }
 
 /// The functions behind a default value: what makes it, and what shows it.
@@ -51,7 +84,11 @@ pub(crate) fn preset(at: usize, argument: &Argument) -> Option<TokenStream> {
     let (p, ty) = (private(), &argument.ty);
     let (function, shown) = (preset_name(at), shown_name(at));
     Some(quote_spanned! {ours()=>
-        fn #function() -> #ty { #value }
+        fn #function() -> #ty {
+            // The `let` has the compiler say that a value is of the wrong type, and not that a function returns it.
+            let __default: #ty = #value;
+            __default
+        }
         fn #shown() -> ::core::option::Option<#p::serde_json::Value> {
             use #p::NotShown as _;
             #p::DefaultValue(#function()).shown()

@@ -204,16 +204,16 @@ impl fmt::Debug for DispatchRecord {
     }
 }
 
+/// `lookup -> completed in 2.0s`. With `{:#}` the first 200 characters of the arguments too, which may hold what no
+/// log should.
 impl fmt::Display for DispatchRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arguments: String = self.arguments().chars().take(200).collect();
-        write!(
-            f,
-            "{}({arguments}) -> {} in {:.1?}",
-            self.call.qualified_tool(),
-            self.outcome,
-            self.waited + self.ran
-        )?;
+        f.write_str(&self.call.qualified_tool())?;
+        if f.alternate() {
+            let arguments: String = self.arguments().chars().take(200).collect();
+            write!(f, "({arguments})")?;
+        }
+        write!(f, " -> {} in {:.1?}", self.outcome, self.waited + self.ran)?;
         match self.cut {
             Some(cut) => write!(f, ", {cut}"),
             None => Ok(()),

@@ -745,7 +745,7 @@ fn shorten(text: &str) -> String {
     if text.len() <= EXPLANATION_BYTES {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(EXPLANATION_BYTES);
+    let end = crate::boundary::before(text, EXPLANATION_BYTES);
     format!("{} … ({} bytes more)", &text[..end], text.len() - end)
 }
 

@@ -31,13 +31,13 @@ fn is_obeyed(char: char) -> bool {
 
 /// Returns the beginning of a text as it came, cut at a character.
 pub(crate) fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES)]
+    &text[..crate::boundary::before(text, TEXT_BYTES)]
 }
 
 /// Returns the end of a text as it came, cut at a character.
 #[cfg(feature = "app-server")]
 pub(crate) fn end(text: &str) -> &str {
-    &text[text.ceil_char_boundary(text.len().saturating_sub(TEXT_BYTES))..]
+    &text[crate::boundary::after(text, text.len().saturating_sub(TEXT_BYTES))..]
 }
 
 /// Says what is wrong with a JSON text, with nothing of it: it may have arguments or answers in it.

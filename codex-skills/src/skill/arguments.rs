@@ -16,57 +16,7 @@ use super::context::Invocation;
 use super::decoding::{PathError, decode, reason};
 use super::descriptor::{InputSchema, ParameterDescriptor, SkillDescriptor};
 use super::output::SkillFailure;
-use super::returned::{Closed, Nobody, Standard};
 use super::schema::keys;
-
-/// Types that the model can fill: those that deserialize and have a JSON schema.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a parameter of a skill",
-    label = "needs `serde::Deserialize` and `schemars::JsonSchema`",
-    note = "if the type is yours, add `#[derive(serde::Deserialize, schemars::JsonSchema)]` to it (of schemars 1: `cargo tree -i schemars` shows which one you have)",
-    note = "if the program provides the value and not the model, write `#[state]` before the parameter and take a reference"
-)]
-pub trait Argument<Via>: Sized {
-    /// Decodes a value from its JSON text.
-    ///
-    /// # Errors
-    /// When the text is not a value of this type; the message names the path inside the value.
-    fn decode(json: &str) -> Result<Self, PathError>;
-
-    /// The value of an argument that is not there, where the type has one (`Option`).
-    fn absent() -> Option<Self>;
-
-    /// The schema of the type.
-    fn schema(generator: &mut SchemaGenerator) -> Schema;
-}
-
-impl<T: DeserializeOwned + JsonSchema> Argument<Standard> for T {
-    fn decode(json: &str) -> Result<Self, PathError> {
-        decode(json)
-    }
-
-    fn absent() -> Option<Self> {
-        T::deserialize(Absent).ok()
-    }
-
-    fn schema(generator: &mut SchemaGenerator) -> Schema {
-        keys::named::<T>(generator.subschema_for::<T>(), generator)
-    }
-}
-
-impl<T: Nobody> Argument<Closed> for T {
-    fn decode(_: &str) -> Result<Self, PathError> {
-        Err(PathError::default())
-    }
-
-    fn absent() -> Option<Self> {
-        None
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        Schema::default()
-    }
-}
 
 /// One parameter: its metadata and how its value is decoded.
 #[derive(Debug)]
@@ -81,22 +31,40 @@ pub struct Slot<T> {
 impl<T> Slot<T> {
     /// A parameter of a type that the model can fill.
     #[must_use]
-    pub const fn new<V>(name: &'static str, description: Option<&'static str>) -> Self
+    pub const fn new(name: &'static str, description: Option<&'static str>) -> Self
     where
-        T: Argument<V>,
+        T: DeserializeOwned + JsonSchema,
     {
         Self {
             descriptor: ParameterDescriptor {
                 name,
                 description,
-                schema: T::schema,
-                optional: is_optional::<T, V>,
+                schema: schema_of::<T>,
+                optional: || absent::<T>().is_some(),
                 default: None,
                 type_name: std::any::type_name::<T>,
-                reads: |json| T::decode(json).map(drop),
+                reads: |json| decode::<T>(json).map(drop),
             },
-            decode: T::decode,
-            absent: T::absent,
+            decode: decode::<T>,
+            absent: absent::<T>,
+            default: None,
+        }
+    }
+
+    /// Stands for a parameter of a type that was refused, so that the rest of the skill compiles.
+    pub(super) const fn refused(name: &'static str) -> Self {
+        Self {
+            descriptor: ParameterDescriptor {
+                name,
+                description: None,
+                schema: |_| Schema::default(),
+                optional: || false,
+                default: None,
+                type_name: std::any::type_name::<T>,
+                reads: |_| Ok(()),
+            },
+            decode: |_| Err(PathError::default()),
+            absent: || None,
             default: None,
         }
     }
@@ -183,8 +151,14 @@ pub(crate) fn read_each(
     Ok(())
 }
 
-fn is_optional<T: Argument<V>, V>() -> bool {
-    T::absent().is_some()
+/// The schema of a type.
+fn schema_of<T: DeserializeOwned + JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    keys::named::<T>(generator.subschema_for::<T>(), generator)
+}
+
+/// The value of an argument that is not there, where the type has one (`Option`).
+fn absent<T: DeserializeOwned>() -> Option<T> {
+    T::deserialize(Absent).ok()
 }
 
 fn missing(descriptor: &ParameterDescriptor) -> SkillFailure {

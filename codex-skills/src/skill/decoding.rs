@@ -286,8 +286,8 @@ fn shortened(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let start = text.floor_char_boundary(most / 4);
-    let end = text.ceil_char_boundary(text.len() - most / 2);
+    let start = crate::boundary::before(text, most / 4);
+    let end = crate::boundary::after(text, text.len() - most / 2);
     format!("{} … {}", &text[..start], &text[end..])
 }
 

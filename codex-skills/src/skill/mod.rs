@@ -9,11 +9,11 @@ pub(crate) mod decoding;
 pub(crate) mod descriptor;
 pub mod documentation;
 pub(crate) mod dynamic;
+pub(crate) mod fillable;
 pub(crate) mod output;
 pub(crate) mod returned;
 pub(crate) mod schema;
 
-pub use arguments::Argument;
 pub use call::{RequestId, ToolCall};
 pub use context::SkillContext;
 pub use descriptor::{Location, ParameterDescriptor, SkillDescriptor, SkillSet};

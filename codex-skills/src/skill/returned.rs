@@ -15,7 +15,7 @@ use super::descriptor::Answer;
 use super::output::{SkillFailure, SkillOutput};
 use super::schema::text::{Written, to_text};
 
-/// Marks the way in which a type fulfils [`Argument`](super::Argument), [`Reply`] or [`Explain`].
+/// Marks the way in which a type fulfils [`Reply`] or [`Explain`].
 #[derive(Debug)]
 pub struct Standard;
 /// Marks the answer type that is taken as it is.
@@ -41,7 +41,7 @@ pub trait Nobody {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of a skill",
     label = "neither `serde::Serialize` nor `SkillOutput`",
-    note = "if the type is yours, add `#[derive(serde::Serialize)]` to it",
+    note = "if the type, or the one inside of it, is yours, add `#[derive(serde::Serialize)]` to it",
     note = "for images, audio or several items return `codex_skills::SkillOutput`"
 )]
 pub trait Reply<Via>: Sized {
@@ -63,6 +63,7 @@ impl<T: Serialize> Reply<Standard> for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Reply<Whole> for SkillOutput {
     fn into_answer(self) -> Answer {
         Ok(self)

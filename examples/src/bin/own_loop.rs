@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
                     let first = run.respond_to_signal(&event).await?;
                     let again = run.respond_to_signal(&event).await?;
                     for record in first.iter().chain(&again) {
-                        println!("answer    {record}, repeat: {}", record.is_repeat());
+                        println!("answer    {record:#}, repeat: {}", record.is_repeat());
                     }
                 }
                 Event::Message { text, .. } => println!("message   {text}"),
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Error> {
             match event {
                 Event::ToolCall(_) => {
                     for record in run.drain_pending_calls().await? {
-                        println!("drained   {record}");
+                        println!("drained   {record:#}");
                     }
                 }
                 Event::TurnCompleted { .. } => break,

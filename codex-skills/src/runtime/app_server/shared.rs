@@ -255,7 +255,7 @@ impl Shared {
 
     /// Whether to warn of something: once.
     pub(super) fn warns(&self, mut of: String) -> bool {
-        let end = of.floor_char_boundary(WARNED_BYTES);
+        let end = crate::boundary::before(&of, WARNED_BYTES);
         of.truncate(end);
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         warned.len() < WARNED && warned.insert(of)

@@ -644,8 +644,8 @@ fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
-    let head = text.floor_char_boundary(limit / 2);
-    let tail = text.ceil_char_boundary(text.len() - limit / 2);
+    let head = crate::boundary::before(text, limit / 2);
+    let tail = crate::boundary::after(text, text.len() - limit / 2);
     format!(
         "{}…{} tokens truncated…{}",
         &text[..head],

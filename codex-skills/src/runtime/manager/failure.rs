@@ -167,7 +167,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    &text[..crate::boundary::before(text, bytes)]
 }
 
 /// An error with its causes, which reqwest's own text hides, and without the address, which may have a

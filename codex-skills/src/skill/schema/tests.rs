@@ -9,10 +9,11 @@ mod written;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::skill::arguments::{Argument, Slot};
+use crate::skill::arguments::Slot;
 use crate::skill::descriptor::{Handler, Location, ParameterDescriptor, WrittenSchema};
 use crate::skill::output::SkillOutput;
 
@@ -26,11 +27,11 @@ impl Validator {
     }
 }
 
-fn parameter<T: Argument<V> + 'static, V>(
+fn parameter<T: DeserializeOwned + JsonSchema + 'static>(
     name: &'static str,
     description: Option<&'static str>,
 ) -> ParameterDescriptor {
-    Slot::<T>::new::<V>(name, description).descriptor
+    Slot::<T>::new(name, description).descriptor
 }
 
 fn with_default(
@@ -66,8 +67,10 @@ fn of_parameters(parameters: Vec<ParameterDescriptor>) -> InputShape {
 }
 
 /// The property that a parameter of this type becomes.
-fn property<T: Argument<V> + 'static, V>(description: Option<&'static str>) -> Value {
-    let shape = of_parameters(vec![parameter::<T, V>("p", description)]);
+fn property<T: DeserializeOwned + JsonSchema + 'static>(
+    description: Option<&'static str>,
+) -> Value {
+    let shape = of_parameters(vec![parameter::<T>("p", description)]);
     shape.value()["properties"]["p"].clone()
 }
 
@@ -90,12 +93,12 @@ fn of_answer<T: JsonSchema>() -> Option<Value> {
 #[test]
 fn parameters_become_one_closed_object() {
     let shape = of_parameters(vec![
-        parameter::<String, _>("ticket_id", Some("Stable ticket identifier.")),
+        parameter::<String>("ticket_id", Some("Stable ticket identifier.")),
         with_default(
-            parameter::<u8, _>("comments", Some("How many comments to include.")),
+            parameter::<u8>("comments", Some("How many comments to include.")),
             || Some(json!(5)),
         ),
-        parameter::<Option<bool>, _>("verbose", None),
+        parameter::<Option<bool>>("verbose", None),
     ]);
     assert_eq!(
         *shape.value(),
@@ -126,32 +129,32 @@ fn what_is_known_of_a_type_changes_no_schema() {
     let tables = || {
         [
             vec![
-                parameter::<u8, _>("a", Some("One.")),
-                parameter::<String, _>("b", None),
-                with_default(parameter::<u8, _>("c", None), || Some(json!(5))),
+                parameter::<u8>("a", Some("One.")),
+                parameter::<String>("b", None),
+                with_default(parameter::<u8>("c", None), || Some(json!(5))),
             ],
             vec![
-                parameter::<String, _>("a", Some("Two. Three.")),
-                parameter::<u8, _>("b", None),
-                with_default(parameter::<Option<u8>, _>("c", Some(" ")), || {
+                parameter::<String>("a", Some("Two. Three.")),
+                parameter::<u8>("b", None),
+                with_default(parameter::<Option<u8>>("c", Some(" ")), || {
                     Some(Value::Null)
                 }),
-                parameter::<BTreeMap<String, Vec<f32>>, _>("d", None),
+                parameter::<BTreeMap<String, Vec<f32>>>("d", None),
             ],
             vec![
-                parameter::<BTreeMap<String, Vec<f32>>, _>("a", Some("Four")),
-                parameter::<Option<u8>, _>("b", None),
-                parameter::<Value, _>("c", Some("Anything.")),
-                parameter::<Value, _>("d", None),
-                with_default(parameter::<String, _>("e", Some("Five. Six")), || {
+                parameter::<BTreeMap<String, Vec<f32>>>("a", Some("Four")),
+                parameter::<Option<u8>>("b", None),
+                parameter::<Value>("c", Some("Anything.")),
+                parameter::<Value>("d", None),
+                with_default(parameter::<String>("e", Some("Five. Six")), || {
                     Some(json!("\"x\""))
                 }),
-                with_default(parameter::<f64, _>("f", None), || Some(json!(0.1))),
+                with_default(parameter::<f64>("f", None), || Some(json!(0.1))),
             ],
             vec![
-                parameter::<Option<Request>, _>("a", Some("\"Seven\"\n")),
-                parameter::<Request, _>("b", None),
-                parameter::<Vec<Request>, _>("c", Some("Eight")),
+                parameter::<Option<Request>>("a", Some("\"Seven\"\n")),
+                parameter::<Request>("b", None),
+                parameter::<Vec<Request>>("c", Some("Eight")),
             ],
         ]
     };
@@ -184,8 +187,8 @@ fn a_skill_without_parameters_takes_an_empty_object() {
 #[test]
 fn required_names_keep_the_order_of_the_source_and_properties_are_sorted() {
     let shape = of_parameters(vec![
-        parameter::<u32, _>("zebra", None),
-        parameter::<u32, _>("ant", None),
+        parameter::<u32>("zebra", None),
+        parameter::<u32>("ant", None),
     ]);
     assert_eq!(shape.value()["required"], json!(["zebra", "ant"]));
     let text = shape.value().to_string();
@@ -194,7 +197,7 @@ fn required_names_keep_the_order_of_the_source_and_properties_are_sorted() {
 
 #[test]
 fn a_default_that_cannot_be_shown_makes_the_parameter_optional_all_the_same() {
-    let hidden = with_default(parameter::<String, _>("p", None), || None);
+    let hidden = with_default(parameter::<String>("p", None), || None);
     let shape = of_parameters(vec![hidden]);
     assert_eq!(shape.value()["properties"]["p"], json!({"type": "string"}));
     assert_eq!(shape.value().get("required"), None);
@@ -345,10 +348,10 @@ fn a_choice_of_objects_may_be_the_arguments() {
 #[test]
 fn saying_what_codex_drops_documents_nothing() {
     let skill = with_table(vec![
-        parameter::<u8, _>("bare", None),
-        parameter::<u8, _>("blank", Some(" ")),
-        parameter::<u8, _>("told", Some("Told.")),
-        parameter::<shapes::Priority, _>("by_its_type", None),
+        parameter::<u8>("bare", None),
+        parameter::<u8>("blank", Some(" ")),
+        parameter::<u8>("told", Some("Told.")),
+        parameter::<shapes::Priority>("by_its_type", None),
     ]);
     assert_eq!(
         input(&skill).expect("a schema").undocumented,
@@ -373,7 +376,7 @@ fn a_validator_is_shared_between_threads() {
 #[test]
 fn a_large_schema_is_warned_about() {
     let text: &'static str = String::leak("word ".repeat(1_200));
-    let shape = of_parameters(vec![parameter::<String, _>("p", Some(text))]);
+    let shape = of_parameters(vec![parameter::<String>("p", Some(text))]);
     let [warning] = shape.warnings.as_slice() else {
         panic!("{:?}", shape.warnings);
     };
@@ -396,7 +399,7 @@ fn what_no_words_say_is_a_warning_with_its_place() {
         #[schemars(extend("not" = {"pattern": "^a"}, "contentEncoding" = "base64"))]
         not: String,
     }
-    let shape = of_parameters(vec![parameter::<Odd, _>("p", None)]);
+    let shape = of_parameters(vec![parameter::<Odd>("p", None)]);
     assert_eq!(
         shape.warnings,
         [
@@ -425,19 +428,16 @@ fn the_docs_of_a_type_join_those_of_its_place() {
         all: Vec<Height>,
     }
     let both = "How high. Metres above the sea, never feet.";
+    assert_eq!(property::<Height>(Some("How high."))["description"], both);
     assert_eq!(
-        property::<Height, _>(Some("How high."))["description"],
+        property::<Option<Height>>(Some("How high."))["description"],
         both
     );
     assert_eq!(
-        property::<Option<Height>, _>(Some("How high."))["description"],
-        both
-    );
-    assert_eq!(
-        property::<Height, _>(None)["description"],
+        property::<Height>(None)["description"],
         "Metres above the sea, never feet."
     );
-    let peak = property::<Peak, _>(None);
+    let peak = property::<Peak>(None);
     assert_eq!(peak["properties"]["height"]["description"], both);
     assert_eq!(
         peak["properties"]["before"]["description"],

@@ -108,27 +108,27 @@ fn inner(description: &str) -> Value {
 #[test]
 fn scalars_lose_their_odd_formats_and_say_their_bounds() {
     for (schema, expected) in [
-        (property::<bool, _>(None), json!({"type": "boolean"})),
-        (property::<String, _>(None), json!({"type": "string"})),
+        (property::<bool>(None), json!({"type": "boolean"})),
+        (property::<String>(None), json!({"type": "string"})),
         (
-            property::<i32, _>(None),
+            property::<i32>(None),
             json!({"type": "integer", "description": "Whole number, -2147483648 to 2147483647."}),
         ),
         (
-            property::<i64, _>(None),
+            property::<i64>(None),
             json!({
                 "type": "integer",
                 "description": "Whole number; write it as a string beyond 9007199254740991.",
             }),
         ),
-        (property::<f32, _>(None), json!({"type": "number"})),
-        (property::<f64, _>(None), json!({"type": "number"})),
+        (property::<f32>(None), json!({"type": "number"})),
+        (property::<f64>(None), json!({"type": "number"})),
         (
-            property::<u32, _>(None),
+            property::<u32>(None),
             json!({"type": "integer", "minimum": 0, "description": "Whole number, 0 to 4294967295."}),
         ),
         (
-            property::<usize, _>(Some("A count.")),
+            property::<usize>(Some("A count.")),
             json!({
                 "type": "integer", "minimum": 0,
                 "description":
@@ -136,36 +136,36 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
             }),
         ),
         (
-            property::<i8, _>(None),
+            property::<i8>(None),
             json!({
                 "type": "integer", "minimum": -128, "maximum": 127,
                 "description": "Whole number, -128 to 127.",
             }),
         ),
         (
-            property::<char, _>(None),
+            property::<char>(None),
             json!({
                 "type": "string", "minLength": 1, "maxLength": 1,
                 "description": "Exactly 1 character.",
             }),
         ),
         (
-            property::<std::net::Ipv4Addr, _>(None),
+            property::<std::net::Ipv4Addr>(None),
             json!({"type": "string", "format": "ipv4", "description": "Ipv4 format."}),
         ),
         (
-            property::<std::net::IpAddr, _>(None),
+            property::<std::net::IpAddr>(None),
             json!({"type": "string", "description": "Ip format."}),
         ),
         (
-            property::<Option<i64>, _>(None),
+            property::<Option<i64>>(None),
             json!({
                 "type": ["integer", "null"],
                 "description": "Whole number; write it as a string beyond 9007199254740991.",
             }),
         ),
         (
-            property::<Wrapped, _>(None),
+            property::<Wrapped>(None),
             json!({"type": "string", "minLength": 1, "description": "At least 1 character."}),
         ),
     ] {
@@ -175,11 +175,11 @@ fn scalars_lose_their_odd_formats_and_say_their_bounds() {
 
 #[test]
 fn anything_is_an_empty_schema_and_keeps_its_description_by_listing_the_types() {
-    assert_eq!(property::<Value, _>(None), json!({}));
+    assert_eq!(property::<Value>(None), json!({}));
     let types = ["string", "number", "boolean", "object", "array", "null"];
     for schema in [
-        property::<Value, _>(Some("Whatever.")),
-        property::<Option<Value>, _>(Some("Whatever.")),
+        property::<Value>(Some("Whatever.")),
+        property::<Option<Value>>(Some("Whatever.")),
     ] {
         assert_eq!(
             schema,
@@ -193,29 +193,29 @@ fn collections_are_typed() {
     let bytes = json!({"type": "integer", "minimum": 0, "maximum": 255});
     for (schema, expected) in [
         (
-            property::<Vec<String>, _>(None),
+            property::<Vec<String>>(None),
             json!({"type": "array", "items": {"type": "string"}}),
         ),
         (
-            property::<Vec<Value>, _>(None),
+            property::<Vec<Value>>(None),
             json!({"type": "array", "items": {}}),
         ),
         (
-            property::<BTreeSet<u8>, _>(None),
+            property::<BTreeSet<u8>>(None),
             json!({
                 "type": "array", "items": bytes, "uniqueItems": true,
                 "description": "No duplicates; whole numbers, each 0 to 255.",
             }),
         ),
         (
-            property::<[u8; 3], _>(None),
+            property::<[u8; 3]>(None),
             json!({
                 "type": "array", "items": bytes, "minItems": 3, "maxItems": 3,
                 "description": "Exactly 3 items; whole numbers, each 0 to 255.",
             }),
         ),
         (
-            property::<(u8, u8), _>(None),
+            property::<(u8, u8)>(None),
             json!({
                 "type": "array", "items": bytes, "minItems": 2, "maxItems": 2,
                 "description":
@@ -223,7 +223,7 @@ fn collections_are_typed() {
             }),
         ),
         (
-            property::<(bool, String, bool), _>(None),
+            property::<(bool, String, bool)>(None),
             json!({
                 "type": "array",
                 "items": {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
@@ -232,22 +232,22 @@ fn collections_are_typed() {
             }),
         ),
         (
-            property::<(bool, Value), _>(None),
+            property::<(bool, Value)>(None),
             json!({
                 "type": "array", "items": {}, "minItems": 2, "maxItems": 2,
                 "description": "True or false, anything, in this order.",
             }),
         ),
         (
-            property::<HashMap<String, bool>, _>(None),
+            property::<HashMap<String, bool>>(None),
             json!({"type": "object", "additionalProperties": {"type": "boolean"}}),
         ),
         (
-            property::<BTreeMap<String, Value>, _>(None),
+            property::<BTreeMap<String, Value>>(None),
             json!({"type": "object", "additionalProperties": true}),
         ),
         (
-            property::<BTreeMap<u32, bool>, _>(None),
+            property::<BTreeMap<u32, bool>>(None),
             json!({
                 "type": "object",
                 "additionalProperties": {"type": "boolean"},
@@ -256,7 +256,7 @@ fn collections_are_typed() {
             }),
         ),
         (
-            property::<BTreeMap<Plain, bool>, _>(None),
+            property::<BTreeMap<Plain, bool>>(None),
             json!({
                 "type": "object",
                 "properties": {"A": {"type": "boolean"}, "B": {"type": "boolean"}},
@@ -290,18 +290,18 @@ fn unit_enums_are_flat_and_tell_their_variants() {
     let variants = "`high`: Drop everything; `low`: When there is time, if ever.";
     let values = json!(["unknown", "high", "low"]);
     assert_eq!(
-        property::<Plain, _>(None),
+        property::<Plain>(None),
         json!({"type": "string", "enum": ["A", "B"]})
     );
     assert_eq!(
-        property::<Priority, _>(None),
+        property::<Priority>(None),
         json!({
             "type": "string", "enum": values,
             "description": format!("How urgent it is. {variants}"),
         })
     );
     assert_eq!(
-        property::<Priority, _>(Some("The new priority")),
+        property::<Priority>(Some("The new priority")),
         json!({
             "type": "string", "enum": values,
             "description": format!("The new priority. How urgent it is. {variants}"),
@@ -309,17 +309,17 @@ fn unit_enums_are_flat_and_tell_their_variants() {
     );
     let with_null = json!(["unknown", "high", "low", null]);
     assert_eq!(
-        property::<Option<Priority>, _>(Some("The new priority.")),
+        property::<Option<Priority>>(Some("The new priority.")),
         json!({
             "type": ["string", "null"], "enum": with_null,
             "description": format!("The new priority. How urgent it is. {variants}"),
         })
     );
     assert_eq!(
-        property::<Option<Plain>, _>(None),
+        property::<Option<Plain>>(None),
         json!({"type": ["string", "null"], "enum": ["A", "B", null]})
     );
-    let defaulted = with_default(parameter::<Priority, _>("p", None), || Some(json!("low")));
+    let defaulted = with_default(parameter::<Priority>("p", None), || Some(json!("low")));
     let shape = of_parameters(vec![defaulted]);
     assert_eq!(
         shape.value()["properties"]["p"]["description"],
@@ -352,7 +352,7 @@ fn enums_with_data_are_any_of() {
         },
     ]);
     assert_eq!(
-        property::<Shape, _>(None),
+        property::<Shape>(None),
         json!({"description": "A shape. `Empty`: Nothing. `Circle`: Round.", "anyOf": branches})
     );
     let mut nullable = branches;
@@ -360,14 +360,14 @@ fn enums_with_data_are_any_of() {
         branches.push(json!({"type": "null"}));
     }
     assert_eq!(
-        property::<Option<Shape>, _>(Some("Its outline.")),
+        property::<Option<Shape>>(Some("Its outline.")),
         json!({
             "description": "Its outline. A shape. `Empty`: Nothing. `Circle`: Round.",
             "anyOf": nullable,
         })
     );
     assert_eq!(
-        property::<Loose, _>(None),
+        property::<Loose>(None),
         json!({
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "description":
@@ -379,13 +379,13 @@ fn enums_with_data_are_any_of() {
 #[test]
 fn structs_are_closed_and_a_parameters_own_words_win() {
     assert_eq!(
-        property::<Inner, _>(Some("What it is about.")),
+        property::<Inner>(Some("What it is about.")),
         inner("What it is about.")
     );
     let mut optional = inner("What it is about.");
     optional["type"] = json!(["object", "null"]);
     assert_eq!(
-        property::<Option<Inner>, _>(Some("What it is about.")),
+        property::<Option<Inner>>(Some("What it is about.")),
         optional
     );
 }
@@ -400,7 +400,7 @@ fn a_property_may_be_called_title_or_format() {
         nullable: bool,
         default: bool,
     }
-    let schema = property::<Names, _>(None);
+    let schema = property::<Names>(None);
     assert_eq!(
         schema["properties"],
         json!({
@@ -415,8 +415,8 @@ fn a_property_may_be_called_title_or_format() {
 #[test]
 fn only_recursion_is_left_to_references() {
     let shape = of_parameters(vec![
-        parameter::<Tree, _>("a", None),
-        parameter::<Tree, _>("b", Some("Another.")),
+        parameter::<Tree>("a", None),
+        parameter::<Tree>("b", Some("Another.")),
     ]);
     let node = json!({
         "type": "object",
@@ -444,7 +444,7 @@ fn only_recursion_is_left_to_references() {
 
 #[test]
 fn flattened_parts_stay_open_to_each_other() {
-    let schema = property::<Flat, _>(None);
+    let schema = property::<Flat>(None);
     assert_eq!(
         schema,
         json!({
@@ -473,17 +473,17 @@ fn flattened_parts_stay_open_to_each_other() {
 #[test]
 fn only_demands_beyond_the_types_need_a_validator() {
     let says_more = |descriptor| of_parameters(vec![descriptor]).says_more;
-    assert!(!says_more(parameter::<u8, _>("p", None)));
-    assert!(!says_more(parameter::<Option<Vec<u32>>, _>("p", None)));
-    assert!(!says_more(parameter::<Priority, _>("p", None)));
-    assert!(!says_more(parameter::<Plain, _>("p", None)));
-    assert!(!says_more(parameter::<(u8, String), _>("p", None)));
-    assert!(!says_more(parameter::<BTreeMap<u32, Plain>, _>("p", None)));
+    assert!(!says_more(parameter::<u8>("p", None)));
+    assert!(!says_more(parameter::<Option<Vec<u32>>>("p", None)));
+    assert!(!says_more(parameter::<Priority>("p", None)));
+    assert!(!says_more(parameter::<Plain>("p", None)));
+    assert!(!says_more(parameter::<(u8, String)>("p", None)));
+    assert!(!says_more(parameter::<BTreeMap<u32, Plain>>("p", None)));
     // Their type ignores members that it doesn't know.
-    assert!(says_more(parameter::<Shape, _>("p", None)));
-    assert!(says_more(parameter::<Inner, _>("p", None)));
-    assert!(says_more(parameter::<Option<Vec<Inner>>, _>("p", None)));
-    assert!(says_more(parameter::<Wrapped, _>("p", None)));
+    assert!(says_more(parameter::<Shape>("p", None)));
+    assert!(says_more(parameter::<Inner>("p", None)));
+    assert!(says_more(parameter::<Option<Vec<Inner>>>("p", None)));
+    assert!(says_more(parameter::<Wrapped>("p", None)));
 }
 
 #[test]
@@ -493,7 +493,7 @@ fn a_reference_that_may_be_null_brings_its_definition() {
     struct Link {
         next: Option<Box<Link>>,
     }
-    let shape = of_parameters(vec![parameter::<Link, _>("link", None)]);
+    let shape = of_parameters(vec![parameter::<Link>("link", None)]);
     assert!(
         shape.value()["$defs"]["Link"].is_object(),
         "{}",
@@ -519,12 +519,12 @@ fn the_names_of_a_map_are_said_where_its_keys_are_an_enumeration() {
     }
     let names = "names are `Low`, `High`";
     for schema in [
-        property::<BTreeMap<Level, bool>, _>(Some("Whether.")),
-        property::<Option<HashMap<Level, bool>>, _>(Some("Whether.")),
+        property::<BTreeMap<Level, bool>>(Some("Whether.")),
+        property::<Option<HashMap<Level, bool>>>(Some("Whether.")),
     ] {
         assert_eq!(schema["description"], format!("Whether ({names})."));
     }
-    let limits = property::<Limits, _>(None);
+    let limits = property::<Limits>(None);
     assert_eq!(
         limits["properties"]["by_level"]["description"],
         "Names are `Low`, `High`."
@@ -545,21 +545,21 @@ fn what_is_said_of_parts_stands_at_the_property() {
         /// To the north.
         north: Vec<Vec<u8>>,
     }
-    let way = property::<Vec<Point>, _>(Some("The way."));
+    let way = property::<Vec<Point>>(Some("The way."));
     assert_eq!(way["description"], "The way. Each: A point.");
     assert_eq!(way["items"].get("description"), None);
     assert_eq!(
         way["items"]["properties"]["north"]["description"],
         "To the north (each a list, whole numbers, each 0 to 255)."
     );
-    let map = property::<BTreeMap<String, Option<Point>>, _>(None);
+    let map = property::<BTreeMap<String, Option<Point>>>(None);
     assert_eq!(map["description"], "Each value: A point.");
-    let choices = property::<Vec<Priority>, _>(Some("What."));
+    let choices = property::<Vec<Priority>>(Some("What."));
     assert_eq!(
         choices["description"],
         "What. Each: How urgent it is. `high`: Drop everything; `low`: When there is time, if ever."
     );
-    let numbers = property::<BTreeMap<String, u16>, _>(None);
+    let numbers = property::<BTreeMap<String, u16>>(None);
     assert_eq!(
         numbers["description"],
         "Each value a whole number, 0 to 65535."
@@ -607,7 +607,7 @@ fn a_choice_beside_members_is_one_flat_object() {
     );
     assert!(shape.value().get("anyOf").is_some(), "{}", shape.value());
     // The same below the root.
-    let shape = of_parameters(vec![parameter::<Flat, _>("p", None)]);
+    let shape = of_parameters(vec![parameter::<Flat>("p", None)]);
     let inside = &shape.declared()["properties"]["p"];
     assert_eq!(inside.get("anyOf"), None, "{inside}");
     assert_eq!(
@@ -633,51 +633,48 @@ fn the_range_of_a_number_is_said_wherever_its_type_enforces_it() {
     #[allow(dead_code, reason = "only its schema matters")]
     struct Pair(u32, i16);
     for (schema, expected) in [
-        (property::<i32, _>(None), format!("Whole number, {signed}.")),
+        (property::<i32>(None), format!("Whole number, {signed}.")),
         (
-            property::<u32, _>(Some("Its id.")),
+            property::<u32>(Some("Its id.")),
             format!("Its id (whole number, {unsigned})."),
         ),
         (
-            property::<Option<u32>, _>(None),
+            property::<Option<u32>>(None),
             format!("Whole number, {unsigned}."),
         ),
+        (property::<Cents>(None), format!("Whole number, {signed}.")),
         (
-            property::<Cents, _>(None),
-            format!("Whole number, {signed}."),
-        ),
-        (
-            property::<Vec<i32>, _>(None),
+            property::<Vec<i32>>(None),
             format!("Whole numbers, each {signed}."),
         ),
         (
-            property::<Vec<Option<u32>>, _>(None),
+            property::<Vec<Option<u32>>>(None),
             format!("Whole numbers, each {unsigned}."),
         ),
         (
-            property::<[u32; 2], _>(None),
+            property::<[u32; 2]>(None),
             format!("Exactly 2 items; whole numbers, each {unsigned}."),
         ),
         (
-            property::<HashMap<String, u32>, _>(None),
+            property::<HashMap<String, u32>>(None),
             format!("Each value a whole number, {unsigned}."),
         ),
         (
-            property::<(u32, i8), _>(None),
+            property::<(u32, i8)>(None),
             format!("A whole number ({unsigned}), a whole number (-128 to 127), in this order."),
         ),
         (
-            property::<Pair, _>(None),
+            property::<Pair>(None),
             format!(
                 "A whole number ({unsigned}), a whole number (-32768 to 32767), in this order."
             ),
         ),
         (
-            property::<std::num::NonZeroU32, _>(None),
+            property::<std::num::NonZeroU32>(None),
             "Whole number, 1 to 4294967295.".to_owned(),
         ),
         (
-            property::<std::num::NonZeroI32, _>(None),
+            property::<std::num::NonZeroI32>(None),
             format!("Whole number, {signed}; not 0."),
         ),
     ] {
@@ -704,35 +701,35 @@ fn what_the_names_of_a_map_may_be_is_said_whatever_they_are() {
     };
     for (schema, expected) in [
         (
-            property::<BTreeMap<u16, String>, _>(None),
+            property::<BTreeMap<u16, String>>(None),
             "Names are whole numbers, 0 to 65535.",
         ),
         (
-            property::<HashMap<i8, String>, _>(None),
+            property::<HashMap<i8, String>>(None),
             "Names are whole numbers, -128 to 127.",
         ),
         (
-            property::<BTreeMap<u64, String>, _>(None),
+            property::<BTreeMap<u64, String>>(None),
             "Names are whole numbers, 0 or more.",
         ),
         (
-            property::<BTreeMap<i64, String>, _>(None),
+            property::<BTreeMap<i64, String>>(None),
             "Names are whole numbers.",
         ),
         (
-            property::<BTreeMap<Id, String>, _>(None),
+            property::<BTreeMap<Id, String>>(None),
             "Names are whole numbers, 0 to 65535.",
         ),
         (
-            property::<BTreeMap<NonZeroU8, String>, _>(None),
+            property::<BTreeMap<NonZeroU8, String>>(None),
             "Names are whole numbers, 1 to 255.",
         ),
         (
-            property::<BTreeMap<bool, String>, _>(None),
+            property::<BTreeMap<bool, String>>(None),
             "Names are `true`, `false`.",
         ),
         (
-            property::<BTreeMap<char, String>, _>(None),
+            property::<BTreeMap<char, String>>(None),
             "Names are single characters.",
         ),
         (
@@ -740,11 +737,11 @@ fn what_the_names_of_a_map_may_be_is_said_whatever_they_are() {
             "Each value an object, names are whole numbers, 0 to 65535, each value a list, whole numbers, each 0 to 255.",
         ),
         (
-            property::<BTreeMap<u8, BTreeMap<bool, String>>, _>(None),
+            property::<BTreeMap<u8, BTreeMap<bool, String>>>(None),
             "Names are whole numbers, 0 to 255; each value an object, names are `true`, `false`.",
         ),
         (
-            property::<Inside, _>(None)["properties"]["deep"].clone(),
+            property::<Inside>(None)["properties"]["deep"].clone(),
             "Each an object, names are whole numbers, 0 to 65535.",
         ),
     ] {
@@ -770,7 +767,7 @@ fn a_heading_of_one_word_is_text_and_the_name_of_a_type_is_not() {
         #[schemars(title = "Height")]
         repeated: f64,
     }
-    let schema = property::<Documented, _>(None);
+    let schema = property::<Documented>(None);
     let said = |name: &str| schema["properties"][name]["description"].clone();
     assert_eq!(said("above"), "Height\nIn metres.");
     assert_eq!(said("only"), "Height");
@@ -792,9 +789,9 @@ fn what_is_said_of_a_type_once_is_taken_out_of_no_word() {
     }
     let said = |own: &'static str| {
         let shape = of_parameters(vec![
-            parameter::<Id, _>("a", Some("Whom to ask.")),
-            parameter::<Id, _>("b", Some(own)),
-            parameter::<String, _>("c", Some(String::leak("word ".repeat(200)))),
+            parameter::<Id>("a", Some("Whom to ask.")),
+            parameter::<Id>("b", Some(own)),
+            parameter::<String>("c", Some(String::leak("word ".repeat(200)))),
         ]);
         let declared = shape.declared()["properties"]["b"].clone();
         assert!(declared.get("$ref").is_some(), "{declared}");
@@ -818,7 +815,7 @@ fn a_list_in_a_choice_says_what_each_item_is() {
         Many(Vec<u8>),
     }
     assert_eq!(
-        property::<OneOrMany, _>(None)["description"],
+        property::<OneOrMany>(None)["description"],
         "A whole number: 0 to 255; a list: Whole numbers, each 0 to 255."
     );
 }

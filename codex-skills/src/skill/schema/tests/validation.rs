@@ -199,7 +199,7 @@ fn a_bare_value_is_the_only_argument() {
         "properties": {"count": {"type": "integer", "maximum": 5}},
         "required": ["count"],
     });
-    let parameters = Vec::leak(vec![parameter::<u8, _>("count", None)]);
+    let parameters = Vec::leak(vec![parameter::<u8>("count", None)]);
     let only = Validator(Checker::new(&Source::Written(parameters), &schema));
     assert_eq!(check(&only, "5"), Ok(()));
     assert_eq!(

@@ -1,0 +1,15 @@
+use codex_skills::skill;
+
+/// Look up a ticket.
+#[skill("lookup")]
+fn lookup_ticket(id: String) -> bool {
+    id.is_empty()
+}
+
+/// Close a ticket.
+#[skill(rename = "close", state)]
+fn close_ticket(id: String) -> bool {
+    id.is_empty()
+}
+
+fn main() {}

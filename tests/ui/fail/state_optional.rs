@@ -1,0 +1,11 @@
+use codex_skills::skill;
+
+struct Db;
+
+/// Look up a ticket.
+#[skill]
+fn lookup(#[state] db: Option<&Db>) -> bool {
+    db.is_some()
+}
+
+fn main() {}
