@@ -733,7 +733,7 @@ fn what_the_names_of_a_map_may_be_is_said_whatever_they_are() {
             "Names are single characters.",
         ),
         (
-            property::<BTreeMap<String, BTreeMap<u16, Vec<u8>>>, _>(None),
+            property::<BTreeMap<String, BTreeMap<u16, Vec<u8>>>>(None),
             "Each value an object, names are whole numbers, 0 to 65535, each value a list, whole numbers, each 0 to 255.",
         ),
         (
