@@ -25,8 +25,8 @@ mod tests {
         let text = "aé漢🍵";
         let boundaries = [0, 1, 3, 6, 10];
         for byte in 0..=text.len() + 2 {
-            let nearest = boundaries.iter().rev().find(|at| **at <= byte);
-            assert_eq!(before(text, byte), *nearest.unwrap(), "{byte}");
+            let last = boundaries.iter().rev().find(|at| **at <= byte);
+            assert_eq!(Some(&before(text, byte)), last, "{byte}");
             let next = boundaries.iter().find(|at| **at >= byte);
             assert_eq!(after(text, byte), next.copied().unwrap_or(10), "{byte}");
         }

@@ -47,7 +47,7 @@ impl<'a> Listing<'a> {
         &self.index[id.to_string()]
     }
 
-    fn items(&self, ids: &'a Value) -> impl Iterator<Item = &'a Value> {
+    fn items(&self, ids: &'a Value) -> impl Iterator<Item = &'a Value> + use<'a> {
         let index = self.index;
         list(ids)
             .map(move |id| &index[id.to_string()])
