@@ -3,7 +3,9 @@
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::Parse;
-use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, ReturnType};
+use syn::{
+    Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, ReturnType, parse_quote,
+};
 
 use crate::diagnostics::Diagnostics;
 use crate::skill::args::{BlockArgs, default_crate};
@@ -138,7 +140,8 @@ impl Context {
             }
         };
         if refuse_unclear_answer(&mut method.sig, diagnostics) {
-            method.block = syn::parse_quote!({ loop {} });
+            method.block = parse_quote!({ loop {} });
+            method.attrs.push(parse_quote!(#[allow(unused_variables)]));
         }
         let mut signature = self.without_self(&method.sig);
         for input in &mut method.sig.inputs {

@@ -52,6 +52,25 @@ async fn idle() {
 mod created {
     use super::*;
 
+    #[test]
+    fn a_tokio_runtime_without_time_is_refused() {
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let error = tokio.block_on(async {
+            lifecycle!(Embedded::demo(), skills: [greet], |run| {
+                run.send_and_handle("greet").await?;
+                Ok(())
+            })
+            .await
+            .unwrap_err()
+        });
+        assert_eq!(
+            error.to_string(),
+            "cannot create the session on the embedded runtime: this tokio runtime has no time, which deadlines need: build it with `enable_all()`"
+        );
+    }
+
     #[tokio::test]
     async fn a_session_is_created_with_the_tools_of_its_draft() {
         let codex = client();

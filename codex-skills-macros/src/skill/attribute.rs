@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
-use syn::{Attribute, LitStr, Token, Visibility};
+use syn::{Attribute, LitStr, Token, Visibility, parse_quote};
 
 use super::args::{BlockArgs, SkillArgs, default_crate};
 use super::borrowing::refuse_unclear_answer;
@@ -110,6 +110,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     refuse_second_mark(&mut function.attributes, &mut diagnostics);
     if refuse_unclear_answer(&mut function.signature, &mut diagnostics) {
         function.body = Some(without_value());
+        function
+            .attributes
+            .push(parse_quote!(#[allow(unused_variables)]));
     }
     let analysis = Analysis::of(
         args,

@@ -111,10 +111,10 @@ fn preset_value(argument: &Argument) -> Option<TokenStream> {
             Some(inner) if is_literal(value) => {
                 let value = converted(value, inner);
                 // The `let` has the compiler say that a value of the wrong type is no `inner`.
-                quote_spanned! {ours()=>
+                quote_spanned! {ours()=> {
                     let __inside: #inner = #value;
                     ::core::option::Option::Some(__inside)
-                }
+                }}
             }
             _ => converted(value, &argument.ty),
         },

@@ -453,6 +453,15 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
             "there is no tokio runtime here: use `#[tokio::main]`, or `codex_skills::blocking`",
         )
     })?;
+    if !has_time() {
+        return Err(RuntimeError::new(
+            name,
+            "create the session",
+            RuntimeErrorKind::Refused,
+            "this tokio runtime has no time, which deadlines need: build it with `enable_all()`",
+        )
+        .into());
+    }
     let (done, opened) = oneshot::channel();
     let token = shared.tasks.token();
     let creating = async move {
@@ -478,6 +487,11 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
             RuntimeError::new(name, "create the session", kind, "the creation broke down").into()
         })
     })
+}
+
+/// Whether the tokio runtime keeps time. Tokio tells by a panic alone, of which the panic hook may speak.
+fn has_time() -> bool {
+    std::panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }
 
 fn check(limits: &Limits) -> Result<(), Error> {
