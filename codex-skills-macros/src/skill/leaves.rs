@@ -48,12 +48,26 @@ pub(crate) fn of(ty: &Type) -> Vec<&Type> {
 }
 
 fn collect<'a>(ty: &'a Type, found: &mut Vec<&'a Type>) {
-    if is_fillable(ty) {
+    if is_fillable(ty) || is_unsized(ty) {
         return;
     }
     match parts(ty) {
         Some(inside) => inside.for_each(|part| collect(part, found)),
         None => found.push(ty),
+    }
+}
+
+/// Whether a type stands behind a pointer only, as in `Box<str>`: then the pointer is what deserializes or not.
+fn is_unsized(ty: &Type) -> bool {
+    const NAMES: [&str; 4] = ["CStr", "OsStr", "Path", "str"];
+    match unwrapped(ty) {
+        Type::TraitObject(_) => true,
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| NAMES.iter().any(|name| last.ident == name)),
+        _ => false,
     }
 }
 
@@ -64,6 +78,7 @@ fn parts(ty: &Type) -> Option<Parts<'_>> {
     match unwrapped(ty) {
         Type::Tuple(tuple) if !tuple.elems.is_empty() => Some(Box::new(tuple.elems.iter())),
         Type::Array(array) => Some(Box::new(std::iter::once(&*array.elem))),
+        Type::Slice(slice) => Some(Box::new(std::iter::once(&*slice.elem))),
         ty => container(ty),
     }
 }
