@@ -253,11 +253,13 @@ fn titles_signs_and_items_of_every_kind_are_read() {
 /// Metres above the sea, never feet.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(inline)]
+#[allow(dead_code, reason = "it stands for a type")]
 struct Height(f64);
 
 /// A way to go.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(inline)]
+#[allow(dead_code, reason = "it stands for a type")]
 enum Way {
     /// On foot.
     Slow,
