@@ -125,7 +125,7 @@ fn lines(case: &str) -> Option<(usize, Line)> {
             Box::new(|n| call(n, THREAD, "t", r#"{"bytes":1048576}"#)),
         ),
         "deaf-requests" => (
-            8_000,
+            16_000,
             Box::new(|n| {
                 format!(
                     r#"{{"method":"item/commandExecution/requestApproval","id":{n},"params":{{"threadId":"{THREAD}","turnId":"t","itemId":"i{n}","command":"{}"}}}}"#,
@@ -162,9 +162,13 @@ fn lines(case: &str) -> Option<(usize, Line)> {
         "child-list" => (
             1,
             Box::new(|_| {
+                let mut ids = String::new();
+                for n in 0..200_000 {
+                    ids.push_str(&format!("\"01a20376-1b18-75a0-8c01-e6a67{n:07}\","));
+                }
                 format!(
-                    r#"{{"method":"item/completed","params":{{"threadId":"{THREAD}","turnId":"t","item":{{"type":"collabAgentToolCall","id":"x","receiverThreadIds":[{}"z"]}}}}}}"#,
-                    r#""","#.repeat(MIB)
+                    r#"{{"method":"item/completed","params":{{"threadId":"{THREAD}","turnId":"t","item":{{"type":"collabAgentToolCall","id":"x","receiverThreadIds":[{}]}}}}}}"#,
+                    ids.trim_end_matches(',')
                 )
             }),
         ),
@@ -187,12 +191,16 @@ fn lines(case: &str) -> Option<(usize, Line)> {
             }),
         ),
         "details" => (
-            1,
-            Box::new(|n| ended(&format!("t{n}"), &("[0],".repeat(MIB + MIB / 8) + "0"))),
+            17,
+            Box::new(|n| match n {
+                // As a value it takes many times as much.
+                0 => ended("t0", &("[0],".repeat(MIB + MIB / 8) + "0")),
+                _ => ended(&format!("t{n}"), &format!("\"{}\"", "x".repeat(5 * MIB))),
+            }),
         ),
         "long-ids" => (
-            96,
-            Box::new(|n| call(n, THREAD, &"t".repeat(MIB / 2), "{}")),
+            600,
+            Box::new(|n| call(n, THREAD, &format!("{n}{}", "t".repeat(MIB / 8)), "{}")),
         ),
         "names" => (
             6_000,
