@@ -699,3 +699,44 @@ async fn an_error_repeats_little_of_the_arguments_and_keeps_what_is_expected() {
         assert!(text.ends_with(end), "{text}");
     }
 }
+
+/// Two variants may be meant at each level, and serde would try both of them at each.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "decoded only")]
+enum Ambiguous {
+    Number(i64),
+    One {
+        a: Box<Ambiguous>,
+    },
+    Two {
+        a: Box<Ambiguous>,
+        b: Option<String>,
+    },
+    Many(Vec<Ambiguous>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct TakesAmbiguous {
+    #[allow(dead_code, reason = "decoded only")]
+    a: Ambiguous,
+}
+
+#[tokio::test]
+async fn what_is_wrong_deep_inside_an_untagged_type_is_told_without_trying_all_of_it() {
+    let skill = codex_skills::Skill::builder("takes")
+        .handler(|_: TakesAmbiguous| async { Ok::<_, std::convert::Infallible>("taken") });
+    let catalog = codex_skills::Draft::new().register(skill).seal().unwrap();
+    for (open, close) in [("{\"a\":", "}"), ("[1,", "]"), ("{\"b\":\"\",\"a\":", "}")] {
+        for depth in [4, 16, 64] {
+            let json = format!(
+                "{{\"a\":{}true{}}}",
+                open.repeat(depth),
+                close.repeat(depth)
+            );
+            let arguments = serde_json::value::RawValue::from_string(json).unwrap();
+            let output = catalog.call("takes", &arguments).await.unwrap();
+            assert!(!output.is_success(), "{open} {depth}");
+        }
+    }
+}

@@ -21,6 +21,10 @@ const BYTES: usize = 1024 * 1024;
 /// How many other items are tried in the place of one that is left out.
 const TRIES: usize = 3;
 
+/// How deep arguments may be for their types to be asked: serde decodes what an untagged type refuses once for each variant
+/// that may be meant, and so at each level.
+const DEPTH: usize = 8;
+
 /// Decodes a text, for what is wrong with it.
 pub(crate) type Reads = fn(&str) -> Result<(), PathError>;
 
@@ -93,7 +97,11 @@ pub(super) fn refusals(reader: Reader, text: &str, mut rest: Rest, known: &Known
     }
     let mut lines = Vec::new();
     let mut is_read = false;
-    for round in 0..(BYTES / text.len().max(1)).clamp(1, ROUNDS) {
+    let rounds = match is_deep(text) {
+        true => 0,
+        false => (BYTES / text.len().max(1)).clamp(1, ROUNDS),
+    };
+    for round in 0..rounds {
         let error = match left
             .rest
             .written(text, None)
@@ -144,6 +152,22 @@ pub(super) fn refusals(reader: Reader, text: &str, mut rest: Rest, known: &Known
     let mut all: Vec<Line> = wrong.map(|(_, line)| line).collect();
     all.append(&mut lines);
     all
+}
+
+/// Whether a JSON text has more levels than types are asked about.
+fn is_deep(json: &str) -> bool {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    json.bytes().any(|byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH
+    })
 }
 
 /// Decodes arguments. A type that panics says nothing.
