@@ -31,19 +31,10 @@ impl ::codex_skills::SkillSet for lookup {
                 __codex_skills::Slot<::std::string::String>,
                 (__codex_skills::Slot<u8>, ()),
             ) = (
-                {
-                    __codex_skills::Fillable::<
-                        {
-                            use __codex_skills::Lacking as _;
-                            __codex_skills::Reads::<::std::string::String>::HAS
-                                | __codex_skills::Described::<::std::string::String>::HAS
-                        },
-                        ::std::string::String,
-                    >::slot(
-                        "ticket_id",
-                        ::core::option::Option::Some("Stable ticket identifier."),
-                    )
-                },
+                __codex_skills::Slot::new(
+                    "ticket_id",
+                    ::core::option::Option::Some("Stable ticket identifier."),
+                ),
                 (
                     __codex_skills::Slot::new("comments", ::core::option::Option::None)
                         .with_default(__codex_skills_default1, __codex_skills_shown1),

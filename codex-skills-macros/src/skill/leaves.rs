@@ -1,10 +1,10 @@
 //! The named types inside of well-known ones: `Inner` in `Vec<Option<Inner>>`. An error about a parameter belongs
 //! there.
 
-use syn::{PathArguments, Type};
+use syn::{PathArguments, Type, TypePath};
 
 use super::borrowing::arguments;
-use super::parameter::unwrapped;
+use super::parameter::{unwrapped, written};
 
 /// Types that the model can fill for sure.
 const FILLABLE: [&str; 17] = [
@@ -33,9 +33,14 @@ pub(crate) fn is_fillable(ty: &Type) -> bool {
         Some(mut inside) => inside.all(is_fillable),
         None => matches!(
             unwrapped(ty),
-            Type::Path(path) if FILLABLE.iter().any(|name| path.path.is_ident(name))
+            Type::Path(path) if FILLABLE.iter().any(|name| path.path.is_ident(name)) || is_string(path)
         ),
     }
+}
+
+/// Whether a type is the `::std::string::String` that we write for `str`.
+fn is_string(path: &TypePath) -> bool {
+    path.path.leading_colon.is_some() && written(path) == "::std::string::String"
 }
 
 /// The types to ask about before the whole one is: none, if it is no container.
