@@ -17,7 +17,7 @@ pub use sealed::{Catalog, CatalogSkill};
 
 pub(crate) use draft::{DraftFuture, RegisterError, Room};
 pub(crate) use phase::sealed as sealed_phase;
-#[cfg(feature = "embedded")]
 pub(crate) use seal::most_similar;
+#[cfg(feature = "embedded")]
 pub(crate) use sealed::without_instructions;
 pub(crate) use sealed::{Run, RunBlocking};
