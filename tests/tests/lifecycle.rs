@@ -525,6 +525,7 @@ mod without_tokio {
     fn a_session_is_gone_after_a_tokio_runtime_of_one_thread() {
         let codex = greeting();
         let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         let open = tokio.block_on(guard(&codex));

@@ -14,7 +14,6 @@ use serde::de::DeserializeOwned;
 use super::arguments::Slot;
 
 /// Asks whether a type deserializes.
-#[derive(Debug)]
 pub struct Reads<T: ?Sized>(PhantomData<T>);
 
 impl<T: DeserializeOwned> Reads<T> {
@@ -23,7 +22,6 @@ impl<T: DeserializeOwned> Reads<T> {
 }
 
 /// Asks whether a type has a JSON schema.
-#[derive(Debug)]
 pub struct Described<T: ?Sized>(PhantomData<T>);
 
 impl<T: JsonSchema> Described<T> {
@@ -48,7 +46,6 @@ pub const fn after(inside: u8, own: u8) -> u8 {
 
 /// A type of which is known what it has: 0 nothing, 1 `Deserialize`, 2 a schema, 3 both; 4 stands for a type that has
 /// one inside that lacks something. Numbers, since rustc prints them where it prints this type.
-#[derive(Debug)]
 pub struct Fillable<const HAS: u8, T: ?Sized>(PhantomData<T>);
 
 impl<T: DeserializeOwned + JsonSchema> Fillable<3, T> {

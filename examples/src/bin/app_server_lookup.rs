@@ -82,7 +82,7 @@ async fn run() -> Result<(), Error> {
     })
     .await?;
     for call in &turn.dispatches {
-        println!("{call}");
+        println!("{call:#}");
     }
     if let Some(usage) = turn.usage {
         println!("{} tokens", usage.total);

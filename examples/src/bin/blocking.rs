@@ -46,7 +46,7 @@ fn main() -> Result<(), codex_skills::Error> {
                 .require_reply()
                 .wait()?;
             for call in &turn.dispatches {
-                println!("call      {call}");
+                println!("call      {call:#}");
             }
             Ok(turn.assistant_reply)
         })?;
@@ -60,7 +60,7 @@ fn main() -> Result<(), codex_skills::Error> {
     run.send("Use invoice_total for INV-9999.").wait()?;
     for event in signals {
         if let Some(call) = run.respond_to_signal(&event)? {
-            println!("call      {call}");
+            println!("call      {call:#}");
             println!("answer    {}", call.output().to_text());
         }
         if let Event::TurnCompleted { status, .. } = &event {

@@ -49,7 +49,7 @@ async fn ask(session: &Session, request: &str) -> Result<(), Error> {
     println!("request   {request}");
     let turn = session.send_and_handle(request).require_reply().await?;
     for call in &turn.dispatches {
-        println!("  {call}");
+        println!("  {call:#}");
     }
     println!("  reply   {}", turn.assistant_reply);
     Ok(())

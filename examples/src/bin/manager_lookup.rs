@@ -81,7 +81,7 @@ async fn run() -> Result<(), Error> {
     )
     .await?;
     for call in &turn.dispatches {
-        println!("call      {call}");
+        println!("call      {call:#}");
         println!("answer    {}", call.output().to_text());
     }
     println!("reply     {}", turn.assistant_reply);
