@@ -504,11 +504,7 @@ mod sessions {
                 "tickets.import: Some(\"tickets\") import"
             ))
         );
-        assert!(
-            turn.dispatches[0]
-                .to_string()
-                .starts_with("tickets.lookup({\"id\":7}) -> ")
-        );
+        assert!(format!("{:#}", turn.dispatches[0]).starts_with("tickets.lookup({\"id\":7}) -> "));
     }
 
     #[tokio::test]

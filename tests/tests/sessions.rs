@@ -67,7 +67,7 @@ mod created {
         });
         assert_eq!(
             error.to_string(),
-            "cannot create the session on the embedded runtime: this tokio runtime has no time, which deadlines need: build it with `enable_all()`"
+            "the embedded runtime could not create the session: this tokio runtime has no time, which deadlines need: build it with `enable_all()`"
         );
     }
 
