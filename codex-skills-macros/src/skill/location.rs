@@ -10,6 +10,7 @@ pub(crate) fn of(span: Span, krate: &TokenStream) -> TokenStream {
     if !proc_macro::is_available() {
         return quote_spanned!(ours()=> #krate::Location { file: "", line: 0, column: 0 });
     }
+    // Not that of an `Option`: the span as the compiler has it, which exists inside of a macro.
     let span = span.unwrap();
     let file = span.file();
     let line = u32::try_from(span.line()).unwrap_or(u32::MAX);

@@ -26,7 +26,7 @@ pub(super) struct Answer<'a> {
     pub(super) output: &'a Arc<SkillOutput>,
     /// Whether it was sent there before, and did not arrive.
     pub(super) is_retry: bool,
-    /// The call on its way. Its interest is lost when it is cancelled: then nobody may wait for the answer any more.
+    /// The call on its way. When it is cancelled, no one may wait for the answer any more.
     pub(super) running: &'a Running,
 }
 

@@ -33,7 +33,7 @@ pub trait Nobody {}
 /// not have (NaN, infinity), and the key of a map that is no text, number, boolean or word, make the call a failure
 /// that names the place.
 ///
-/// An error of a `Result` inside of an answer is never told as success. Where it is all of the answer (`Result` in an
+/// An error of a `Result` inside of an answer never reads as success. Where it is all of the answer (`Result` in an
 /// `Option`, a `Box` or another `Result`), the call fails with it, as with the `Result` that the skill returns; the macro
 /// refuses to compile those that it sees, since `Result<Option<T>, E>` says the same. Where it is one of several values
 /// (`Vec<Result<T, E>>`, a map, a field), the call is a failure in part, which names the first error, counts the others and

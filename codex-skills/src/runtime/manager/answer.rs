@@ -67,7 +67,7 @@ impl CodexManager {
             response = self.post_once(request) => response.map(|response| classify(&path, &response)),
             fate = answering.told() => Ok(settled(fate)),
         };
-        // What the stream has told meanwhile is more than a failure of the exchange.
+        // What the stream said meanwhile counts for more than a failure of the exchange.
         let submission = match (submission, answering.fate()) {
             (Err(_) | Ok(Submission::Retry { .. }), Some(fate)) => settled(fate),
             (submission, _) => submission?,
@@ -177,7 +177,7 @@ impl<'a> Answering<'a> {
         Self { shared, call, fate }
     }
 
-    /// What the stream has told of the call so far.
+    /// What the stream said of the call so far.
     fn fate(&self) -> Option<Fate> {
         *self.fate.borrow()
     }

@@ -176,7 +176,7 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// The times at which sessions are asked about, where the stream stands as told at each time.
+    /// The times at which sessions are asked about, where the stream stands at each time as it says.
     fn asked(
         per_session: bool,
         until: Duration,

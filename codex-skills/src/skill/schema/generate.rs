@@ -387,7 +387,7 @@ pub(super) fn of_output(
     Ok(Some(value))
 }
 
-/// The schema of a successful answer: a `Result` that is all of it, also in an `Option`, is told by its value alone, as it
+/// The schema of a successful answer: a `Result` that is all of it, also in an `Option`, is described by its value alone, as it
 /// is written.
 fn of_success(mut schema: Value, definitions: &Object) -> Value {
     while let Some(value) = value_of_result(&schema, definitions) {

@@ -30,7 +30,7 @@ pub(super) struct Outbound {
 }
 
 impl Registry {
-    /// An answer is sent. Whoever sends it is told what the stream says of the call.
+    /// Begins to send an answer. The value that it returns learns what the stream says of the call.
     pub(in super::super) fn begin_answer(
         &mut self,
         call: &ToolCall,

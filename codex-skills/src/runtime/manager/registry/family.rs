@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Registry;
 
-/// How many threads are remembered that were found to be nobody's here.
+/// How many threads are remembered that belong to no session of this client.
 pub(super) const STRANGERS: usize = 4096;
 /// How many children of sessions are followed; the oldest are forgotten, and asked about again when they call.
 const CHILDREN: usize = 16 * 1024;
@@ -52,7 +52,7 @@ impl Registry {
         self.strangers.insert(thread_id.clone())
     }
 
-    /// Nobody could say whose thread it is.
+    /// The server could not say whose thread it is.
     pub(in super::super) fn ask_again(&mut self, thread_id: &Arc<str>) {
         self.strangers.remove(thread_id);
     }

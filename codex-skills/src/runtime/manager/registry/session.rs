@@ -45,7 +45,7 @@ pub(super) struct Session {
     /// whether codex runs.
     pub(super) polled: u64,
     pub(super) pulsed: u64,
-    /// Whether somebody looks after it, since calls expired in a turn that runs.
+    /// Whether a task looks after it, since calls expired in a turn that runs.
     pub(super) looks: Looks,
     /// Whether frames of it may have been missed.
     pub(super) has_missed: bool,

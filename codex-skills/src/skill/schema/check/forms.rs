@@ -14,7 +14,7 @@ use super::same;
 const DEPTH: usize = 4;
 /// How many members of an object are looked at for the name of a form.
 const LOOKED_AT: usize = 16;
-/// How many members an object form is told by.
+/// How many members describe an object form.
 const MEMBERS: usize = 8;
 
 /// Says that a value has none of the forms that there are.
