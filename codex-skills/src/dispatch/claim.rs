@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -75,8 +74,6 @@ pub(crate) struct Running {
     /// Where the answer goes.
     address: Mutex<Arc<ToolCall>>,
     pub(super) interest: Interest,
-    /// The dispatcher that runs it.
-    pub(super) by: DispatcherId,
     /// Its key in the ledger.
     key: CallKey,
     record: OnceLock<Arc<DispatchRecord>>,
@@ -85,23 +82,11 @@ pub(crate) struct Running {
     pub(super) verdict: Verdict,
 }
 
-/// Which dispatcher runs a call: those of one session share its ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DispatcherId(u64);
-
-impl DispatcherId {
-    pub(super) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
 impl Running {
-    pub(super) fn new(call: Arc<ToolCall>, key: CallKey, by: DispatcherId) -> Arc<Self> {
+    pub(super) fn new(call: Arc<ToolCall>, key: CallKey) -> Arc<Self> {
         Arc::new(Self {
             address: Mutex::new(call),
             interest: Interest::default(),
-            by,
             key,
             record: OnceLock::new(),
             settled: Notify::new(),

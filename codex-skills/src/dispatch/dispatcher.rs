@@ -11,8 +11,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use super::claim::{
-    Claimed, DispatchLedger, Dispatched, DispatcherId, Running, Settle, SharedLedger, broken_off,
-    is_newer,
+    Claimed, DispatchLedger, Dispatched, Running, Settle, SharedLedger, broken_off, is_newer,
 };
 use super::ledger::Claim;
 use super::limits::Limits;
@@ -48,7 +47,6 @@ pub(crate) struct Dispatcher {
     pub(super) common: Arc<Common>,
     /// How many calls arrived.
     arrivals: AtomicU64,
-    id: DispatcherId,
     /// Lost when everything is cancelled, now and later.
     interest: Interest,
 }
@@ -81,7 +79,6 @@ impl Dispatcher {
             ledger,
             common,
             arrivals: AtomicU64::new(0),
-            id: DispatcherId::next(),
             interest: Interest::default(),
             limits,
         }
@@ -95,17 +92,19 @@ impl Dispatcher {
         &self.limits
     }
 
-    /// Sees to it that a call is answered, on a task of its own on `tokio`; returns at once.
+    /// Sees to it that a call is answered, on a task of its own on `tokio`; returns at once. `is_late`: its turn or its
+    /// session is over, so no handler begins.
     pub(crate) fn dispatch(
         self: &Arc<Self>,
         call: Arc<ToolCall>,
         announced: Announced,
+        is_late: bool,
         settled: Option<Arc<dyn Settle>>,
         tokio: &Handle,
     ) -> Dispatched {
         let mut ledger = self.ledger.lock();
         let key = key_in(&ledger, &call);
-        let running = Running::new(call.clone(), key.clone(), self.id);
+        let running = Running::new(call.clone(), key.clone());
         let fullness = Fullness::of(&ledger, &self.limits);
         let (work, arrival, record) = match ledger.claim(&key, running.clone()) {
             Claim::Join(running) => {
@@ -161,7 +160,7 @@ impl Dispatcher {
         };
         drop(ledger);
         // Whoever cancels everything sees either the call in the ledger or this.
-        if self.interest.is_cancelled() {
+        if is_late || self.interest.is_cancelled() {
             running.interest.cancel();
         }
         let span = tracing::info_span!(
@@ -365,7 +364,7 @@ impl Dispatcher {
     /// Cancels everything, now and later.
     pub(crate) fn cancel_all(&self) -> usize {
         self.interest.cancel();
-        self.cancel(|_, running| running.by == self.id);
+        self.cancel(|_, _| true);
         self.ledger.lock().running_len()
     }
 

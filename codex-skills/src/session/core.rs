@@ -48,8 +48,6 @@ pub(crate) struct SessionCore {
     /// Where background work of the session runs.
     pub(crate) tokio: Handle,
     dispatcher: Arc<Dispatcher>,
-    /// Cancelled from the start: it answers the calls that come too late to be run, from the same ledger.
-    late: Arc<Dispatcher>,
     /// Whether the session was opened with its catalog.
     has_catalog: bool,
     /// The fingerprint of the tools that the session was created with, once it was asked for, where it is known.
@@ -82,25 +80,19 @@ impl SessionCore {
         let catalog = catalog.unwrap_or_else(Catalog::empty);
         let ledger = client.ledger(&id, &limits);
         let introduction = client.introduction(&id);
-        let dispatcher = || {
-            Dispatcher::new(
-                catalog.clone(),
-                client.runtime.clone(),
-                limits.clone(),
-                ledger.clone(),
-                client.common.clone(),
-            )
-        };
-        let late = dispatcher();
-        late.cancel_all();
-        let (dispatcher, late) = (Arc::new(dispatcher()), Arc::new(late));
+        let dispatcher = Arc::new(Dispatcher::new(
+            catalog.clone(),
+            client.runtime.clone(),
+            limits,
+            ledger,
+            client.common.clone(),
+        ));
         let core = Arc::new_cyclic(|core: &Weak<Self>| Self {
             id: id.clone(),
             send_defaults,
             introduction,
             tokio: Handle::current(),
             dispatcher,
-            late,
             has_catalog,
             created_with: OnceLock::new(),
             has_left: AtomicBool::new(false),
@@ -255,14 +247,15 @@ impl SessionCore {
         announced: Announced,
     ) -> impl Future<Output = Arc<DispatchRecord>> + use<> {
         let over = self.inbox().is_over(&call);
-        let dispatcher = if over { &self.late } else { &self.dispatcher };
         // The call's span is in that of its turn, unless the turn is over or a sub-agent's.
         let within = match &call.turn_id {
             Some(turn_id) if !over && call.thread_id.is_none() => self.spans.turn(turn_id),
             _ => self.spans.session().clone(),
         };
         let dispatched = within.in_scope(|| {
-            dispatcher.dispatch(call.clone(), announced, self.settled(), &self.handle())
+            let handle = self.handle();
+            self.dispatcher
+                .dispatch(call.clone(), announced, over, self.settled(), &handle)
         });
         // The turn may have ended before there was a handler to be cancelled.
         if !over && self.inbox().is_over(&call) {
@@ -275,8 +268,9 @@ impl SessionCore {
     pub(crate) fn dismiss(&self, calls: Vec<Arc<ToolCall>>) {
         let _within = self.spans.session().enter();
         for call in calls.into_iter().filter(|call| !self.leaves(call)) {
-            self.late
-                .dispatch(call, Announced::Event, self.settled(), &self.handle());
+            let (settled, handle) = (self.settled(), self.handle());
+            self.dispatcher
+                .dispatch(call, Announced::Event, true, settled, &handle);
         }
     }
 
