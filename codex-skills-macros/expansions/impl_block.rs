@@ -12,7 +12,7 @@ impl ::codex_skills::SkillSet for Desk {
             use ::codex_skills::__private as __codex_skills;
             const __CODEX_SKILLS_SLOTS: (__codex_skills::Slot<Ticket>, ()) = (
                 {
-                    __codex_skills::Fillable::<
+                    __codex_skills::Parameter::<
                         {
                             use __codex_skills::Lacking as _;
                             __codex_skills::Reads::<Ticket>::HAS

@@ -29,6 +29,7 @@ mod boundary;
 mod catalog;
 mod dispatch;
 mod error;
+pub mod expansion;
 pub mod guide;
 pub mod runtime;
 mod session;
@@ -36,8 +37,8 @@ mod skill;
 mod withheld;
 
 pub use catalog::{
-    Catalog, CatalogError, CatalogProblem, CatalogSkill, CreateTime, Draft, Drafting, IntoDraft,
-    IntoDraftNow, IntoSkills, Phase, Register, RuntimeSync, Skills,
+    Catalog, CatalogError, CatalogProblem, CatalogSkill, CreateTime, Draft, IntoDraft,
+    IntoDraftNow, IntoSkills, Register, RuntimeSync,
 };
 pub use dispatch::{
     CallError, Cut, DispatchRecord, FailedCalls, Limits, Metrics, Outcome, RetryPolicy,
@@ -56,12 +57,10 @@ pub use runtime::{
     RuntimeMetrics, TokenUsage, Tokens, TurnStatus,
 };
 pub use session::{
-    Bound, CleanupReport, Client, CloseSession, CreateSession, IntoStatuses, Lifecycle,
-    OpenLifecycle, OpenSession, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent,
-    Session, Shutdown, ShutdownReport, Signals, TurnIncomplete, TurnResult,
+    CleanupReport, Client, CloseSession, CreateSession, IntoStatuses, Lifecycle, OpenLifecycle,
+    OpenSession, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent, Session, Shutdown,
+    ShutdownReport, Signals, TurnIncomplete, TurnResult,
 };
-#[doc(hidden)]
-pub use skill::fillable::{Argument, HasDeserialize, HasSchema};
 pub use skill::{
     ContentItem, Explain, FallibleFuture, Location, OutputError, ParameterDescriptor, Reply,
     RequestId, Skill, SkillBuilder, SkillContext, SkillDescriptor, SkillFailure, SkillOutput,
@@ -193,7 +192,7 @@ pub mod __private {
         WrittenSchema,
     };
     pub use crate::skill::documentation;
-    pub use crate::skill::fillable::{Described, Fillable, Lacking, Reads, after};
+    pub use crate::skill::fillable::{Described, Lacking, Parameter, Reads, after};
     pub use crate::skill::returned::{
         DefaultValue, Infallible, NoSchema, NotShown, Plain, ReturnType, Returned,
     };

@@ -253,7 +253,7 @@ fn builders_show_no_tokens() {
 
 /// The public types whose derived `Debug` shows texts, and why these are no secrets.
 const SHOWN: [(&str, &str); 14] = [
-    ("DraftInner", "names and warnings of the author"),
+    ("Draft", "names and warnings of the author"),
     ("CatalogProblem", "names and schemas of the author"),
     ("TurnStatus", "a word of the runtime, cut"),
     ("Submission", "words of the runtime about a delivery"),

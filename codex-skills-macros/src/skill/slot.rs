@@ -43,7 +43,7 @@ pub(crate) fn slot(at: usize, argument: &Argument) -> (TokenStream, TokenStream)
         let checks = inside.iter().map(|leaf| {
             let (first, last) = ends(&leaf.to_token_stream());
             let (start, has) = (private_at(first), asked(leaf));
-            let start = quote_spanned!(first=> #start::Fillable);
+            let start = quote_spanned!(first=> #start::Parameter);
             let check = quote_spanned!(last=> check());
             quote_spanned!(ours()=> #start::<#has, #leaf>::#check;)
         });
@@ -53,7 +53,7 @@ pub(crate) fn slot(at: usize, argument: &Argument) -> (TokenStream, TokenStream)
             let inside = inside.iter().map(asked);
             has = quote_spanned!(ours()=> { #p::after(#(#inside)&*, #own) });
         }
-        let start = quote_spanned!(first=> #start::Fillable);
+        let start = quote_spanned!(first=> #start::Parameter);
         let slot = quote_spanned!(last=> slot);
         quote_spanned!(ours()=> { #(#checks)* #start::<#has, #ty>::#slot #values })
     };

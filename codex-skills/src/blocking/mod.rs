@@ -61,5 +61,5 @@ pub use builder::{CloseSession, CreateSession, OpenLifecycle, OpenSession, Shutd
 pub use client::Client;
 pub use lifecycle::Lifecycle;
 pub use send::{SendAndHandle, SendText};
-pub use session::{Bound, Session};
+pub use session::Session;
 pub use signals::Signals;

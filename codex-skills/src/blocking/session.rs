@@ -9,21 +9,11 @@ use serde_json::value::to_raw_value;
 use super::send::{SendAndHandle, SendText};
 use super::signals::Signals;
 use super::wait::wait;
-use crate::catalog::{Catalog, Phase, Skills, sealed_phase};
+use crate::catalog::{Catalog, CreateTime, RuntimeSync};
 use crate::dispatch::DispatchRecord;
 use crate::error::Error;
 use crate::runtime::Event;
 use crate::skill::{SkillOutput, ToolCall};
-
-/// The phase of a session that exists, on the blocking side.
-#[derive(Debug)]
-pub struct Bound;
-
-impl sealed_phase::Sealed for Bound {}
-
-impl Phase for Bound {
-    type Inner = crate::Session;
-}
 
 /// A session with its sealed catalog: a [`Session`](crate::Session) whose calls block. Clones are handles
 /// on the same session.
@@ -33,17 +23,14 @@ impl Phase for Bound {
 /// [`drain_pending_calls`](Self::drain_pending_calls). All of them go through one ledger, so they can be
 /// mixed, from any number of threads: a handler runs once for a call, however often and wherever it is
 /// announced.
-pub type Session = Skills<Bound>;
+#[derive(Clone, Debug)]
+pub struct Session {
+    inner: crate::Session,
+}
 
 impl From<crate::Session> for Session {
     fn from(inner: crate::Session) -> Self {
-        Skills { inner }
-    }
-}
-
-impl Clone for Session {
-    fn clone(&self) -> Self {
-        self.inner.clone().into()
+        Self { inner }
     }
 }
 
@@ -184,5 +171,62 @@ impl Session {
     /// When the runtime cannot be asked.
     pub fn detail(&self) -> Result<Value, Error> {
         wait(self.inner.detail())?
+    }
+}
+
+/// What a session cannot do, said by the compiler: see [`CreateTime`] and [`RuntimeSync`].
+impl Session {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn register<'a, T>(self, _skills: T) -> Self
+    where
+        &'a Self: CreateTime,
+    {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn unregister<'a>(&'a mut self, _name: &str) -> bool
+    where
+        &'a Self: CreateTime,
+    {
+        false
+    }
+
+    #[doc(hidden)]
+    pub fn clear<'a>(&'a mut self) -> usize
+    where
+        &'a Self: CreateTime,
+    {
+        0
+    }
+
+    #[doc(hidden)]
+    pub fn using<'a, T, R>(&'a mut self, _skills: T, body: impl FnOnce(&mut Self) -> R) -> R
+    where
+        &'a Self: CreateTime,
+    {
+        body(self)
+    }
+
+    #[doc(hidden)]
+    pub fn sync_runtime<'a>(&'a self)
+    where
+        &'a Self: RuntimeSync,
+    {
+    }
+
+    #[doc(hidden)]
+    pub fn prepare_catalog<'a>(&'a self)
+    where
+        &'a Self: RuntimeSync,
+    {
+    }
+
+    #[doc(hidden)]
+    pub fn send_prepared<'a>(&'a self, _text: &str)
+    where
+        &'a Self: RuntimeSync,
+    {
     }
 }

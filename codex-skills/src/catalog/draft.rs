@@ -2,35 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
-use std::future::{Future, ready};
 use std::panic::Location as Caller;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use super::error::{CatalogError, CatalogProblem};
-use super::phase::{CreateTime, Phase, Skills, sealed};
+use super::create_time::{CreateTime, RuntimeSync};
+use super::error::CatalogError;
+use super::room::Room;
 use super::sealed::Catalog;
+use super::sources::{DraftSkills, IntoSkills, linked};
+use super::type_name::short_type_name;
 use crate::skill::call::qualified;
 use crate::skill::context::StateMap;
-use crate::skill::descriptor::SkillList;
-use crate::skill::{Location, Skill, SkillBuilder, SkillDescriptor, SkillParent};
-
-/// The phase of a draft.
-#[derive(Debug)]
-pub struct Drafting;
-
-impl sealed::Sealed for Drafting {}
-
-impl Phase for Drafting {
-    type Inner = DraftInner;
-}
-
-impl CreateTime for Drafting {
-    fn skills(inner: &mut DraftInner) -> &mut DraftSkills {
-        &mut inner.skills
-    }
-}
+use crate::skill::{Location, Skill, SkillBuilder, SkillParent};
 
 /// A catalog in the making: register skills, give them their state, seal.
 ///
@@ -48,12 +31,8 @@ impl CreateTime for Drafting {
 /// assert_eq!(catalog.len(), 1);
 /// # Ok::<(), codex_skills::CatalogError>(())
 /// ```
-pub type Draft = Skills<Drafting>;
-
-/// What a draft holds.
 #[derive(Debug, Default)]
-#[doc(hidden)]
-pub struct DraftInner {
+pub struct Draft {
     pub(super) skills: DraftSkills,
     pub(super) state: StateMap,
     /// For skills without one of their own.
@@ -79,177 +58,82 @@ pub(super) struct Missed {
 /// What namespaces are for, and where that is said.
 pub(super) type Descriptions = BTreeMap<String, (String, Location)>;
 
-/// The skills of a draft, in the order of registration.
-#[derive(Debug, Default)]
-#[doc(hidden)]
-pub struct DraftSkills {
-    pub(super) entries: Vec<Entry>,
-    added: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) source: Source,
-    serial: u64,
-}
-
-/// Where the metadata and the handler of a skill are.
-#[derive(Clone, Debug)]
-#[doc(hidden)]
-pub enum Source {
-    /// In a static.
-    Static(&'static SkillDescriptor),
-    /// In a value.
-    Dynamic(Arc<Skill>),
-}
-
-impl Source {
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Static(descriptor) => descriptor.name,
-            Self::Dynamic(skill) => &skill.meta.name,
-        }
-    }
-
-    /// The namespace of its own.
-    pub(super) fn namespace(&self) -> Option<&str> {
-        match self {
-            Self::Static(descriptor) => descriptor.namespace,
-            Self::Dynamic(skill) => skill.meta.namespace.as_deref(),
-        }
-    }
-
-    pub(super) fn is_deferred(&self) -> bool {
-        match self {
-            Self::Static(descriptor) => descriptor.deferred,
-            Self::Dynamic(skill) => skill.meta.deferred,
-        }
-    }
-}
-
-impl DraftSkills {
-    /// Adds what is not there already (the very same skill, named and discovered, is one skill) and
-    /// returns the serial numbers of what was added.
-    pub(super) fn add<V>(&mut self, skills: impl IntoSkills<V>) -> Vec<u64> {
-        let mut added = Vec::new();
-        for source in skills.into_sources() {
-            if self.has(&source) {
-                continue;
-            }
-            self.added += 1;
-            added.push(self.added);
-            self.entries.push(Entry {
-                source,
-                serial: self.added,
-            });
-        }
-        added
-    }
-
-    /// Whether the very same skill is there. A value never is: it became a source just now.
-    fn has(&self, source: &Source) -> bool {
-        let Source::Static(wanted) = source else {
-            return false;
-        };
-        self.entries.iter().any(
-            |entry| matches!(entry.source, Source::Static(known) if std::ptr::eq(known, *wanted)),
-        )
-    }
-
-    pub(super) fn remove(&mut self, name: &str) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|entry| {
-            let source = &entry.source;
-            source.name() != name && qualified(source.namespace(), source.name()) != name
-        });
-        self.entries.len() < before
-    }
-
-    pub(super) fn clear(&mut self) -> usize {
-        std::mem::take(&mut self.entries).len()
-    }
-
-    pub(super) fn retract(&mut self, serials: &[u64]) {
-        self.entries
-            .retain(|entry| !serials.contains(&entry.serial));
-    }
-}
-
-/// What [`register`](Skills::register) takes.
-///
-/// ```
-/// use codex_skills::{Draft, Skill, skill, skills};
-///
-/// #[skill]
-/// fn ping() {}
-///
-/// let pong = Skill::builder("pong").handler(|_: serde_json::Value| async { Ok::<_, std::fmt::Error>(()) });
-/// let draft = Draft::new().register(skills![ping]).register(pong);
-/// assert_eq!(draft.list(), ["ping", "pong"]);
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a list of skills",
-    label = "expected `skills![..]`, a `Skill`, or descriptors",
-    note = "name annotated functions with `skills![lookup_ticket, tickets::close]`",
-    note = "a closure becomes a skill with `Skill::builder(\"name\").handler(|arguments: Arguments| async {{ .. }})`"
-)]
-pub trait IntoSkills<V> {
-    /// The skills.
-    #[doc(hidden)]
-    fn into_sources(self) -> Vec<Source>;
-}
-
-/// How a type is a list of skills.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct ByValue;
-/// How a list is a list of skills.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Each<V>(std::marker::PhantomData<V>);
-
-impl IntoSkills<ByValue> for SkillList {
-    fn into_sources(self) -> Vec<Source> {
-        self.iter().map(Source::Static).collect()
-    }
-}
-
-impl IntoSkills<ByValue> for &'static SkillDescriptor {
-    fn into_sources(self) -> Vec<Source> {
-        vec![Source::Static(self)]
-    }
-}
-
-impl IntoSkills<ByValue> for Skill {
-    fn into_sources(self) -> Vec<Source> {
-        vec![Source::Dynamic(Arc::new(self))]
-    }
-}
-
-impl<T: IntoIterator> IntoSkills<Each<T::Item>> for T
-where
-    T::Item: IntoSkills<ByValue>,
-{
-    fn into_sources(self) -> Vec<Source> {
-        self.into_iter()
-            .flat_map(IntoSkills::into_sources)
-            .collect()
-    }
-}
-
-impl Default for Draft {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Draft {
     /// An empty draft.
     #[must_use]
     pub fn new() -> Self {
-        Skills {
-            inner: DraftInner::default(),
-        }
+        Self::default()
+    }
+
+    /// Adds skills to the draft. Whether they can stand together is checked when it is sealed.
+    ///
+    /// Takes [`skills!`](crate::skills), a [`Skill`](crate::Skill), a list of them, or descriptors.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let draft = Draft::new().register(skills![double]);
+    /// assert_eq!(draft.list(), ["double"]);
+    /// ```
+    #[must_use = "a draft is returned with the skills in it"]
+    pub fn register<V>(mut self, skills: impl IntoSkills<V>) -> Self {
+        self.skills.add(skills);
+        self
+    }
+
+    /// Takes all skills of this name out of the draft, and says whether there was one. `lookup` is each skill of
+    /// that name, `tickets.lookup` the one that has this namespace itself.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let mut draft = Draft::new().register(skills![double]);
+    /// assert!(draft.unregister("double"));
+    /// assert!(!draft.unregister("double"));
+    /// ```
+    pub fn unregister(&mut self, name: &str) -> bool {
+        self.skills.remove(name)
+    }
+
+    /// Takes all skills out of the draft, and says how many there were.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let mut draft = Draft::new().register(skills![double]);
+    /// assert_eq!(draft.clear(), 1);
+    /// assert!(draft.list().is_empty());
+    /// ```
+    pub fn clear(&mut self) -> usize {
+        self.skills.clear()
+    }
+
+    /// Adds skills for the time of `body` and takes exactly those out again.
+    ///
+    /// ```
+    /// # use codex_skills::{Draft, skill, skills};
+    /// # /// Double a number.
+    /// # #[skill(group = "numbers")]
+    /// # fn double(number: i64) -> i64 { number * 2 }
+    /// let mut draft = Draft::new();
+    /// let count = draft.using(skills![double], |draft| draft.list().len());
+    /// assert_eq!(count, 1);
+    /// assert!(draft.list().is_empty());
+    /// ```
+    pub fn using<V, R>(
+        &mut self,
+        skills: impl IntoSkills<V>,
+        body: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let added = self.skills.add(skills);
+        let using = Using { draft: self, added };
+        body(&mut *using.draft)
     }
 
     /// Starts a skill whose handler is a closure; the handler completes it and hands back the draft.
@@ -312,12 +196,12 @@ impl Draft {
     fn take_linked(mut self, group: Option<&str>, location: Location) -> Self {
         let found = linked(|skill| group.is_none() || skill.group == group);
         if found.is_empty() {
-            self.inner.missed.push(Missed {
+            self.missed.push(Missed {
                 group: group.map(str::to_owned),
                 location,
             });
         }
-        self.inner.skills.add(found);
+        self.skills.add(found);
         self
     }
 
@@ -352,7 +236,7 @@ impl Draft {
     #[must_use = "a draft is returned"]
     #[track_caller]
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
-        self.inner.namespace = Some((trimmed(name.into()), caller()));
+        self.namespace = Some((trimmed(name.into()), caller()));
         self
     }
 
@@ -381,7 +265,7 @@ impl Draft {
     ) -> Self {
         let description = (description.into(), caller());
         let name = trimmed(name.into());
-        self.inner.descriptions.insert(name, description);
+        self.descriptions.insert(name, description);
         self
     }
 
@@ -399,9 +283,7 @@ impl Draft {
     /// ```
     #[must_use = "a draft is returned"]
     pub fn expecting<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.inner
-            .expected
-            .extend(names.into_iter().map(Into::into));
+        self.expected.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -451,9 +333,9 @@ impl Draft {
     /// ```
     #[must_use = "a draft is returned"]
     pub fn shared_state<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
-        if self.inner.state.insert(value) {
+        if self.state.insert(value) {
             let name = short_type_name(std::any::type_name::<T>());
-            self.inner.replaced.push(name);
+            self.replaced.push(name);
         }
         self
     }
@@ -470,7 +352,7 @@ impl Draft {
     /// ```
     #[must_use = "a draft is returned"]
     pub fn require_documentation(mut self) -> Self {
-        self.inner.documentation_required = true;
+        self.documentation_required = true;
         self
     }
 
@@ -498,7 +380,7 @@ impl Draft {
     /// ```
     #[must_use = "a draft is returned"]
     pub fn schema_words(mut self, say: bool) -> Self {
-        self.inner.schema_words = say;
+        self.schema_words = say;
         self
     }
 
@@ -516,7 +398,6 @@ impl Draft {
     #[must_use]
     pub fn list(&self) -> Vec<Cow<'_, str>> {
         let mut names: Vec<Cow<'_, str>> = self
-            .inner
             .skills
             .entries
             .iter()
@@ -541,12 +422,50 @@ impl Draft {
     /// # Errors
     /// With all problems at once, each with the skill and where it is written.
     pub fn seal(self) -> Result<Catalog, CatalogError> {
-        super::seal::seal(self.inner, None)
+        super::seal::seal(self, None)
     }
 
     /// [`seal`](Self::seal) for a runtime.
     pub(crate) fn seal_for(self, room: Option<Room>) -> Result<Catalog, CatalogError> {
-        super::seal::seal(self.inner, room)
+        super::seal::seal(self, room)
+    }
+}
+
+/// What a runtime would have to take and none does: see [`RuntimeSync`].
+impl Draft {
+    #[doc(hidden)]
+    pub fn sync_runtime<'a>(&'a self)
+    where
+        &'a Self: RuntimeSync,
+    {
+    }
+
+    #[doc(hidden)]
+    pub fn prepare_catalog<'a>(&'a self)
+    where
+        &'a Self: RuntimeSync,
+    {
+    }
+
+    #[doc(hidden)]
+    pub fn send_prepared<'a>(&'a self, _text: &str)
+    where
+        &'a Self: RuntimeSync,
+    {
+    }
+}
+
+impl CreateTime for &Draft {}
+
+/// Takes skills out of a draft again when it is dropped, also by a panic.
+struct Using<'a> {
+    draft: &'a mut Draft,
+    added: Vec<u64>,
+}
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        self.draft.skills.retract(&self.added);
     }
 }
 
@@ -554,7 +473,7 @@ impl SkillParent for Draft {
     type Done = Self;
 
     fn adopt(mut self, skill: Skill) -> Self {
-        self.inner.skills.add(skill);
+        self.skills.add(skill);
         self
     }
 }
@@ -575,222 +494,4 @@ fn trimmed(name: String) -> String {
         return name;
     }
     trimmed.to_owned()
-}
-
-/// How many tools the sessions of a runtime take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
-    pub(crate) runtime: &'static str,
-    pub(crate) tools: usize,
-}
-
-impl Room {
-    /// The problem of a catalog with so many tools, where these are too many.
-    pub(crate) fn problem(self, count: usize) -> Option<CatalogProblem> {
-        let Self { runtime, tools } = self;
-        (count > tools).then_some(CatalogProblem::TooManyTools {
-            runtime,
-            count,
-            limit: tools,
-        })
-    }
-}
-
-pub(super) fn linked(wanted: impl Fn(&SkillDescriptor) -> bool) -> Vec<&'static SkillDescriptor> {
-    inventory::iter::<&'static SkillDescriptor>
-        .into_iter()
-        .copied()
-        .filter(|descriptor| wanted(descriptor))
-        .collect()
-}
-
-/// Why a register callback failed.
-pub(crate) type RegisterError = Box<dyn StdError + Send + Sync>;
-
-/// A draft that takes its time.
-pub(crate) type DraftFuture<'a> =
-    Pin<Box<dyn Future<Output = Result<Draft, RegisterError>> + Send + 'a>>;
-
-/// A callback that registers skills: it takes an empty draft and returns it with skills in it.
-///
-/// ```
-/// # #[codex_skills::skill]
-/// # fn ping() {}
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), codex_skills::Error> {
-/// use codex_skills::{Draft, Embedded, skills};
-///
-/// let codex = Embedded::demo();
-/// // It may wait, and it may fail.
-/// let (_, session) = codex
-///     .create_session(|draft: Draft| async move {
-///         let name = tokio::task::spawn_blocking(|| "tickets").await?;
-///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(draft.register(skills![ping]).namespace(name))
-///     })
-///     .await?;
-/// assert_eq!(session.list(), ["tickets.ping"]);
-/// # codex.close_session(session.session_id(), true).await?;
-/// # Ok(())
-/// # }
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a callback that registers skills",
-    label = "expected a closure that takes the draft and returns it",
-    note = "write `|draft| draft.register(skills![..])`",
-    note = "a sealed catalog goes to `create_session_with` and `lifecycle_with`"
-)]
-pub trait Register<D>: FnOnce(Draft) -> D {}
-
-#[diagnostic::do_not_recommend]
-impl<F: FnOnce(Draft) -> D, D> Register<D> for F {}
-
-/// What a register callback returns: the draft, a `Result` of it, or a future of either.
-#[diagnostic::on_unimplemented(
-    message = "the register callback returns `{Self}` instead of the draft",
-    label = "expected the `Draft`, a `Result<Draft, _>`, or a future of one of them",
-    note = "write `|draft| draft.register(skills![..])`, without a semicolon at the end"
-)]
-pub trait IntoDraft<V>: Send {
-    /// The draft.
-    #[doc(hidden)]
-    fn into_draft<'a>(self) -> DraftFuture<'a>
-    where
-        Self: 'a;
-}
-
-/// What a register callback of the blocking client returns: the draft or a `Result` of it.
-#[diagnostic::on_unimplemented(
-    message = "the register callback of the blocking client returns `{Self}` instead of the draft",
-    label = "expected the `Draft` or a `Result<Draft, _>`",
-    note = "an async callback needs the async client: `codex_skills::Client` instead of `codex_skills::blocking::Client`",
-    note = "write `|draft| draft.register(skills![..])`, without a semicolon at the end"
-)]
-pub trait IntoDraftNow<V> {
-    /// The draft.
-    #[doc(hidden)]
-    fn into_draft_now(self) -> Result<Draft, RegisterError>;
-}
-
-/// A callback that returns the draft.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Plainly;
-/// A callback that may fail.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Fallibly;
-/// A callback that takes its time.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Eventually<V>(std::marker::PhantomData<V>);
-
-impl IntoDraftNow<Plainly> for Draft {
-    fn into_draft_now(self) -> Result<Draft, RegisterError> {
-        Ok(self)
-    }
-}
-
-impl<E: Into<RegisterError>> IntoDraftNow<Fallibly> for Result<Draft, E> {
-    fn into_draft_now(self) -> Result<Draft, RegisterError> {
-        self.map_err(Into::into)
-    }
-}
-
-impl IntoDraft<Plainly> for Draft {
-    fn into_draft<'a>(self) -> DraftFuture<'a>
-    where
-        Self: 'a,
-    {
-        Box::pin(ready(Ok(self)))
-    }
-}
-
-impl<E: Into<RegisterError> + Send> IntoDraft<Fallibly> for Result<Draft, E> {
-    fn into_draft<'a>(self) -> DraftFuture<'a>
-    where
-        Self: 'a,
-    {
-        Box::pin(ready(self.map_err(Into::into)))
-    }
-}
-
-impl<F, V> IntoDraft<Eventually<V>> for F
-where
-    F: Future + Send,
-    F::Output: IntoDraftNow<V> + Send,
-{
-    fn into_draft<'a>(self) -> DraftFuture<'a>
-    where
-        Self: 'a,
-    {
-        Box::pin(async move { self.await.into_draft_now() })
-    }
-}
-
-/// The name of a state's type, without the paths that make it hard to read.
-pub(super) fn short_type_name(name: &str) -> String {
-    let mut short = String::with_capacity(name.len());
-    // Where the path that is being read starts, and those around it.
-    let (mut start, mut around) = (0, Vec::new());
-    let mut letters = name.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            ':' if letters.peek() == Some(&':') => {
-                letters.next();
-                short.truncate(start);
-            }
-            '<' | '(' | '[' => {
-                short.push(letter);
-                around.push(start);
-                start = short.len();
-            }
-            '>' if short.ends_with('-') => {
-                short.push(letter);
-                start = short.len();
-            }
-            '>' | ')' | ']' => {
-                short.push(letter);
-                start = around.pop().unwrap_or_default();
-            }
-            ' ' | ',' | ';' | '&' | '*' => {
-                short.push(letter);
-                start = short.len();
-            }
-            _ => short.push(letter),
-        }
-    }
-    short
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short_type_name;
-
-    #[test]
-    fn types_are_named_without_paths_whatever_they_are_inside_of() {
-        for (name, short) in [
-            ("app::Db", "Db"),
-            ("Db", "Db"),
-            ("app::main::{{closure}}::Db", "Db"),
-            (
-                "app::main::{{closure}}::{{closure}}::Pool<app::f::{{closure}}::Db>",
-                "Pool<Db>",
-            ),
-            ("<app::Desk as app::Work>::run::{{closure}}::Db", "Db"),
-            ("<app::Desk<app::X>>::run::Db", "Db"),
-            ("app::{impl#3}::run::Db", "Db"),
-            ("dyn app::Store + core::marker::Send", "dyn Store + Send"),
-            ("&'static [a::B]", "&'static [B]"),
-            ("alloc::vec::Vec<(a::B, c::D)>", "Vec<(B, D)>"),
-            (
-                "fn(a::B) -> core::option::Option<c::D>",
-                "fn(B) -> Option<D>",
-            ),
-            ("[a::B; 3]", "[B; 3]"),
-            ("*const a::B", "*const B"),
-            ("str", "str"),
-        ] {
-            assert_eq!(short_type_name(name), short, "{name}");
-        }
-    }
 }

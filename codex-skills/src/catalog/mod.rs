@@ -1,22 +1,28 @@
 //! Which skills a session has: gathered in a [`Draft`], checked and sealed into a [`Catalog`].
 
+mod create_time;
 mod declaration;
 mod draft;
 mod error;
 mod explain;
-mod phase;
+mod register;
 mod render;
+mod room;
 pub(crate) mod rules;
 mod seal;
 mod sealed;
+mod sources;
+mod type_name;
 
-pub use draft::{Draft, Drafting, IntoDraft, IntoDraftNow, IntoSkills, Register};
+pub use create_time::{CreateTime, RuntimeSync};
+pub use draft::Draft;
 pub use error::{CatalogError, CatalogProblem};
-pub use phase::{CreateTime, Phase, RuntimeSync, Skills};
+pub use register::{IntoDraft, IntoDraftNow, Register};
 pub use sealed::{Catalog, CatalogSkill};
+pub use sources::IntoSkills;
 
-pub(crate) use draft::{DraftFuture, RegisterError, Room};
-pub(crate) use phase::sealed as sealed_phase;
+pub(crate) use register::{DraftFuture, RegisterError};
+pub(crate) use room::Room;
 pub(crate) use seal::most_similar;
 #[cfg(feature = "embedded")]
 pub(crate) use sealed::without_instructions;

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::Mutex as Turnstile;
 
-use super::draft::{Descriptions, DraftInner, Missed, Room, Source, linked, short_type_name};
+use super::draft::{Descriptions, Draft, Missed};
 use super::error::{CatalogError, CatalogProblem};
 use super::render::render;
+use super::room::Room;
 use super::rules;
 use super::sealed::{Catalog, CatalogSkill, Run, RunBlocking};
+use super::sources::{Source, linked};
+use super::type_name::short_type_name;
 use crate::skill::call::qualified;
 use crate::skill::context::StateMap;
 use crate::skill::descriptor::Handler;
@@ -41,7 +44,7 @@ impl Placed<'_> {
     }
 }
 
-pub(super) fn seal(draft: DraftInner, room: Option<Room>) -> Result<Catalog, CatalogError> {
+pub(super) fn seal(draft: Draft, room: Option<Room>) -> Result<Catalog, CatalogError> {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     problems.extend(room.and_then(|room| room.problem(draft.skills.entries.len())));

@@ -9,28 +9,11 @@ use super::builder;
 use super::core::SessionCore;
 use super::send::{SendAndHandle, SendText};
 use super::signals::Signals;
-use crate::catalog::{Catalog, Phase, Skills, sealed_phase};
+use crate::catalog::{Catalog, CreateTime, RuntimeSync};
 use crate::dispatch::{Announced, DispatchRecord};
 use crate::error::Error;
 use crate::runtime::Event;
 use crate::skill::{SkillOutput, ToolCall};
-
-/// The phase of a session that exists.
-#[derive(Debug)]
-pub struct Bound;
-
-impl sealed_phase::Sealed for Bound {}
-
-impl Phase for Bound {
-    type Inner = BoundInner;
-}
-
-/// What a session's handle holds.
-#[derive(Clone, Debug)]
-#[doc(hidden)]
-pub struct BoundInner {
-    pub(crate) core: Arc<SessionCore>,
-}
 
 /// A session with its sealed catalog. Clones are handles on the same session.
 ///
@@ -38,6 +21,9 @@ pub struct BoundInner {
 /// or one by one through [`respond_to_signal`](Self::respond_to_signal) and
 /// [`drain_pending_calls`](Self::drain_pending_calls). All of them go through one ledger, so they can be
 /// mixed: a handler runs once for a call, however often and wherever it is announced.
+///
+/// A session has no way to change its skills, since codex takes tools when a session is created and never again:
+/// `session.register(..)` does not compile, and the message says where to register instead.
 ///
 /// ```
 /// # #[codex_skills::skill]
@@ -55,25 +41,18 @@ pub struct BoundInner {
 /// # Ok(())
 /// # }
 /// ```
-pub type Session = Skills<Bound>;
-
-impl Clone for Session {
-    fn clone(&self) -> Self {
-        Skills {
-            inner: self.inner.clone(),
-        }
-    }
+#[derive(Clone, Debug)]
+pub struct Session {
+    core: Arc<SessionCore>,
 }
 
 impl Session {
     pub(crate) fn of(core: Arc<SessionCore>) -> Self {
-        Skills {
-            inner: BoundInner { core },
-        }
+        Self { core }
     }
 
     pub(crate) fn core(&self) -> &Arc<SessionCore> {
-        &self.inner.core
+        &self.core
     }
 
     /// The id of the session.
@@ -419,5 +398,62 @@ impl Session {
             return Ok(None);
         }
         Ok(Some(core.respond(call, announced).await))
+    }
+}
+
+/// What a session cannot do, said by the compiler: see [`CreateTime`] and [`RuntimeSync`].
+impl Session {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn register<'a, T>(self, _skills: T) -> Self
+    where
+        &'a Self: CreateTime,
+    {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn unregister<'a>(&'a mut self, _name: &str) -> bool
+    where
+        &'a Self: CreateTime,
+    {
+        false
+    }
+
+    #[doc(hidden)]
+    pub fn clear<'a>(&'a mut self) -> usize
+    where
+        &'a Self: CreateTime,
+    {
+        0
+    }
+
+    #[doc(hidden)]
+    pub fn using<'a, T, R>(&'a mut self, _skills: T, body: impl FnOnce(&mut Self) -> R) -> R
+    where
+        &'a Self: CreateTime,
+    {
+        body(self)
+    }
+
+    #[doc(hidden)]
+    pub fn sync_runtime<'a>(&'a self)
+    where
+        &'a Self: RuntimeSync,
+    {
+    }
+
+    #[doc(hidden)]
+    pub fn prepare_catalog<'a>(&'a self)
+    where
+        &'a Self: RuntimeSync,
+    {
+    }
+
+    #[doc(hidden)]
+    pub fn send_prepared<'a>(&'a self, _text: &str)
+    where
+        &'a Self: RuntimeSync,
+    {
     }
 }

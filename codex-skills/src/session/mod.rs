@@ -30,7 +30,7 @@ mod weight;
 pub use builder::{CreateSession, OpenLifecycle, OpenSession};
 pub use cleanup::CloseSession;
 pub use client::{Client, Shutdown, ShutdownReport};
-pub use handle::{Bound, Session};
+pub use handle::Session;
 pub use lifecycle::Lifecycle;
 pub use report::CleanupReport;
 pub use send::{

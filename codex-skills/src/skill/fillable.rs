@@ -3,7 +3,7 @@
 //! Bounds alone would have rustc report each missing trait apart, or the outermost type instead of the one inside
 //! that lacks something. So each named type is asked first. `Reads::<T>::HAS` is an inherent constant where `T`
 //! deserializes, and the constant of [`Lacking`] where not; the number that comes of these questions chooses the
-//! function of [`Fillable`] to call, which either has the bounds, or a bound that nothing fulfils and our message.
+//! function of [`Parameter`] to call, which either has the bounds, or a bound that nothing fulfils and our message.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -46,9 +46,9 @@ pub const fn after(inside: u8, own: u8) -> u8 {
 
 /// A type of which is known what it has: 0 nothing, 1 `Deserialize`, 2 a schema, 3 both; 4 stands for a type that has
 /// one inside that lacks something. Numbers, since rustc prints them where it prints this type.
-pub struct Fillable<const HAS: u8, T: ?Sized>(PhantomData<T>);
+pub struct Parameter<const HAS: u8, T: ?Sized>(PhantomData<T>);
 
-impl<T: DeserializeOwned + JsonSchema> Fillable<3, T> {
+impl<T: DeserializeOwned + JsonSchema> Parameter<3, T> {
     /// The slot of a parameter of this type.
     #[must_use]
     pub const fn slot(name: &'static str, description: Option<&'static str>) -> Slot<T> {
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned + JsonSchema> Fillable<3, T> {
     pub const fn check() {}
 }
 
-impl<T: ?Sized> Fillable<4, T> {
+impl<T: ?Sized> Parameter<4, T> {
     /// A slot that stands for one that cannot be.
     #[must_use]
     pub const fn slot(name: &'static str, _: Option<&'static str>) -> Slot<T>
@@ -73,7 +73,7 @@ impl<T: ?Sized> Fillable<4, T> {
     pub const fn check() {}
 }
 
-impl<T: ?Sized> Fillable<0, T> {
+impl<T: ?Sized> Parameter<0, T> {
     /// Does not compile, and says what is missing.
     pub const fn slot(_: &'static str, _: Option<&'static str>) -> Slot<T>
     where
@@ -90,7 +90,7 @@ impl<T: ?Sized> Fillable<0, T> {
     }
 }
 
-impl<T: ?Sized> Fillable<1, T> {
+impl<T: ?Sized> Parameter<1, T> {
     /// Does not compile, and says what is missing.
     pub const fn slot(_: &'static str, _: Option<&'static str>) -> Slot<T>
     where
@@ -107,7 +107,7 @@ impl<T: ?Sized> Fillable<1, T> {
     }
 }
 
-impl<T: ?Sized> Fillable<2, T> {
+impl<T: ?Sized> Parameter<2, T> {
     /// Does not compile, and says what is missing.
     pub const fn slot(_: &'static str, _: Option<&'static str>) -> Slot<T>
     where

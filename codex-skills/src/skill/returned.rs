@@ -20,12 +20,13 @@ use super::schema::text::{Written, to_text};
 pub struct Standard;
 /// Marks the answer type that is taken as it is.
 #[derive(Debug)]
-pub struct Whole;
-/// Marks the way that is closed to everybody.
+pub struct Verbatim;
+/// Marks an implementation that applies to no type. Beside it, the compiler has a choice, so that it names the trait and
+/// our message instead of what the only other implementation asks for.
 #[derive(Debug)]
-pub struct Closed;
+pub struct Inapplicable;
 /// Implemented by nothing.
-pub trait Nobody {}
+pub trait Never {}
 
 /// Values that a skill can answer with: everything that serializes, and [`SkillOutput`].
 ///
@@ -64,13 +65,13 @@ impl<T: Serialize> Reply<Standard> for T {
 }
 
 #[diagnostic::do_not_recommend]
-impl Reply<Whole> for SkillOutput {
+impl Reply<Verbatim> for SkillOutput {
     fn into_answer(self) -> Answer {
         Ok(self)
     }
 }
 
-impl<T: Nobody> Reply<Closed> for T {
+impl<T: Never> Reply<Inapplicable> for T {
     fn into_answer(self) -> Answer {
         Ok(SkillOutput::new())
     }
@@ -93,7 +94,7 @@ impl<E: Display> Explain<Standard> for E {
     }
 }
 
-impl<E: Nobody> Explain<Closed> for E {
+impl<E: Never> Explain<Inapplicable> for E {
     fn explain(&self) -> String {
         String::new()
     }
