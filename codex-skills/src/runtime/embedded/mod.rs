@@ -7,7 +7,9 @@ mod demo;
 mod model;
 mod script;
 mod session;
+mod shown;
 mod strict;
+mod tools;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +24,8 @@ use uuid::Uuid;
 use self::demo::Demo;
 use self::model::AnyModel;
 use self::script::Script;
-use self::session::{EmbeddedSession, Tools};
+use self::session::EmbeddedSession;
+use self::tools::Tools;
 use super::{
     Accepted, Created, Deletion, Event, EventSink, NewSession, Receipt, Resumed, Runtime,
     RuntimeError, RuntimeErrorKind, RuntimeFuture, SendRequest, Submission, ToolFormat,

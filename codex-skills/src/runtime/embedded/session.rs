@@ -7,22 +7,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use foldhash::HashMap;
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::model::{AnyModel, Content, HistoryItem, ModelError, ModelItem, ModelTool, ModelTurn};
-use super::strict::{StrictTool, is_shadowed};
+use super::model::{AnyModel, Content, HistoryItem, ModelError, ModelItem, ModelTurn};
+use super::shown::shown;
+use super::tools::Tools;
 use crate::runtime::{
     Accepted, ApprovalPolicy, Event, EventSink, FilesystemSandbox, NetworkAccess, NewSession,
     SessionOptions, TurnStatus,
 };
 use crate::skill::call::qualified;
 use crate::skill::output::{SHOWN_BYTES, bytes_of_tokens};
-use crate::skill::schema::shown::Shown;
-use crate::skill::{ContentItem, RequestId, SkillOutput, ToolCall};
+use crate::skill::{RequestId, SkillOutput, ToolCall};
 
 /// How many rounds a turn may have before it is ended as failed.
 const ROUNDS: usize = 256;
@@ -37,53 +38,6 @@ pub(super) struct EmbeddedSession {
     /// In seconds since 1970.
     created_at: u64,
     state: Mutex<State>,
-}
-
-/// The tools of a session that passed the checks.
-#[derive(Clone, Default)]
-pub(super) struct Tools {
-    listed: Arc<[ModelTool]>,
-    /// Not shown to the model, and called all the same if it knows their names (contract §1.5).
-    deferred: Arc<[ModelTool]>,
-    /// Those that are called, by their qualified names.
-    names: Arc<HashMap<String, ToolName>>,
-}
-
-/// The name of a tool as its calls have it.
-struct ToolName {
-    namespace: Option<Arc<str>>,
-    name: Arc<str>,
-}
-
-#[cfg(test)]
-impl Tools {
-    /// Whether these are the very same tools.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.listed, &other.listed)
-    }
-}
-
-impl From<Vec<StrictTool>> for Tools {
-    fn from(tools: Vec<StrictTool>) -> Self {
-        // A tool that a built-in shadows is neither shown to the model nor called.
-        let (deferred, listed): (Vec<StrictTool>, Vec<StrictTool>) = tools
-            .into_iter()
-            .filter(|tool| !is_shadowed(tool.namespace.as_deref(), &tool.name))
-            .partition(|tool| tool.defer_loading);
-        let name = |tool: &StrictTool| {
-            let namespace = tool.namespace.as_deref();
-            let called = ToolName {
-                namespace: namespace.map(Into::into),
-                name: tool.name.as_str().into(),
-            };
-            (qualified(namespace, &tool.name).into_owned(), called)
-        };
-        Self {
-            names: Arc::new(listed.iter().chain(&deferred).map(name).collect()),
-            listed: listed.into_iter().map(ModelTool::from).collect(),
-            deferred: deferred.into_iter().map(ModelTool::from).collect(),
-        }
-    }
 }
 
 #[derive(Default)]
@@ -104,7 +58,7 @@ impl State {
     }
 }
 
-/// Ends a turn when it is dropped, and tells whoever waits for the end. It is made before the turn's task,
+/// Ends a turn when it is dropped, and notifies those that wait for the end. It is made before the turn's task,
 /// which may go with its tokio runtime before it ever ran.
 struct Ending {
     session: Arc<EmbeddedSession>,
@@ -280,7 +234,7 @@ impl EmbeddedSession {
         let asked = |pending: &Pending| pending.call.request_id == call.request_id;
         let waiting = match &call.call_id {
             Some(call_id) => state.pending.get_key_value(call_id),
-            // One that somebody made by hand.
+            // One that was made by hand.
             None => state.pending.iter().find(|(_, pending)| asked(pending)),
         };
         let waiting = waiting.filter(|(_, pending)| asked(pending));
@@ -415,7 +369,8 @@ impl EmbeddedSession {
                 turn_id,
                 output(&call_id, &pending.call.qualified_tool(), CANCELLED, None),
             );
-            self.deliver(Event::CallExpired(pending.call));
+            self.deliver(Event::CallExpired(pending.call.clone()));
+            self.deliver(completed(&pending.call, false));
         }
         self.deliver(Event::TurnCompleted {
             turn_id: turn_id.clone(),
@@ -455,7 +410,13 @@ impl EmbeddedSession {
                         let call_id =
                             call_id.unwrap_or_else(|| format!("call_{}", Uuid::now_v7().simple()));
                         let arguments = (arguments, rounded);
-                        answers.extend(self.call(turn_id, namespace, tool, arguments, &call_id));
+                        answers.extend(self.call(
+                            turn_id,
+                            namespace,
+                            tool,
+                            arguments,
+                            call_id.into(),
+                        ));
                     }
                 }
             }
@@ -463,11 +424,7 @@ impl EmbeddedSession {
                 return Ok(TurnStatus::Completed);
             }
             // The outputs are in the order of the calls, whatever the order of the answers, and there when all are.
-            let mut outputs = Vec::with_capacity(answers.len());
-            for answer in answers {
-                outputs.push(answer.await);
-            }
-            for output in outputs {
+            for output in join_all(answers).await {
                 self.record(turn_id, output);
             }
         }
@@ -504,15 +461,14 @@ impl EmbeddedSession {
 
     /// Makes a call. What it returns completes with the output that the model is shown; calls that codex
     /// answers itself are recorded at once.
-    fn call(
-        &self,
+    fn call<'a>(
+        &'a self,
         turn_id: &Arc<str>,
         namespace: Option<String>,
         tool: String,
         (arguments, rounded): (String, bool),
-        call_id: &str,
-    ) -> Option<impl Future<Output = Content> + Send + use<>> {
-        let call_id: Arc<str> = call_id.into();
+        call_id: Arc<str>,
+    ) -> Option<impl Future<Output = Content> + Send + use<'a>> {
         let namespace = namespace.filter(|namespace| !namespace.is_empty());
         let shown_name = qualified(namespace.as_deref(), &tool).into_owned();
         self.record(
@@ -558,13 +514,22 @@ impl EmbeddedSession {
                 answer,
             },
         );
-        self.deliver(Event::ToolCall(call));
+        self.deliver(Event::ToolStarted {
+            turn_id: turn_id.clone(),
+            call_id: call_id.clone(),
+            namespace: call.namespace.clone(),
+            tool: call.tool.clone(),
+        });
+        self.deliver(Event::ToolCall(call.clone()));
         let tokens = self.options.config.get("tool_output_token_limit");
         let limit = tokens
             .and_then(Value::as_u64)
             .map_or(SHOWN_BYTES, bytes_of_tokens);
         Some(async move {
-            match answered.await {
+            let answer = answered.await;
+            let success = answer.as_ref().is_ok_and(|answer| answer.is_success());
+            self.deliver(completed(&call, success));
+            match answer {
                 Ok(answer) => {
                     let text = shown(&answer, limit);
                     output(&call_id, &shown_name, &text, Some(answer))
@@ -586,17 +551,6 @@ impl EmbeddedSession {
     }
 }
 
-impl From<StrictTool> for ModelTool {
-    fn from(tool: StrictTool) -> Self {
-        Self {
-            namespace: tool.namespace,
-            name: tool.name,
-            description: tool.description,
-            input_schema: Shown::new(&tool.input_schema).schema,
-        }
-    }
-}
-
 const CANCELLED: &str = "dynamic tool call was cancelled before receiving a response";
 
 fn output(call_id: &Arc<str>, tool: &str, text: &str, output: Option<Arc<SkillOutput>>) -> Content {
@@ -608,96 +562,19 @@ fn output(call_id: &Arc<str>, tool: &str, text: &str, output: Option<Arc<SkillOu
     }
 }
 
-/// What the model is shown of an answer (contract §2.2): texts, cut where they go beyond the limit together, and
-/// a word for everything else. Not whether it succeeded.
-fn shown(answer: &SkillOutput, limit: usize) -> String {
-    let items = answer.items();
-    let (mut left, mut omitted) = (limit, 0);
-    let mut shown: Vec<String> = Vec::with_capacity(items.len());
-    for item in items {
-        match item {
-            // Among others, codex drops it.
-            ContentItem::Text { text } if text.is_empty() && items.len() > 1 => {}
-            ContentItem::Text { .. } if left == 0 && items.len() > 1 => omitted += 1,
-            ContentItem::Text { text } => {
-                shown.push(cut(text, left));
-                left = left.saturating_sub(text.len());
-            }
-            ContentItem::Image { image_url } if image_url.starts_with("http") => shown.push(
-                "remote image URLs are not supported; use an inline data URL instead".to_owned(),
-            ),
-            ContentItem::Image { .. } => shown.push("[image]".to_owned()),
-            ContentItem::Audio { .. } => shown
-                .push("audio content omitted because you do not support audio input".to_owned()),
-        }
+/// The end of a call, which the runtime made with these ids.
+fn completed(call: &ToolCall, success: bool) -> Event {
+    Event::ToolCompleted {
+        turn_id: call.turn_id.clone().unwrap_or_default(),
+        call_id: call.call_id.clone().unwrap_or_default(),
+        namespace: call.namespace.clone(),
+        tool: call.tool.clone(),
+        success,
     }
-    if omitted > 0 {
-        shown.push(format!("[omitted {omitted} text items ...]"));
-    }
-    if shown.is_empty() {
-        return "[]".to_owned();
-    }
-    shown.join("\n")
-}
-
-fn cut(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let head = crate::boundary::before(text, limit / 2);
-    let tail = crate::boundary::after(text, text.len() - limit / 2);
-    format!(
-        "{}…{} tokens truncated…{}",
-        &text[..head],
-        (tail - head).div_ceil(4),
-        &text[tail..]
-    )
 }
 
 /// A value as JSON text.
 fn raw(value: &Value) -> Arc<RawValue> {
     let raw = serde_json::value::to_raw_value(value);
     raw.unwrap_or_else(|_| RawValue::NULL.to_owned()).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As codex 0.171.0 was seen to do it.
-    #[test]
-    fn long_answers_are_cut_as_codex_does() {
-        let answer = |lengths: &[usize]| {
-            let texts = lengths.iter().map(|length| "a".repeat(*length));
-            texts.fold(SkillOutput::new(), SkillOutput::with_text)
-        };
-        let a = |length| "a".repeat(length);
-        for (lengths, text) in [
-            (&[12_000][..], a(12_000)),
-            (
-                &[12_001],
-                format!("{}…1 tokens truncated…{}", a(6_000), a(6_000)),
-            ),
-            (
-                &[20_000],
-                format!("{}…2000 tokens truncated…{}", a(6_000), a(6_000)),
-            ),
-            (&[6_000, 6_000], format!("{}\n{}", a(6_000), a(6_000))),
-            (
-                &[5_000, 5_000, 5_000],
-                format!("{0}\n{0}\n{1}…750 tokens truncated…{1}", a(5_000), a(1_000)),
-            ),
-            (
-                &[12_000, 1, 1],
-                format!("{}\n[omitted 2 text items ...]", a(12_000)),
-            ),
-            (&[0, 1], a(1)),
-            (&[0], String::new()),
-            (&[], "[]".to_owned()),
-        ] {
-            assert_eq!(shown(&answer(lengths), SHOWN_BYTES), text, "{lengths:?}");
-        }
-        let few = format!("{}…2130 tokens truncated…{}", a(240), a(240));
-        assert_eq!(shown(&answer(&[9_000]), bytes_of_tokens(100)), few);
-    }
 }
