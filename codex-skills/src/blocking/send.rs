@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::builder::options;
 use super::wait::wait;
 use crate::error::Error;
+use crate::runtime::Event;
 use crate::session::{IntoStatuses, ReplyOptional, ReplyRequired, Sent, TurnResult};
 
 macro_rules! request_options {
@@ -86,7 +87,7 @@ impl SendAndHandle<'_, ReplyRequired> {
     }
 }
 
-impl<R> SendAndHandle<'_, R> {
+impl<'a, R> SendAndHandle<'a, R> {
     request_options!();
     options! {
         /// How long the turn may take, from sending to its end. On expiry it is interrupted, and the error
@@ -95,5 +96,36 @@ impl<R> SendAndHandle<'_, R> {
         /// The statuses, one or several, that count as the end that was hoped for; a turn that ends
         /// otherwise is an error. Texts are understood whatever their case. Default: every end will do.
         terminal(statuses: impl IntoStatuses);
+    }
+
+    /// Shows each event of the session to `callback` while the turn runs, in order: from sending to the turn's
+    /// [end](Event::TurnCompleted). It runs on the thread that waits, so it may borrow what that owns; no reading of the
+    /// wire and no handler waits for it. What it is too slow for is counted by
+    /// [`TurnResult::lost_events`]. A callback that panics is not called again, that is logged, and the turn goes on.
+    ///
+    /// ```
+    /// # #[codex_skills::skill]
+    /// # fn ping() -> &'static str { "pong" }
+    /// # fn main() -> Result<(), codex_skills::Error> {
+    /// use codex_skills::{Embedded, Event, skills};
+    ///
+    /// let codex = Embedded::demo().blocking();
+    /// codex.lifecycle(|draft| draft.register(skills![ping])).run(|run| {
+    ///     let mut text = String::new();
+    ///     run.send_and_handle("Use ping.")
+    ///         .on_event(|event| {
+    ///             if let Event::TextDelta { delta, .. } = event {
+    ///                 text.push_str(delta);
+    ///             }
+    ///         })
+    ///         .wait()?;
+    ///     assert_eq!(text, "ping: pong");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn on_event(mut self, callback: impl FnMut(&Event) + Send + 'a) -> Self {
+        self.inner = self.inner.on_event(callback);
+        self
     }
 }

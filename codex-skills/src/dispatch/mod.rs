@@ -30,3 +30,4 @@ pub(crate) use dispatcher::{Announced, Dispatcher};
 #[cfg(feature = "embedded")]
 pub(crate) use local::written;
 pub(crate) use metrics::Common;
+pub(crate) use run::discard;

@@ -64,6 +64,11 @@ impl Signals {
         }
     }
 
+    /// How many events can be read at once.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.state().events.len()
+    }
+
     /// How many notifications were dropped because this reader was too slow.
     #[must_use]
     pub fn lost(&self) -> u64 {

@@ -65,20 +65,15 @@ async fn run() -> Result<(), Error> {
     let codex = spawn.await?;
     println!("codex {}", codex.runtime().version().unwrap_or_default());
     let turn = lifecycle!(codex, skills: [lookup_ticket], cwd: ".", on_close: |report| println!("{report}"), |run| {
-        let mut events = run.events();
-        // It ends with the session.
-        tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                match event {
-                    Event::ToolStarted { tool, .. } => println!("the model calls {tool}"),
-                    Event::TextDelta { delta, .. } => print!("{delta}"),
-                    Event::Warning { text } => println!("codex says: {text}"),
-                    Event::TurnCompleted { .. } => println!(),
-                    _ => {}
-                }
-            }
-        });
-        run.send_and_handle(request).await
+        run.send_and_handle(request)
+            .on_event(|event| match event {
+                Event::ToolStarted { tool, .. } => println!("the model calls {tool}"),
+                Event::TextDelta { delta, .. } => print!("{delta}"),
+                Event::Warning { text } => println!("codex says: {text}"),
+                Event::TurnCompleted { .. } => println!(),
+                _ => {}
+            })
+            .await
     })
     .await?;
     for call in &turn.dispatches {

@@ -35,6 +35,36 @@ fn gated(gate: &Gate) -> codex_skills::Skill {
 }
 
 #[test]
+fn events_are_shown_on_the_thread_that_waits_and_a_panic_there_loses_nothing() {
+    let here = thread::current().id();
+    codex()
+        .lifecycle(register)
+        .run(|run| {
+            let (mut calls, mut last) = (0, None);
+            let turn = run
+                .send_and_handle("Go.")
+                .on_event(|event| {
+                    assert_eq!(thread::current().id(), here);
+                    calls += usize::from(matches!(event, Event::ToolCall(_)));
+                    last = Some(event.clone());
+                })
+                .require_reply()
+                .wait()?;
+            assert_eq!((calls, turn.dispatches.len(), turn.lost_events), (3, 3, 0));
+            assert!(matches!(last, Some(Event::TurnCompleted { .. })));
+            let mut shown = 0;
+            let turn = run.send_and_handle("Go.").on_event(|_| {
+                shown += 1;
+                panic!("out of paper");
+            });
+            assert_eq!(turn.wait()?.status, TurnStatus::Completed);
+            assert_eq!(shown, 1);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
 fn a_reply_may_be_missing_and_a_required_one_may_not() {
     let codex = Embedded::scripted([Step::items([])]).blocking();
     codex
