@@ -34,6 +34,7 @@ pub mod guide;
 pub mod runtime;
 mod session;
 mod skill;
+mod suggest;
 mod withheld;
 
 pub use catalog::{

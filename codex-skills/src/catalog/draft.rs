@@ -1,14 +1,11 @@
 //! A catalog before its session: what can still be added, taken out and asked for.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::panic::Location as Caller;
 use std::sync::Arc;
 
 use super::create_time::{CreateTime, RuntimeSync};
-use super::error::CatalogError;
-use super::room::Room;
-use super::sealed::Catalog;
+use super::render::Descriptions;
 use super::sources::{DraftSkills, IntoSkills, linked};
 use super::type_name::short_type_name;
 use crate::skill::call::qualified;
@@ -54,9 +51,6 @@ pub(super) struct Missed {
     pub(super) group: Option<String>,
     pub(super) location: Location,
 }
-
-/// What namespaces are for, and where that is said.
-pub(super) type Descriptions = BTreeMap<String, (String, Location)>;
 
 impl Draft {
     /// An empty draft.
@@ -289,7 +283,7 @@ impl Draft {
 
     /// Gives skills their `#[state]`: the value behind every parameter of type `&T`.
     ///
-    /// A second value of the same type takes the place of the first, which is a [warning](Catalog::warnings).
+    /// A second value of the same type takes the place of the first, which is a [warning](crate::Catalog::warnings).
     ///
     /// ```
     /// # use codex_skills::{Draft, skill, skills};
@@ -358,7 +352,7 @@ impl Draft {
 
     /// Has written schemas say in their descriptions what codex drops of them, as generated ones do: bounds, formats,
     /// patterns, defaults, examples, that a number is whole. Without it, the default, they stay as they are written,
-    /// and what is dropped is a [warning](Catalog::warnings) each.
+    /// and what is dropped is a [warning](crate::Catalog::warnings) each.
     ///
     /// ```
     /// use codex_skills::{Draft, Skill};
@@ -405,29 +399,6 @@ impl Draft {
             .collect();
         names.sort_unstable();
         names
-    }
-
-    /// Checks everything that codex would refuse, drop or shadow, and renders the catalog.
-    ///
-    /// ```
-    /// # use codex_skills::{Draft, skill, skills};
-    /// # /// Double a number.
-    /// # #[skill(group = "numbers")]
-    /// # fn double(number: i64) -> i64 { number * 2 }
-    /// let catalog = Draft::new().register(skills![double]).seal()?;
-    /// assert_eq!(catalog.list(), ["double"]);
-    /// # Ok::<(), codex_skills::CatalogError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// With all problems at once, each with the skill and where it is written.
-    pub fn seal(self) -> Result<Catalog, CatalogError> {
-        super::seal::seal(self, None)
-    }
-
-    /// [`seal`](Self::seal) for a runtime.
-    pub(crate) fn seal_for(self, room: Option<Room>) -> Result<Catalog, CatalogError> {
-        super::seal::seal(self, room)
     }
 }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::declaration;
 use super::rules::{MANAGER_TOOLS, js_identifier};
-use super::sealed::{Catalog, CatalogSkill};
+use super::sealed::Catalog;
+use super::skill::CatalogSkill;
 use crate::skill::schema::shown::Shown;
 use crate::skill::schema::{COMPACT_LIMIT, Form};
 

@@ -1,5 +1,7 @@
 //! Which skills a session has: gathered in a [`Draft`], checked and sealed into a [`Catalog`].
 
+mod build;
+mod checks;
 mod create_time;
 mod declaration;
 mod draft;
@@ -11,6 +13,7 @@ mod room;
 pub(crate) mod rules;
 mod seal;
 mod sealed;
+mod skill;
 mod sources;
 mod type_name;
 
@@ -18,12 +21,12 @@ pub use create_time::{CreateTime, RuntimeSync};
 pub use draft::Draft;
 pub use error::{CatalogError, CatalogProblem};
 pub use register::{IntoDraft, IntoDraftNow, Register};
-pub use sealed::{Catalog, CatalogSkill};
+pub use sealed::Catalog;
+pub use skill::CatalogSkill;
 pub use sources::IntoSkills;
 
 pub(crate) use register::{DraftFuture, RegisterError};
-pub(crate) use room::Room;
-pub(crate) use seal::most_similar;
 #[cfg(feature = "embedded")]
-pub(crate) use sealed::without_instructions;
-pub(crate) use sealed::{Run, RunBlocking};
+pub(crate) use render::without_instructions;
+pub(crate) use room::Room;
+pub(crate) use skill::{Run, RunBlocking};

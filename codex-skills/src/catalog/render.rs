@@ -2,41 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::draft::Descriptions;
-use super::sealed::{Catalog, CatalogInner, CatalogSkill, INSTRUCTIONS};
-use crate::skill::context::StateMap;
+use super::skill::CatalogSkill;
+use crate::skill::Location;
 use crate::skill::schema::{Form, raw};
 
-/// Renders checked skills, which are sorted by namespace and name.
-pub(super) fn render(
-    skills: Vec<Arc<CatalogSkill>>,
-    descriptions: &Descriptions,
-    warnings: Vec<String>,
-    state: StateMap,
-) -> Catalog {
-    Catalog {
-        inner: Arc::new(CatalogInner {
-            fingerprint: OnceLock::new(),
-            instructions: OnceLock::new(),
-            supplement: OnceLock::new(),
-            tools: tools(&skills, descriptions, Form::Shared),
-            inlined_tools: skills
-                .iter()
-                .any(|skill| skill.input.has_forms())
-                .then(|| tools(&skills, descriptions, Form::Inlined)),
-            flat_tools: OnceLock::new(),
-            skills,
-            warnings,
-            state: Arc::new(state),
-        }),
-    }
-}
+/// How every instruction text begins.
+const INSTRUCTIONS: &str = "Skills of this session, each a tool that you can call. Use them where they help, and no \
+     tools besides those you were given.";
+/// What stands between the instruction text and the request.
+const USER_REQUEST: &str = "\n\nUser request:\n";
+
+/// What namespaces are for, and where that is said.
+pub(super) type Descriptions = BTreeMap<String, (String, Location)>;
 
 /// What a session declares, with its members in the order in which they are written.
 #[derive(Serialize)]
@@ -72,7 +55,11 @@ impl<'a> Function<'a> {
 }
 
 /// The tools in the canonical form: those without a namespace, then the namespaces.
-fn tools(skills: &[Arc<CatalogSkill>], descriptions: &Descriptions, form: Form) -> Arc<RawValue> {
+pub(super) fn tools(
+    skills: &[Arc<CatalogSkill>],
+    descriptions: &Descriptions,
+    form: Form,
+) -> Arc<RawValue> {
     let mut tools = Vec::with_capacity(skills.len());
     for scope in skills.chunk_by(|a, b| a.namespace == b.namespace) {
         let functions = scope
@@ -209,4 +196,21 @@ fn push_deferred(text: &mut String, skills: &[Arc<CatalogSkill>]) {
             deferred.join(", ")
         );
     }
+}
+
+/// The request with a text of the catalog before it.
+pub(super) fn before(text: &str, request: &str) -> String {
+    if text.is_empty() {
+        return request.to_owned();
+    }
+    format!("{text}{USER_REQUEST}{request}")
+}
+
+/// The request without the text of the catalog that was put before it.
+#[cfg(feature = "embedded")]
+pub(crate) fn without_instructions(text: &str) -> &str {
+    // No line of an instruction text is empty, so the first separator is ours.
+    text.strip_prefix(INSTRUCTIONS)
+        .and_then(|rest| rest.split_once(USER_REQUEST))
+        .map_or(text, |(_, request)| request)
 }

@@ -11,9 +11,10 @@ use tokio::sync::Semaphore;
 use super::limits::Limits;
 use super::run::{self, Bounds};
 use super::shown::Shown;
-use crate::catalog::{Catalog, most_similar};
+use crate::catalog::Catalog;
 use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
+use crate::suggest::most_similar;
 use crate::withheld;
 
 /// A skill could not be called. Its `Display` and `Debug` texts have nothing of an answer in them: they may come to a log.
