@@ -3,6 +3,7 @@
 mod diagnostics;
 #[cfg(test)]
 mod expansions;
+mod hygiene;
 mod lifecycle;
 mod list;
 mod methods;

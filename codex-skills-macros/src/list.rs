@@ -6,7 +6,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Path, Token};
 
 use crate::diagnostics::Diagnostics;
-use crate::skill::expand::ours;
+use crate::hygiene::ours;
 
 /// Expands `CRATE; PATHS`.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {

@@ -8,13 +8,13 @@ use syn::{
 };
 
 use crate::diagnostics::Diagnostics;
+use crate::hygiene::{located, ours};
+use crate::skill::analysis::{Analysis, Skill};
 use crate::skill::args::{BlockArgs, default_crate};
-use crate::skill::attribute::{Analysis, conditions, is_mark, refuse_second_mark};
+use crate::skill::attribute::{conditions, is_mark, refuse_second_mark};
 use crate::skill::borrowing::refuse_unclear_answer;
 use crate::skill::docs::is_for_rustc;
-use crate::skill::expand::{Skill, ours};
 use crate::skill::parameter;
-use crate::skill::signature::located;
 
 /// Expands `#[skill(ARGS)] impl TYPE { .. }`.
 pub(crate) fn expand(args: TokenStream, mut block: ItemImpl) -> TokenStream {

@@ -7,8 +7,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::{Lifecycle, Setting, Value};
-use crate::skill::expand::{ours, private, private_at};
-use crate::skill::signature::ends;
+use crate::hygiene::{ends, ours, private, private_at};
 
 impl Lifecycle {
     pub(super) fn into_tokens(self) -> TokenStream {

@@ -4,9 +4,8 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, Type, TypeParamBound};
 
-use super::borrowing::arguments;
 use super::keys;
-use super::parameter::{find_impl, unwrapped, written};
+use super::types::{arguments, find_impl, unwrapped, written};
 use crate::diagnostics::Diagnostics;
 
 /// Reports what the answer cannot be.

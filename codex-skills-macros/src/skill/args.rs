@@ -6,9 +6,9 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, Lit, LitStr};
 
 use super::docs::{Documentation, Words};
-use super::expand::{ours, private};
 use super::{duration, json, names};
 use crate::diagnostics::Diagnostics;
+use crate::hygiene::{ours, private};
 use crate::options::{self, Given, Owner, literal};
 
 const SKILL: Owner = Owner {

@@ -4,16 +4,16 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
-use syn::{Attribute, LitStr, Token, Visibility, parse_quote};
+use syn::{Attribute, Token, Visibility, parse_quote};
 
-use super::args::{BlockArgs, SkillArgs, default_crate};
+use super::analysis::{Analysis, Skill};
+use super::args::default_crate;
 use super::borrowing::refuse_unclear_answer;
-use super::docs::{Documentation, is_for_rustc};
-use super::expand::{Skill, ours};
-use super::names;
-use super::parameter::find_word;
-use super::signature::{OUTSIDE, Signature};
+use super::docs::is_for_rustc;
+use super::signature::OUTSIDE;
+use super::types::find_word;
 use crate::diagnostics::Diagnostics;
+use crate::hygiene::{ours, respanned};
 
 /// A function, whose body is passed on as it is.
 struct Function {
@@ -38,61 +38,6 @@ impl Parse for Function {
             signature,
             body,
         })
-    }
-}
-
-/// What is known of one annotated function, before it is decided what calls it.
-pub(crate) struct Analysis {
-    pub(crate) args: SkillArgs,
-    pub(crate) signature: Signature,
-    pub(crate) docs: Documentation,
-    pub(crate) name: String,
-    /// Calls of ours must not warn about what the user knows.
-    pub(crate) deprecated: bool,
-}
-
-impl Analysis {
-    /// Reads and checks one function, and takes our attributes off its parameters.
-    pub(crate) fn of(
-        args: TokenStream,
-        attributes: &[Attribute],
-        signature: &mut syn::Signature,
-        block: Option<&BlockArgs>,
-        diagnostics: &mut Diagnostics,
-    ) -> Self {
-        let mut args = SkillArgs::read(args, diagnostics);
-        if let Some(block) = block {
-            args.inherit(block);
-        }
-        let mut signature = Signature::read(signature, block.is_some(), diagnostics);
-        let docs = Documentation::read(attributes);
-        signature.describe(&docs, diagnostics);
-        if let (Some(span), None, true) = (
-            docs.headings_only,
-            &args.description,
-            diagnostics.is_empty(),
-        ) {
-            diagnostics.at_span(
-                span,
-                "the documentation does not begin with what the skill does\nhelp: write that above the first heading, or give it with `#[skill(description = \"…\")]`",
-            );
-        }
-        let name = wire_name(&args, &signature.ident, diagnostics);
-        if let (true, Some(inline)) = (signature.asynchronous, args.inline) {
-            diagnostics.at_span(
-                inline,
-                "`inline` on an async function: those never occupy a thread of their own\nhelp: remove `inline`",
-            );
-        }
-        Self {
-            args,
-            signature,
-            docs,
-            name,
-            deprecated: attributes
-                .iter()
-                .any(|attribute| attribute.path().is_ident("deprecated")),
-        }
     }
 }
 
@@ -184,25 +129,6 @@ pub(crate) fn refuse_second_mark(attributes: &mut Vec<Attribute>, diagnostics: &
     });
 }
 
-/// The name of the tool, checked. A bad name of the function is reported unless `name` replaces it.
-fn wire_name(args: &SkillArgs, ident: &Ident, diagnostics: &mut Diagnostics) -> String {
-    let namespace = args.namespace.as_ref().map(LitStr::value);
-    let namespace = namespace.as_deref();
-    if let Some(name) = &args.name {
-        if let Some(objection) = names::objection(&name.value(), namespace, true) {
-            diagnostics.at(name, objection);
-        }
-        return name.value();
-    }
-    let name = ident.unraw().to_string();
-    if !args.name_is_wrong
-        && let Some(objection) = names::objection(&name, namespace, false)
-    {
-        diagnostics.at(ident, objection);
-    }
-    name
-}
-
 impl Function {
     fn to_tokens(&self) -> TokenStream {
         let Self {
@@ -242,22 +168,6 @@ impl Function {
             }
         }
     }
-}
-
-/// The same tokens as if the macro had written them, so that the user's lints pass over them.
-fn respanned(tokens: TokenStream) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|mut token| {
-            if let TokenTree::Group(group) = &token {
-                let mut inner = Group::new(group.delimiter(), respanned(group.stream()));
-                inner.set_span(group.span().resolved_at(ours()));
-                return TokenTree::Group(inner);
-            }
-            token.set_span(token.span().resolved_at(ours()));
-            token
-        })
-        .collect()
 }
 
 /// What to say about an item that is no function.

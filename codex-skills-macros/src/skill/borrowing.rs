@@ -5,7 +5,7 @@ use proc_macro2::{Group, Punct, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{FnArg, GenericArgument, PathArguments, ReturnType, Type, TypeReference};
 
-use super::parameter::{unwrapped, written};
+use super::types::{arguments, unwrapped, written};
 use crate::diagnostics::Diagnostics;
 
 /// The first reference below the outermost one: arguments are decoded into values, of which no part can
@@ -66,20 +66,6 @@ fn inside(ty: &Type) -> Option<&TypeReference> {
         Type::Slice(slice) => first(&slice.elem),
         _ => None,
     }
-}
-
-/// The types among the arguments of a path.
-pub(crate) fn arguments(arguments: &PathArguments) -> impl Iterator<Item = &Type> {
-    let list = match arguments {
-        PathArguments::AngleBracketed(list) => Some(&list.args),
-        _ => None,
-    };
-    list.into_iter().flatten().filter_map(|argument| {
-        let GenericArgument::Type(ty) = argument else {
-            return None;
-        };
-        Some(ty)
-    })
 }
 
 /// The type as it is written without references: `Vec<String>` for `&[&str]`.

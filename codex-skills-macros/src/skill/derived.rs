@@ -7,11 +7,12 @@ use quote::{quote, quote_spanned};
 use syn::Attribute;
 use syn::ext::IdentExt as _;
 
+use super::analysis::Skill;
 use super::docs::Words;
-use super::expand::{Skill, ours, private};
 use super::foreign::mentions;
 use super::parameter::{Argument, Preset, Source};
 use super::slot::{preset_name, value_name};
+use crate::hygiene::{ours, private};
 
 /// Whether the skill needs such a struct.
 pub(crate) fn applies(skill: &Skill) -> bool {

@@ -9,8 +9,8 @@ use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, Lit, Meta};
 
-use super::expand::{ours, private};
 use super::sections;
+use crate::hygiene::{ours, private};
 use crate::options::literal;
 
 /// Words for the model.

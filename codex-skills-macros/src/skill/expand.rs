@@ -4,72 +4,19 @@
 //! user's names nor the user's lints meet them. What can fail because of the user's types is spanned on
 //! these types, and sits ahead of the code that would fail as a consequence.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Expr;
 
-use super::args::SkillArgs;
-use super::attribute::Analysis;
-use super::docs::{self, Documentation, Words};
+use super::analysis::Skill;
+use super::docs::{self, Words};
 use super::parameter::{Argument, Parameter, Pass, Source};
-use super::signature::{Holder, Signature, ends};
+use super::signature::Holder;
 use super::slot::{self, value_name};
 use super::{derived, location};
-
-/// Everything that is known of one skill.
-pub(crate) struct Skill {
-    /// The path of the library.
-    pub(crate) krate: TokenStream,
-    /// The function to call.
-    pub(crate) callee: TokenStream,
-    /// The name of the tool.
-    pub(crate) name: String,
-    /// The type of `self`, for methods.
-    pub(crate) self_ty: Option<TokenStream>,
-    pub(crate) args: SkillArgs,
-    pub(crate) docs: Documentation,
-    pub(crate) signature: Signature,
-    /// Whether the function is deprecated.
-    deprecated: bool,
-}
-
-/// The span of code that is ours.
-pub(crate) fn ours() -> Span {
-    Span::mixed_site()
-}
-
-/// The name of the alias of the library's hidden module.
-pub(crate) fn private() -> Ident {
-    Ident::new("__codex_skills", ours())
-}
-
-/// The same alias, shown at the user's code.
-pub(crate) fn private_at(span: Span) -> Ident {
-    Ident::new("__codex_skills", span)
-}
+use crate::hygiene::{ends, ours, private, private_at};
 
 impl Skill {
-    /// A skill that calls `callee`.
-    pub(crate) fn new(krate: TokenStream, callee: TokenStream, analysis: Analysis) -> Self {
-        let Analysis {
-            args,
-            signature,
-            docs,
-            name,
-            deprecated,
-        } = analysis;
-        Self {
-            krate,
-            callee,
-            name,
-            self_ty: None,
-            args,
-            docs,
-            signature,
-            deprecated,
-        }
-    }
-
     /// `{ …; &DESCRIPTOR }`
     pub(crate) fn block(&self) -> TokenStream {
         let (krate, p) = (&self.krate, private());

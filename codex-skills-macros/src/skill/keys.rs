@@ -3,7 +3,7 @@
 
 use syn::{GenericArgument, PathArguments, Type};
 
-use super::parameter::unwrapped;
+use super::types::unwrapped;
 
 const MAPS: [&str; 3] = ["BTreeMap", "HashMap", "IndexMap"];
 const COLLECTIONS: [&str; 7] = [

@@ -3,8 +3,7 @@
 
 use syn::{PathArguments, Type, TypePath};
 
-use super::borrowing::arguments;
-use super::parameter::{unwrapped, written};
+use super::types::{arguments, unwrapped, written};
 
 /// Types that the model can fill for sure.
 const FILLABLE: [&str; 17] = [

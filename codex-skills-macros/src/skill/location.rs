@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::expand::ours;
+use crate::hygiene::ours;
 
 /// The location as an expression. `line!()` would name the outermost macro call instead.
 pub(crate) fn of(span: Span, krate: &TokenStream) -> TokenStream {

@@ -1,6 +1,7 @@
 //! `#[skill]`, one file a step: what the attribute says, what the signature says, what the
 //! documentation says, which names are allowed, and the code that comes of it.
 
+pub(crate) mod analysis;
 mod answer;
 pub(crate) mod args;
 pub(crate) mod attribute;
@@ -20,3 +21,4 @@ pub(crate) mod parameter;
 mod sections;
 pub(crate) mod signature;
 pub(crate) mod slot;
+mod types;

@@ -4,12 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{
-    Attribute, Expr, FnArg, GenericArgument, LitStr, Meta, Pat, PatType, PathArguments, Type,
-    TypeReference,
-};
+use syn::{Attribute, Expr, FnArg, LitStr, Meta, Pat, PatType, Type, TypeReference};
 
 use super::docs::{self, Words};
+use super::types::{find_impl, option_of, single_argument, unwrapped, written};
 use super::{borrowing, foreign, keys};
 use crate::diagnostics::{Diagnostics, listed};
 use crate::options::{self, Owner};
@@ -424,27 +422,6 @@ fn owned(reference: &TypeReference) -> Option<TokenStream> {
     }
 }
 
-fn option_of(ty: &Type) -> Option<&Type> {
-    single_argument(ty, "Option")
-}
-
-/// `T`, if the type is `NAME<T>` under any path.
-fn single_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
-    let Type::Path(path) = ty else { return None };
-    let last = path
-        .path
-        .segments
-        .last()
-        .filter(|last| last.ident == name)?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
-        return None;
-    };
-    match (arguments.args.first(), arguments.args.len()) {
-        (Some(GenericArgument::Type(inner)), 1) => Some(inner),
-        _ => None,
-    }
-}
-
 fn context(ty: &Type, diagnostics: &mut Diagnostics) -> Option<Source> {
     let Type::Reference(reference) = ty else {
         return Some(Source::Context {
@@ -515,30 +492,6 @@ fn state(ty: &Type, diagnostics: &mut Diagnostics) -> Option<Source> {
     }
 }
 
-/// The type inside invisible groups and parentheses.
-pub(crate) fn unwrapped(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => unwrapped(&group.elem),
-        Type::Paren(paren) => unwrapped(&paren.elem),
-        _ => ty,
-    }
-}
-
-/// The first `impl` in a type.
-pub(crate) fn find_impl(tokens: TokenStream) -> Option<Ident> {
-    find_word("impl", tokens)
-}
-
-/// The first such word.
-pub(crate) fn find_word(wanted: &str, tokens: TokenStream) -> Option<Ident> {
-    use proc_macro2::TokenTree;
-    tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(word) if word == wanted => Some(word),
-        TokenTree::Group(group) => find_word(wanted, group.stream()),
-        _ => None,
-    })
-}
-
 /// Takes our attributes off a parameter that is not read.
 pub(crate) fn strip(argument: &mut FnArg) {
     let attributes = match argument {
@@ -546,20 +499,4 @@ pub(crate) fn strip(argument: &mut FnArg) {
         FnArg::Receiver(receiver) => &mut receiver.attrs,
     };
     take_marks(attributes, &mut Diagnostics::default());
-}
-
-/// A type as somebody would write it: tokens alone are printed with a blank between any two.
-pub(crate) fn written(tokens: &impl quote::ToTokens) -> String {
-    [
-        (" :: ", "::"),
-        (":: ", "::"),
-        (" <", "<"),
-        ("< ", "<"),
-        (" >", ">"),
-        (" ,", ","),
-    ]
-    .iter()
-    .fold(tokens.to_token_stream().to_string(), |text, (from, to)| {
-        text.replace(from, to)
-    })
 }

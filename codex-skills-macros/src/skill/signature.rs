@@ -1,12 +1,13 @@
 //! The signature of a skill: what the function takes and returns, and what a skill cannot be.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span};
 use quote::ToTokens as _;
 use syn::{FnArg, GenericParam, Receiver, ReceiverKind, ReturnType, Safety, Type};
 
 use super::answer;
 use super::docs::{self, Documentation, Words};
 use super::parameter::{self, Argument, Parameter, Source};
+use super::types::unwrapped;
 use crate::diagnostics::{Diagnostics, listed, nearest};
 
 /// What to say about a method in a block that is not annotated.
@@ -65,7 +66,7 @@ impl Signature {
         refuse_duplicates(&parameters, diagnostics);
         let output = match &signature.output {
             ReturnType::Default => None,
-            ReturnType::Type(_, ty) => Some(parameter::unwrapped(ty).clone()),
+            ReturnType::Type(_, ty) => Some(unwrapped(ty).clone()),
         };
         if let Some(ty) = &output {
             answer::check(ty, signature.asyncness.is_some(), diagnostics);
@@ -252,28 +253,4 @@ fn refuse_duplicates(parameters: &[Parameter], diagnostics: &mut Diagnostics) {
             seen.push(&argument.name);
         }
     }
-}
-
-/// The first and the last span of some tokens.
-pub(crate) fn ends(tokens: &TokenStream) -> (Span, Span) {
-    let mut spans = tokens.clone().into_iter().map(|token| token.span());
-    let first = spans.next().unwrap_or_else(Span::call_site);
-    (first, spans.last().unwrap_or(first))
-}
-
-/// The same tokens, shown at another place.
-pub(crate) fn located(tokens: TokenStream, span: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|mut token| {
-            if let TokenTree::Group(group) = &token {
-                let inner = located(group.stream(), span);
-                let mut moved = Group::new(group.delimiter(), inner);
-                moved.set_span(group.span().located_at(span));
-                return TokenTree::Group(moved);
-            }
-            token.set_span(token.span().located_at(span));
-            token
-        })
-        .collect()
 }

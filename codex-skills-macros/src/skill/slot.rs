@@ -4,10 +4,9 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Lit, UnOp};
 
-use super::expand::{ours, private, private_at};
 use super::leaves;
 use super::parameter::{Argument, Preset};
-use super::signature::ends;
+use crate::hygiene::{ends, ours, private, private_at};
 use crate::options::literal;
 
 pub(crate) fn value_name(at: usize) -> Ident {
