@@ -1,4 +1,4 @@
-//! What a runtime says it took as the answer of a call, whosever it was.
+//! The answer that a runtime reports to have taken for a call, whichever client gave it.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Arc, LazyLock};
@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::skill::{ContentItem, SkillOutput};
 
-/// A call that is complete, as the runtime sees it.
+/// A call that the runtime reports as complete.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CompletedCall {
@@ -34,7 +34,7 @@ impl CompletedCall {
     }
 }
 
-/// An answer that a runtime took, as far as it can be told from others: a digest, which means nothing beyond the process.
+/// Digest of an answer that a runtime took, to compare it with others. Meaningful within this process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TakenAnswer {
     digest: u64,

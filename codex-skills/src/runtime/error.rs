@@ -1,4 +1,4 @@
-//! Why a runtime did not do what it was asked.
+//! The error of a runtime: what could not be done, and what a caller can do about it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::peer;
 use crate::withheld;
 
-/// A runtime could not do what it was asked.
+/// The failure of a runtime's operation.
 ///
 /// ```
 /// use codex_skills::{Error, RuntimeErrorKind};

@@ -26,7 +26,7 @@ pub enum TurnStatus {
     Completed,
     /// It ended with an error.
     Failed,
-    /// Somebody ended it.
+    /// It was ended from outside: by this program, another client or the user.
     Interrupted,
     /// The runtime went away while it ran: what became of it is not known.
     Lost,
@@ -148,7 +148,7 @@ pub enum Event {
         /// Whether it was answered with a success.
         success: bool,
     },
-    /// How many tokens were used, told after each of the model's answers.
+    /// The tokens used so far, reported after each of the model's answers.
     TokenUsage {
         /// The turn.
         turn_id: Arc<str>,

@@ -1,11 +1,10 @@
-//! Which catalog a session was created with: neither codex nor codex-manager can be asked, so it is written down in a
-//! file that the next client finds.
+//! The file that records which catalog each session was created with, since neither codex nor codex-manager can be
+//! asked: the next client reads it.
 //!
 //! One file for each place, with a line for each session. Lines are only ever appended, so that several programs may
-//! share a file; one that grew too large is written anew beside itself and put in its place. Whoever writes holds the
-//! file's lock. The file is its owner's alone, or is made so, links are not followed, and no more of it is read than is
-//! bounded.
-//! A file that cannot be used costs the check of a resumed session and nothing else.
+//! share a file; one that grew too large is rewritten beside itself and renamed into its place. A writer holds the
+//! file's lock. The file is readable by its owner alone, or is made so; links are not followed; reading is bounded. A
+//! file that cannot be used costs the check of a resumed session and nothing else.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -181,7 +180,7 @@ fn open_locked(path: &Path) -> io::Result<File> {
                 }
                 return Ok(file);
             }
-            // Somebody else put a new one in its place meanwhile.
+            // Another program put a new one in its place meanwhile.
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
             Err(std::fs::TryLockError::Error(error)) => return Err(error),

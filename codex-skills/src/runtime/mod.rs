@@ -1,8 +1,16 @@
 //! The seam between sessions and the places where they live.
 //!
-//! A runtime creates sessions, carries requests and answers, and reports what happens as [`Event`]s.
-//! It knows nothing of catalogs, handlers or ledgers: a call is announced as often as the wire
-//! announces it, and whoever receives the events makes sure that it runs once.
+//! A runtime creates sessions, carries requests and answers, and reports what happens as [`Event`]s. It knows nothing
+//! of catalogs, handlers or ledgers: it announces a call as often as the wire does, and the session that receives the
+//! events makes sure that the handler runs once.
+//!
+//! Life cycle, as a session sees it: [`create_session`](Runtime::create_session) or [`resume`](Runtime::resume), with
+//! [`subscribe`](Runtime::subscribe) before any event can come; [`send`](Runtime::send) starts or steers turns; each
+//! [`Event::ToolCall`] is answered by [`answer_now`](Runtime::answer_now) or [`answer`](Runtime::answer); and
+//! [`delete_session`](Runtime::delete_session) ends it. [`Event::SessionClosed`] is the last event.
+//!
+//! Locks: a runtime delivers events while it holds none, since a sink may call the runtime again. Events of one session
+//! come in order, from one task at a time.
 
 #[cfg(feature = "app-server")]
 pub mod app_server;
@@ -58,12 +66,14 @@ pub trait EventSink: Send + Sync {
     /// Takes one event.
     fn deliver(&self, event: Event);
 
-    /// A call is complete, and this is the answer that was taken, whosever it was. Told before the event of it.
+    /// Takes the answer that codex accepted for a call, whichever client gave it. Called before the event of the call's
+    /// completion.
     fn call_completed(&self, completed: &CompletedCall) {
         let _ = completed;
     }
 
-    /// An answer of a call was taken, and the runtime does not say which. Told before the event that the call expired.
+    /// Notes that codex accepted an answer to a call, where the runtime does not report which. Called before the event
+    /// that the call expired.
     fn call_resolved(&self, call: &Arc<ToolCall>) {
         let _ = call;
     }
@@ -201,8 +211,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// may be subscribed to afterwards.
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created>;
 
-    /// Sends the events of a session to `events` from now on, until the sink is dropped. Local: asks
-    /// nobody.
+    /// Sends the events of a session to `events` from now on, until the sink is dropped. Local: no request is made.
     fn subscribe(&self, session_id: Arc<str>, events: Weak<dyn EventSink>);
 
     /// Takes up a session that exists. Its events are subscribed to before, since calls that wait are
@@ -218,9 +227,8 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// The calls that wait for an answer, oldest first.
     fn pending_calls(&self, session_id: Arc<str>) -> RuntimeFuture<'_, Vec<ToolCall>>;
 
-    /// Takes the answer of a call at once, without waiting for anything, and tells the receipt later what became of
-    /// it; or hands the receipt back where it cannot, and is asked with [`answer`](Self::answer) then. That is what
-    /// it does unless a runtime has a faster way.
+    /// Takes the answer of a call without waiting, and reports the outcome to the receipt later. Returns the receipt
+    /// where it cannot; the caller then uses [`answer`](Self::answer). The default never takes it.
     ///
     /// # Errors
     /// With the receipt, when the answer is to be sent with `answer`.
@@ -272,19 +280,19 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Has what is asked in a session, and is no tool call, answered by `handler`. Local: asks nobody. Runtimes
-    /// that ask nothing do nothing.
+    /// Sets the handler of a session's requests other than tool calls. Local: no request is made. Runtimes without such
+    /// requests ignore it.
     fn set_request_handler(&self, session_id: &str, handler: RequestHandler) {
         let _ = (session_id, handler);
     }
 
-    /// Gives up what runs on a tokio runtime that goes down: tasks and connections there get nowhere any more. What is
-    /// asked afterwards is asked on another tokio runtime, and on a new connection. Local: waits for nothing.
+    /// Gives up the tasks and connections on a tokio runtime that goes down. Later requests use the caller's tokio
+    /// runtime and a new connection. Local: does not wait.
     fn detach(&self, tokio: tokio::runtime::Id) {
         let _ = tokio;
     }
 
-    /// Ends what the runtime keeps alive: connections and processes. Nothing is asked of it afterwards.
+    /// Ends what the runtime keeps alive: connections and processes. No method is called afterwards.
     fn shutdown(&self) -> RuntimeFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -311,7 +319,7 @@ pub struct RuntimeMetrics {
     pub reconnects: u64,
     /// Messages that could not be read and were left out.
     pub unreadable_messages: u64,
-    /// Notifications that were dropped because somebody was too slow for them. Calls never are.
+    /// Notifications dropped because a consumer was too slow. Calls are never dropped.
     pub lost_notifications: u64,
 }
 
@@ -472,18 +480,17 @@ impl fmt::Debug for Accepted {
     }
 }
 
-/// What became of an answer on its way.
+/// The outcome of an answer's delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Submission {
     /// The runtime took it.
     Accepted,
-    /// It was passed on. Whether it was taken is told later, by [`EventSink::call_completed`].
+    /// It was passed on. [`EventSink::call_completed`] reports later whether it was taken.
     Written,
-    /// The runtime does not know the call any more, or somebody answers it right now: nothing is left
-    /// to do.
+    /// The call has expired, or another client is answering it: nothing is left to do.
     Settled {
-        /// `not_found` or `in_flight`.
+        /// Why, in the runtime's terms: `not_found`, `in_flight`, `connection_lost`, `process_restarted`, …
         code: String,
     },
     /// It did not arrive, and may be sent again.

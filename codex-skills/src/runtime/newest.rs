@@ -1,4 +1,4 @@
-//! Which turns of a session came later than those that are known.
+//! The newest known turn of a session, to recognise those that came later.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a session is told when it is created.
+//! Options of a session, fixed when it is created.
 
 use std::collections::BTreeMap;
 use std::fmt;

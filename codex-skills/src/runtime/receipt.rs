@@ -1,18 +1,19 @@
-//! What a runtime gives for an answer that it takes at once.
+//! The receipt of an answer that a runtime takes at once: reports the outcome of its delivery.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::Submission;
 
-/// Whose answer it is.
+/// Observer of one answer's delivery.
 pub(crate) trait Answering: Send + Sync {
-    /// What became of the answer, told once.
+    /// Takes the outcome of the delivery. Called once.
     fn told(&self, submission: Submission);
 }
 
-/// What a runtime tells the fate of an answer that it took with [`answer_now`](super::Runtime::answer_now). Dropped
-/// untold, it says that the answer did not arrive, and may be sent again.
+/// Callback with which a runtime reports the delivery of an answer that it took with
+/// [`answer_now`](super::Runtime::answer_now). Dropped without a report, it reports that the answer did not arrive and
+/// may be sent again.
 pub struct Receipt(Option<Arc<dyn Answering>>);
 
 impl Receipt {
@@ -20,13 +21,13 @@ impl Receipt {
         Self(Some(of))
     }
 
-    /// Tells what became of the answer, from any thread. Returns at once, and does not panic; whatever is left to do
-    /// for the call is done on a task of its own.
+    /// Reports the outcome of the delivery, from any thread. Returns at once and does not panic; follow-up work for the
+    /// call runs on a task of its own.
     pub fn tell(mut self, submission: Submission) {
         self.end(submission);
     }
 
-    /// Says nothing of an answer that was not taken after all.
+    /// Drops the receipt without reporting an outcome.
     pub(crate) fn void(mut self) {
         self.0 = None;
     }

@@ -1,5 +1,5 @@
-//! What codex asks besides tool calls: approvals, questions to the user, forms. Each is answered, whoever
-//! decides.
+//! Server requests other than tool calls: approvals, questions to the user, forms. Each is answered: by the program's
+//! handler, by a refusal, or by the people or clients to whom it is left.
 
 use std::fmt;
 use std::future::Future;
@@ -209,7 +209,7 @@ impl CodexReply {
 /// The future of a [`CodexReply`].
 pub type ReplyFuture = Pin<Box<dyn Future<Output = CodexReply> + Send>>;
 
-/// Who answers the requests of a session. Cheap to clone.
+/// The handler of a session's requests other than tool calls. Cheap to clone.
 ///
 /// ```
 /// # async fn example() {
@@ -231,7 +231,7 @@ type Handle = Arc<dyn Fn(CodexRequest) -> ReplyFuture + Send + Sync>;
 
 impl RequestHandler {
     /// A function of your own. It runs on a task of its own; one that panics refuses. Codex waits for it as long as
-    /// it takes; it is dropped when its turn ends, and when somebody else answers.
+    /// it takes; it is dropped when its turn ends, and when the request is answered elsewhere.
     pub fn new<F, Fut>(handle: F) -> Self
     where
         F: Fn(CodexRequest) -> Fut + Send + Sync + 'static,
@@ -241,7 +241,8 @@ impl RequestHandler {
     }
 
     /// Leaves everything to others: to the people at codex-manager's web pages, or to another client of a codex
-    /// app-server that was not started here. A codex of our own, which nobody else attends, is refused.
+    /// app-server that was not started here. Requests of a codex that this client started are refused, since no other
+    /// client can answer them.
     ///
     /// Codex waits until they decide. The session's [signals](crate::Session::signals) have an
     /// [`Event::RequestWaiting`](crate::Event::RequestWaiting) for each on codex-manager, and

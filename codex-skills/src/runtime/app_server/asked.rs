@@ -1,5 +1,5 @@
-//! What codex asked and nobody answered yet, apart from tool calls: asked once of its handler, whatever is replayed, and
-//! not any longer than somebody wants to know.
+//! Pending server requests other than tool calls (approvals, user input), de-duplicated across reconnects: each reaches
+//! its handler once, and is dropped when codex resolves it, or ends its turn or thread.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +11,8 @@ use super::wire;
 use crate::runtime::{CodexReply, CodexRequest, RequestHandler};
 use crate::skill::RequestId;
 
-/// How many requests wait at the same time, and how many bytes of them; those beyond are refused. As JSON values they take
-/// many times as much.
+/// Pending requests at most, and their size in bytes; those beyond are refused. As JSON values they take many times as
+/// much memory.
 const WAITING: usize = 1024;
 const WAITING_BYTES: usize = 8 * 1024 * 1024;
 
@@ -24,7 +24,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Writes an answer, and tells whether it was written.
+    /// Writes an answer; returns whether it was written.
     async fn answer(&self, reply: CodexReply, request: &CodexRequest) -> bool {
         let answer = match reply.into_result(request) {
             Some(result) => wire::result(&self.id, &result),
@@ -34,7 +34,7 @@ impl Address {
     }
 }
 
-/// What makes two announcements the same request: the thread, the method, the turn and the item.
+/// Identity of a request across announcements: thread, method, turn and item.
 type Key = (String, String, String, String);
 
 struct Waiting {
@@ -49,14 +49,14 @@ struct Waiting {
 pub(super) struct Asked(Arc<Mutex<HashMap<Key, Waiting>>>);
 
 impl Asked {
-    /// Whether one more request of this size may wait.
+    /// Whether a request of this size may be added.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         let waiting = self.waiting();
         let waits: usize = waiting.values().map(|known| known.bytes).sum();
         waiting.len() < WAITING && waits.saturating_add(bytes) <= WAITING_BYTES
     }
 
-    /// Has a request answered on a task of its own. One that waits already is answered at its new address.
+    /// Runs the handler on a task of its own. A request that is pending already is answered at its new address instead.
     pub(super) fn ask(
         &self,
         address: Address,
@@ -100,7 +100,7 @@ impl Asked {
         }
     }
 
-    /// Writes an answer to wherever it is wanted by now.
+    /// Writes the answer to the request's newest address.
     async fn settle(&self, key: &Key, reply: CodexReply, request: &CodexRequest) {
         loop {
             let address = self.waiting().get(key).map(|known| known.address.clone());
@@ -111,7 +111,7 @@ impl Asked {
                 known.address.connection.generation != address.connection.generation
             });
             if !moved {
-                // One that was not written is asked again, if codex still wants to know.
+                // If it was not written, codex asks again on the next connection.
                 waiting.remove(key);
                 drop(waiting);
                 if written {
@@ -122,7 +122,7 @@ impl Asked {
         }
     }
 
-    /// Codex wants to know no longer.
+    /// Drops requests that codex wants no answer to any more, and stops their handlers.
     pub(super) fn forget(&self, gone: impl Fn(&Subject<'_>) -> bool) {
         self.waiting().retain(|key, known| {
             let (thread_id, _, turn_id, _) = key;
@@ -143,7 +143,7 @@ impl Asked {
     }
 }
 
-/// What a request is about.
+/// What a pending request is about.
 pub(super) struct Subject<'a> {
     pub(super) thread_id: &'a str,
     pub(super) turn_id: &'a str,

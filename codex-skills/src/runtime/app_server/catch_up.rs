@@ -1,4 +1,4 @@
-//! Going on with the sessions on a new connection: resuming them, and finding out what became of their turns.
+//! Resumes the sessions on a new connection, and finds out how their turns ended meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +16,17 @@ use super::wire;
 use crate::runtime::fingerprints::Fingerprints;
 use crate::runtime::{TurnStatus, peer};
 
-/// How many threads are resumed at the same time.
+/// Threads resumed at the same time.
 const RESUMED_AT_ONCE: usize = 8;
 
-/// How long codex is asked again about a thread whose first turn is not written.
+/// How long to retry a thread whose first turn codex has not written yet.
 const UNWRITTEN: Duration = Duration::from_secs(10);
 
-/// How long the first turn of a thread may take to be written before codex is asked again.
+/// Pause between those retries.
 const UNWRITTEN_PAUSE: Duration = Duration::from_millis(10);
 
 impl Shared {
-    /// Goes on with the sessions on a new connection.
+    /// Resumes the sessions on a new connection.
     pub(super) async fn serve(self: &Arc<Self>, connection: &Arc<Connection>, server: Server) {
         let fingerprints = Fingerprints::in_folder(self.settings.home(&server)).await;
         self.set_server(server, fingerprints);
@@ -34,7 +34,7 @@ impl Shared {
         self.set_state(State::Resuming(connection.clone()));
         let live = self.registry().live();
         let resumed = live.into_iter().map(|live| async move {
-            // Codex may hold a thread for its old connection still, and lets go of it.
+            // Codex may still hold a thread for its old connection, and lets go of it.
             self.resume_live(connection, live).await;
         });
         let mut resumed = stream::iter(resumed).buffer_unordered(RESUMED_AT_ONCE);
@@ -44,7 +44,7 @@ impl Shared {
 
     async fn resume_live(self: &Arc<Self>, connection: &Arc<Connection>, live: Live) {
         if live.is_child {
-            // What it called in a process that is gone, nobody asks any more.
+            // The calls of a sub-agent went with its process; a shared codex outlives the connection.
             if self.settings.target.is_shared()
                 && let Err(error) = self.resume(connection, &live.thread_id, true).await
             {
@@ -64,11 +64,11 @@ impl Shared {
                 }
             }
             Err(error) if live.fate == Fate::Unwritten && error.says("no rollout found") => {
-                // Codex has it, and nothing to resume it from: after the first request it has.
+                // The thread exists in codex's memory, but cannot be resumed before its first request is written.
                 self.registry().set_subscribed(&live.thread_id, false);
             }
             Err(RequestError::Lost) => {}
-            // It was killed before it had written the first turn, of which it has told.
+            // Codex was killed before it had written the first turn that it announced.
             Err(error)
                 if (error.says("no rollout found") || error.says_empty())
                     && !self.settings.target.is_shared() =>
@@ -82,7 +82,7 @@ impl Shared {
         }
     }
 
-    /// Has codex tell about a thread.
+    /// Resumes a thread, so that codex reports its events on this connection.
     pub(super) async fn resume(
         &self,
         connection: &Connection,
@@ -96,7 +96,7 @@ impl Shared {
         loop {
             let resumed = connection.request("thread/resume", &params, timeout).await;
             match resumed {
-                // The first turn of the thread has just begun, and is not written yet, or only its file is there.
+                // The first turn of the thread has just begun and is not written yet, or only its empty file is there.
                 Err(error)
                     if (error.says("list_turns") || is_shared && error.says_empty())
                         && Instant::now() < until =>
@@ -108,7 +108,7 @@ impl Shared {
         }
     }
 
-    /// Finds out what became of a turn while nobody listened.
+    /// Finds out how a turn ended while the connection was lost.
     pub(super) fn look_after(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
@@ -145,8 +145,8 @@ impl Shared {
         }
     }
 
-    /// Tells about the end of a turn as codex's list of turns has it; says whether nothing is left to find
-    /// out. A turn that reads `interrupted` may be about to read `completed` (contract §7).
+    /// Reports the end of a turn as codex's list of turns has it; returns whether nothing is left to find out. A turn
+    /// that reads `interrupted` may be about to read `completed` (contract §7).
     fn ends_as(
         &self,
         thread_id: &Arc<str>,
@@ -175,7 +175,7 @@ impl Shared {
         }
     }
 
-    /// Asks again about a turn that read `interrupted`, until the end of it is told or believed.
+    /// Asks again about a turn that read `interrupted`, until its end is reported, or `interrupted` has stood for 2 s.
     async fn confirm(&self, connection: &Arc<Connection>, thread_id: Arc<str>, turn_id: Arc<str>) {
         let until = Instant::now() + Duration::from_secs(2);
         while !self.registry().has_ended(&thread_id, &turn_id) {

@@ -1,4 +1,14 @@
-//! One connection to codex: requests and their answers.
+//! One connection to codex: matches requests of this client with their answers, and queues what is written.
+//!
+//! Invariants: a request has one result, and [`RequestError::is_unclear`] says where codex may have acted on it all the
+//! same; a receipt or sender that is accepted into the queue fires when its message is written, and is dropped when it
+//! will not be.
+//!
+//! Life cycle: [`Connection::new`] spawns the writer; `close` lets it write what is queued and ends it; `set_lost`
+//! fails all requests at once. Either way the writer ends, and `closed` returns.
+//!
+//! Locks: `requests` alone, held for one statement. Room in the queue is counted in messages and in KiB of large ones:
+//! acquire the KiB first.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,18 +26,18 @@ use super::version::Version;
 use super::wire::{self, RpcError};
 use crate::runtime::{Receipt, RuntimeError, RuntimeErrorKind, Submission};
 
-/// What the runtime is called in messages.
+/// Name of the runtime in messages.
 pub(super) const NAME: &str = "codex app-server";
 
-/// How many messages wait to be written.
+/// Messages that may wait to be written.
 const QUEUE: usize = 1024;
-/// How many KiB of large messages wait to be written; and the size, in bytes, up to which a message is none.
+/// KiB of large messages that may wait to be written; and the size in bytes up to which a message is small.
 const QUEUE_KIB: u32 = 16 * 1024;
 const SMALL_BYTES: usize = 4 * 1024;
 
-/// The code of a request that was refused because codex has too much to do (contract §4).
+/// Error code of a request that codex refused because it is overloaded (contract §4).
 const OVERLOADED: i64 = -32001;
-/// How often a request is sent that codex has no time for.
+/// Attempts when codex reports overload.
 const OVERLOADED_ATTEMPTS: usize = 10;
 
 type Answer = Result<Box<RawValue>, RpcError>;
@@ -35,16 +45,16 @@ type Answer = Result<Box<RawValue>, RpcError>;
 /// A connection, or a process and its pipes.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Which of the client's connections it is: request ids mean nothing beyond it.
+    /// Number of this connection among those of the client. Request ids are meaningful within it only.
     pub(super) generation: u64,
-    /// The largest message that it carries, where there is a limit.
+    /// Largest message in bytes, where there is a limit.
     pub(super) message_limit: Option<usize>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Room for large messages, in KiB.
     room: Arc<Semaphore>,
     requests: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
     next: AtomicU64,
-    /// Whether codex says which answers it took.
+    /// Codex reports which answers it took.
     tells_answers: AtomicBool,
     closing: CancellationToken,
     lost: CancellationToken,
@@ -139,7 +149,7 @@ impl Connection {
             let ended = over.clone().drop_guard();
             pipe::write(writer, &mut queue, close, over).await;
             drop(ended);
-            // One may have had its place in the queue already, and is told as well.
+            // Drain senders that reserved a slot, so that their receipts fire.
             while queue.recv().await.is_some() {}
         });
         Self {
@@ -155,8 +165,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for its answer. One that codex has no time for is sent again, since it was
-    /// not begun.
+    /// Sends a request and waits for its answer. Sends it again when codex reports overload, since it was not begun.
     pub(super) async fn request(
         &self,
         method: &str,
@@ -224,7 +233,7 @@ impl Connection {
             .unwrap_or(Err(RequestError::Silent(timeout)))
     }
 
-    /// What is known of an answer that was written.
+    /// Returns the outcome of an answer that was written.
     pub(super) fn passed_on(&self) -> Submission {
         if self.tells_answers.load(Ordering::Relaxed) {
             Submission::Written
@@ -233,13 +242,13 @@ impl Connection {
         }
     }
 
-    /// Notes which codex it leads to.
+    /// Records the version of the connected codex.
     pub(super) fn leads_to(&self, version: Option<Version>) {
         let tells = version.is_none_or(|version| version >= Version::TELLS_ANSWERS);
         self.tells_answers.store(tells, Ordering::Relaxed);
     }
 
-    /// Has a message written and the receipt told, where there is room.
+    /// Queues an answer, whose receipt fires when it is written. Returns the receipt if there is no room now.
     pub(super) fn write_now(&self, message: Vec<u8>, receipt: Receipt) -> Result<(), Receipt> {
         let room = match kib(message.len()) {
             None => None,
@@ -261,19 +270,19 @@ impl Connection {
         }
     }
 
-    /// Writes a message, and tells whether it was written.
+    /// Writes a message; returns whether it was written.
     pub(super) async fn write(&self, message: Vec<u8>) -> bool {
         let room = self.room(message.len()).await;
         self.write_in(room, message).await
     }
 
-    /// Waits for room for a message, where it is a large one.
+    /// Waits for room for a large message; a small one needs none.
     pub(super) async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         self.room.clone().acquire_many_owned(kib(bytes)?).await.ok()
     }
 
-    /// Writes a message for which there is room, and tells whether it was written.
+    /// Writes a message for which there is room; returns whether it was written.
     pub(super) async fn write_in(
         &self,
         room: Option<OwnedSemaphorePermit>,
@@ -288,9 +297,9 @@ impl Connection {
         self.outgoing.send(outgoing).await.is_ok() && wrote.await.is_ok()
     }
 
-    /// Asks whether anybody is there. Never waits: a full queue is a sign that nobody reads.
+    /// Queues a ping. Never waits: a full queue is itself a sign that the peer does not read.
     pub(super) fn ping(&self) {
-        // A queue that is full or closed is found out by the silence.
+        // The heartbeat detects a full or closed queue by the silence.
         let _ = self.outgoing.try_send(Outgoing {
             room: None,
             frame: Frame::Ping,
@@ -298,27 +307,27 @@ impl Connection {
         });
     }
 
-    /// An answer came. Nobody may wait for it any more.
+    /// Passes an answer to its request, if that still waits.
     pub(super) fn answered(&self, id: u64, outcome: Result<&RawValue, RpcError>) {
         let Some(waiting) = self.requests().remove(&id) else {
             return;
         };
-        // Whoever asked may be gone.
+        // The caller may have dropped its request.
         let _ = waiting.send(outcome.map(ToOwned::to_owned));
     }
 
-    /// Nothing comes any more.
+    /// Marks the connection as lost, and fails its requests.
     pub(super) fn set_lost(&self) {
         self.lost.cancel();
         self.requests().clear();
     }
 
-    /// Ends it: what is queued is written, then the other side is told.
+    /// Closes the connection after what is queued was written.
     pub(super) fn close(&self) {
         self.closing.cancel();
     }
 
-    /// Waits until everything was written after [`close`](Self::close), or nothing can be.
+    /// Waits until the queue was written out after [`close`](Self::close), or the connection is lost.
     pub(super) async fn closed(&self) {
         self.lost.cancelled().await;
     }
@@ -328,13 +337,13 @@ impl Connection {
     }
 }
 
-/// How many KiB of room a message takes; none if it is small, and all there is if it is larger than that.
+/// Returns the KiB of room that a message takes: none if it is small, at most all of it.
 fn kib(bytes: usize) -> Option<u32> {
     let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
     (bytes > SMALL_BYTES).then(|| kib.clamp(1, QUEUE_KIB))
 }
 
-/// Somebody waits for an answer, until it is dropped.
+/// Removes a request from the table when its caller stops waiting.
 struct Waiting<'a> {
     connection: &'a Connection,
     id: u64,

@@ -82,7 +82,7 @@ pub enum AppServerError {
         /// What it said.
         message: String,
     },
-    /// Nobody is there.
+    /// No server answers at the address.
     #[error(
         "no codex app-server at {address} ({why}): start one with `codex app-server --listen {address}`"
     )]

@@ -1,4 +1,13 @@
-//! The driver: one connection to codex at a time, kept, lost, and made anew.
+//! The supervisor of the connection to codex: opens it, reads it, and replaces it when it is lost.
+//!
+//! Invariant: one connection at a time. The next is opened after the previous one was written out, its reading task has
+//! ended, and its process was ended; so messages of two connections never interleave.
+//!
+//! Life cycle: [`open`] connects and shakes hands; [`start`] spawns the keeper, which ends when the client is stopped,
+//! or is dropped with its tokio runtime; then the next request spawns another. When the attempts of the
+//! [`RestartPolicy`] are spent, the keeper waits for a restart that the program asks for.
+//!
+//! Locks: it holds none of its own, and takes those of [`Shared`] for one statement each.
 
 use std::future::pending;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -22,16 +31,16 @@ use super::version::Version;
 use super::{socket, wire};
 use crate::runtime::peer;
 
-/// A connection that is ready, with what reads it.
+/// A connection after its handshake, and the task that reads it.
 pub(super) struct Opened {
     pub(super) connection: Arc<Connection>,
     pub(super) server: Server,
-    /// Ends when nothing comes any more, and says why.
+    /// The reading task; its result is why the connection ended.
     reading: AbortOnDropHandle<String>,
     process: Option<Process>,
 }
 
-/// Starts or reaches codex, and shakes hands.
+/// Starts codex or connects to it, and shakes hands.
 pub(super) async fn open(shared: &Arc<Shared>) -> Result<Opened, AppServerError> {
     let settings = &shared.settings;
     let limit = settings.start_timeout;
@@ -91,7 +100,7 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<Opened, AppServerError>
 }
 
 impl Opened {
-    /// Ends what could not be used, and says what was wrong with it.
+    /// Closes a connection whose handshake failed; returns the error to report.
     async fn fail(self, shared: &Shared, error: Handshake) -> AppServerError {
         self.connection.close();
         let settings = &shared.settings;
@@ -117,7 +126,7 @@ impl Opened {
             }
             Handshake::Lost => {
                 let status = tokio::time::timeout(settings.grace, process.ended()).await;
-                // What it said on its stderr arrives on a task of its own.
+                // Another task reads its stderr.
                 let stderr = process.last_words(settings.grace).await;
                 process.end(settings.grace).await;
                 AppServerError::Ended {
@@ -193,7 +202,7 @@ fn server(answer: &str) -> Server {
     }
 }
 
-/// Reads until nothing comes any more, and says why.
+/// Reads until the connection ends; returns why it did.
 async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Reader) -> String {
     let heartbeat = reader.is_socket().then_some(shared.settings.heartbeat);
     let (mut silent, mut texts) = (0, Texts::default());
@@ -215,7 +224,7 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
         };
         match next {
             Read::Message(bytes) => {
-                // What is dropped here may be a program's own, and panic.
+                // Values of the program may be dropped here, and their destructors may panic.
                 let taken = AssertUnwindSafe(|| shared.take(&connection, bytes, &mut texts));
                 if std::panic::catch_unwind(taken).is_err() {
                     tracing::error!(target: "codex_skills::app_server", "a panic while a message of codex was taken");
@@ -235,12 +244,12 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
     why
 }
 
-/// Keeps the connection on the caller's tokio runtime: the one that is open and up, or one that is made anew.
+/// Spawns the keeper on the caller's tokio runtime, with an open connection or to open one.
 pub(super) fn start(shared: &Arc<Shared>, keeper: u64, opened: Option<Opened>) {
     tokio::spawn(keep(shared.clone(), keeper, opened));
 }
 
-/// Keeps the connection until the client is stopped, or nothing is left to try.
+/// Keeps the connection until the client is stopped.
 async fn keep(shared: Arc<Shared>, number: u64, opened: Option<Opened>) {
     let mut keeper = KeeperGuard {
         shared: &shared,
@@ -262,7 +271,7 @@ async fn keep(shared: Arc<Shared>, number: u64, opened: Option<Opened>) {
     shared.ended.cancel();
 }
 
-/// Notes when the task is dropped before its end, after what it kept.
+/// Reports that the keeper's task was dropped before its end, as when its tokio runtime ends.
 struct KeeperGuard<'a> {
     shared: &'a Shared,
     number: u64,
@@ -277,7 +286,7 @@ impl Drop for KeeperGuard<'_> {
     }
 }
 
-/// Keeps a connection, which is up already or is not yet, and each that comes after it.
+/// Keeps a connection and each that replaces it. `is_up`: its sessions are resumed already.
 async fn keep_on(shared: &Arc<Shared>, mut opened: Opened, mut is_up: bool, mut attempts: usize) {
     loop {
         let (since, mut asked) = (Instant::now(), false);
@@ -296,7 +305,7 @@ async fn keep_on(shared: &Arc<Shared>, mut opened: Opened, mut is_up: bool, mut 
             biased;
             () = shared.stop.cancelled() => None,
             why = &mut opened.reading => Some(why.unwrap_or_else(|error| error.to_string())),
-            // Somebody else may hold its output open.
+            // A child process of codex may hold its output open after codex has ended.
             status = ended(opened.process.as_mut()) => {
                 let rest = tokio::time::timeout(grace, &mut opened.reading).await;
                 drop(rest);
@@ -330,7 +339,7 @@ async fn keep_on(shared: &Arc<Shared>, mut opened: Opened, mut is_up: bool, mut 
     }
 }
 
-/// Waits for the end of the process, where there is one.
+/// Waits for the end of the process; for ever without one.
 async fn ended(process: Option<&mut Process>) -> String {
     match process {
         Some(process) => process.ended().await,
@@ -338,8 +347,8 @@ async fn ended(process: Option<&mut Process>) -> String {
     }
 }
 
-/// How many attempts count as made after a connection that lasted so long: a process that dies again and again is
-/// given up; a socket that does is only not tried at once.
+/// Returns the attempts still counted after a connection that lasted for `lasted`: a process that keeps dying is given
+/// up; a socket that keeps closing is tried for ever, after a delay.
 fn fewer(settings: &Settings, attempts: usize, lasted: Duration) -> usize {
     let policy = &settings.restart;
     if lasted >= policy.max_delay {
@@ -351,7 +360,7 @@ fn fewer(settings: &Settings, attempts: usize, lasted: Duration) -> usize {
     }
 }
 
-/// Ends a connection that was lost or is not wanted any more, and says why in full.
+/// Closes a connection, and ends its process; returns why it ended, with the exit status where there is one.
 async fn end(shared: &Arc<Shared>, mut opened: Opened, mut why: String, is_over: bool) -> String {
     let settings = &shared.settings;
     shared.set_state(State::Down(why.as_str().into()));
@@ -363,7 +372,7 @@ async fn end(shared: &Arc<Shared>, mut opened: Opened, mut why: String, is_over:
         tracing::debug!(target: "codex_skills::app_server", "not everything was written before the end");
         opened.connection.set_lost();
     }
-    // What was read before is told before.
+    // Messages read before the end are handled before it is reported.
     if !opened.reading.is_finished() {
         opened.reading.abort();
         let aborted = tokio::time::timeout(settings.grace, &mut opened.reading).await;
@@ -381,7 +390,7 @@ async fn end(shared: &Arc<Shared>, mut opened: Opened, mut why: String, is_over:
     why
 }
 
-/// Tries to have codex back, as the policy says, and whenever it was asked to. `attempts` counts those in a row.
+/// Reconnects, as the policy allows and whenever a restart is requested. `attempts` counts those in a row.
 async fn again(
     shared: &Arc<Shared>,
     why: &str,
@@ -414,7 +423,7 @@ async fn again(
         *attempts = attempts.saturating_add(1);
         let opened = tokio::select! {
             opened = open(shared) => opened,
-            // What was started is killed.
+            // Dropping the attempt kills a process that it started.
             () = shared.stop.cancelled() => return None,
         };
         match opened {

@@ -1,8 +1,8 @@
-//! What became of a request of the user whose answer was lost: looked up in the thread's newest turns, and never
-//! repeated, since a turn that began would be steered by its own request.
+//! Finds the turn of a user's request whose answer was lost, in the thread's newest turns. The request is never
+//! repeated, since it would steer the turn that it has begun.
 //!
-//! Codex keeps the id that a client gives its message with the message, so that a turn can be told for certain (contract
-//! §2.7, §4). A codex that does not is told by the text, in turns that were not known before.
+//! Codex keeps the id that a client gives its message, so that the turn is recognised for certain (contract §2.7, §4).
+//! With a codex that does not, it is recognised by the text, among turns that were not known before.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
@@ -39,21 +39,21 @@ const LOOKS: [Duration; 8] = [
 /// reads it.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A request of the user as it was sent.
+/// A user's request as it was sent.
 pub(super) struct Message {
     id: String,
     text: String,
     before: Before,
 }
 
-/// What is known of a thread when a request is sent to it.
+/// State of a thread when a request is sent to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Before {
     /// The newest turn, where it is known.
     pub(super) newest: Option<Newest>,
-    /// The turn that runs, which the request steers then.
+    /// The turn that runs, which the request would steer.
     pub(super) active: Option<Arc<str>>,
-    /// How many requests that turn took already.
+    /// Requests that this turn has taken already.
     pub(super) taken: u64,
 }
 
@@ -77,14 +77,14 @@ impl Message {
     }
 }
 
-/// What a look at a thread's turns shows.
+/// Result of one look at a thread's turns.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
     /// The turn that took the request.
     Took(Arc<str>),
     /// A turn that runs, and may take it yet.
     May(Option<Arc<str>>),
-    /// None did, or one of which it cannot be told.
+    /// No turn took it, or none that can be recognised.
     None(Option<Arc<str>>),
 }
 

@@ -1,6 +1,21 @@
-//! Sessions of a codex app-server: threads of a codex that was started, or that a socket leads to.
+//! The runtime of codex app-server: a program that this client starts, or one behind a socket. Sessions are its
+//! threads.
 //!
 //! [A chapter of the manual](crate::guide::app_server) has a program to begin with, and what can go wrong.
+//
+// Parts: `link` keeps one connection at a time (`process` or `socket`, read and written by `pipe`); `wire` reads what
+// codex writes; `registry` routes it to sessions; `shared` ties both together on the reading task; `connection` matches
+// requests with their answers; `threads` has the requests of the seam; `catch_up` and `lost_send` have what follows a
+// lost connection.
+//
+// Life cycle (`shared::State`): `open` shakes hands → Up; a lost connection → Down; a new one → Resuming (each thread is
+// resumed, and the end of its turn looked up) → Up; no attempt left, or shut down → Gone. Requests wait while Down or
+// Resuming, within their timeout.
+//
+// Invariants: a request id is meaningful on one connection (its `generation`) only, so an answer is never written to
+// another one; the reading task never waits.
+//
+// Locks: see `shared`.
 
 mod asked;
 mod catch_up;
@@ -46,8 +61,8 @@ pub use self::settings::RestartPolicy;
 /// A codex app-server. Make a client with [`spawn`](Self::spawn), [`connect`](Self::connect) or
 /// [`connect_unix`](Self::connect_unix).
 ///
-/// Sessions are codex's threads. Over a socket others may have the same threads: whoever answers a call first has
-/// answered it, and without a token anybody on the machine can.
+/// Sessions are codex's threads. Over a socket other clients may have the same threads: the first answer to a call
+/// counts, and without a token any program on the machine can give it.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), codex_skills::Error> {
@@ -64,7 +79,7 @@ pub struct AppServer {
 }
 
 impl AppServer {
-    /// Starts or reaches codex, and keeps it.
+    /// Starts codex or connects to it, and keeps the connection.
     async fn open(settings: settings::Settings) -> Result<Self, AppServerError> {
         let shared = Arc::new(Shared::new(settings));
         let opened = link::open(&shared).await?;
@@ -92,7 +107,7 @@ impl AppServer {
         self.shared.server().0.home
     }
 
-    /// How often codex was lost.
+    /// Returns how often the connection to codex was lost.
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.shared.reconnects()
@@ -111,7 +126,7 @@ impl AppServer {
         self.shared.again.notify_one();
     }
 
-    /// How dynamic tools are to be written for the codex that is there.
+    /// Returns the form of dynamic tools that the connected codex takes.
     fn format(&self) -> ToolFormat {
         match self.shared.server().0.version {
             Some(version) if version < Version::CANONICAL => ToolFormat::Flat,
@@ -119,7 +134,8 @@ impl AppServer {
         }
     }
 
-    /// Where the answer to a call is to be written, and what; or what becomes of it without.
+    /// Returns the connection and the bytes of an answer; or the outcome of its delivery, where there is nothing to
+    /// write.
     fn answer_to(
         &self,
         call: &ToolCall,
@@ -139,7 +155,7 @@ impl AppServer {
         };
         if connection.generation != call.generation {
             self.shared.registry().answered(call);
-            // The id may be another call's by now. Should the call wait still, it is announced again.
+            // The id may belong to another call by now. If the call still waits, it is announced again.
             return Err(Submission::Settled {
                 code: "connection_lost".to_owned(),
             });
@@ -159,7 +175,7 @@ impl AppServer {
 
     async fn submit(&self, call: &ToolCall, output: &SkillOutput) -> Submission {
         let connection = self.shared.state.borrow().connection().cloned();
-        // Until there is room for it, the answer is not written as JSON.
+        // The answer is serialized once there is room for it.
         let room = match &connection {
             Some(connection) => connection.room(output.content_len()).await,
             None => None,
@@ -178,7 +194,7 @@ impl AppServer {
         }
     }
 
-    /// Says once for a tool what codex does with its answers.
+    /// Warns, once for each tool, of answers that codex cuts or gives up waiting for.
     fn warn(&self, call: &ToolCall, output: &SkillOutput, since: Option<Instant>) {
         let shown = threads::shown_bytes(self.shared.settings.token_limit);
         let bytes = threads::text_bytes(output);

@@ -1,4 +1,4 @@
-//! Making a client: what codex is told when it is started or reached.
+//! Builders of clients, and the options with which codex is started or connected to.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ impl AppServer {
     /// A client of a codex that listens on a WebSocket (`codex app-server --listen ws://127.0.0.1:4500`); await
     /// what it returns.
     ///
-    /// Without a token, whoever reaches the address can answer calls.
+    /// Without a token, any program that reaches the address can answer calls.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), codex_skills::Error> {
@@ -64,7 +64,7 @@ impl AppServer {
     }
 
     /// A client of a codex that listens on a Unix socket (`codex app-server --listen unix://PATH`); await what
-    /// it returns. Whoever may open the socket can answer calls: codex makes it for its user only.
+    /// it returns. Any program that may open the socket can answer calls: codex makes it for its user only.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), codex_skills::Error> {
@@ -93,7 +93,7 @@ macro_rules! shared_options {
         }
 
         /// When codex asks before it runs a command, in sessions that do not say so. Skills are called without
-        /// asking anybody.
+        /// an approval.
         pub fn approval_policy(mut self, policy: ApprovalPolicy) -> Self {
             self.settings.approval_policy = Some(policy);
             self
@@ -240,8 +240,7 @@ impl SpawnAppServer {
         self
     }
 
-    /// How long codex may take to end by itself, then to end when it is told to; 2 seconds each. Then it is
-    /// killed.
+    /// How long codex may take to end by itself, then to end after SIGTERM; 2 seconds each. Then it is killed.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self

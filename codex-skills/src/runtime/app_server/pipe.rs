@@ -1,4 +1,4 @@
-//! What carries messages: the pipes of a process, or a WebSocket.
+//! The transport of messages: the pipes of a process, or a WebSocket.
 
 use std::pin::Pin;
 
@@ -12,21 +12,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runtime::{Receipt, Submission};
 
-/// The largest message that is read, in bytes. A larger line is skipped; a larger message of a WebSocket
-/// costs the connection, which is made anew.
+/// Largest message that is read, in bytes. A larger line is skipped; a larger message of a WebSocket costs the
+/// connection, which is replaced.
 pub(super) const MESSAGE_BYTES: usize = 256 * 1024 * 1024;
 
-/// What a buffer keeps after a large message.
+/// Capacity that a buffer keeps after a large message.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// What lines are read from.
+/// Source of lines.
 pub(super) type Source = Pin<Box<dyn AsyncRead + Send>>;
-/// What lines are written to.
+/// Destination of lines.
 pub(super) type Drain = Pin<Box<dyn AsyncWrite + Send>>;
 type Frames = Pin<Box<dyn Stream<Item = Result<tungstenite::Message, tungstenite::Error>> + Send>>;
 type Outlet = Pin<Box<dyn Sink<tungstenite::Message, Error = tungstenite::Error> + Send>>;
 
-/// Where messages come from.
+/// The receiving half of a transport.
 pub(super) enum Reader {
     Lines {
         source: BufReader<Source>,
@@ -38,20 +38,20 @@ pub(super) enum Reader {
     },
 }
 
-/// Where messages go.
+/// The sending half of a transport.
 pub(super) enum Writer {
     Lines(Drain),
     Socket(Outlet),
 }
 
-/// What was read.
+/// Result of one read.
 pub(super) enum Read<'a> {
     Message(&'a [u8]),
-    /// A message that is too large, and was skipped.
+    /// A message that was too large, and was skipped.
     TooLarge,
-    /// Something of the transport's own.
+    /// A transport control frame.
     Nothing,
-    /// The end, and why.
+    /// The end of the stream, with the reason.
     End(String),
 }
 
@@ -72,7 +72,7 @@ impl Reader {
         }
     }
 
-    /// Whether silence may mean that nobody is there.
+    /// Whether a dead peer shows only by its silence, as behind a socket.
     pub(super) fn is_socket(&self) -> bool {
         matches!(self, Self::Socket { .. })
     }
@@ -134,18 +134,18 @@ async fn read_line(source: &mut BufReader<Source>, line: &mut Vec<u8>) -> std::i
 
 /// A message on its way out.
 pub(super) struct Outgoing {
-    /// The room that it takes in the queue.
+    /// The room that it takes in the queue, released when it is written.
     pub(super) room: Option<OwnedSemaphorePermit>,
     pub(super) frame: Frame,
-    /// Told when it was written; dropped when it will not be.
+    /// Fired when the message was written; dropped when it will not be.
     pub(super) written: Written,
 }
 
-/// Who waits for a message to be written.
+/// Observer of one message's writing.
 pub(super) enum Written {
     Answer(Receipt, Submission),
     Message(oneshot::Sender<()>),
-    /// Nobody.
+    /// A ping, which has no observer.
     Ping,
 }
 
@@ -153,7 +153,7 @@ impl Written {
     fn tell(self) {
         match self {
             Self::Answer(receipt, submission) => receipt.tell(submission),
-            // Whoever waited may be gone.
+            // The receiver may have been dropped.
             Self::Message(sender) => drop(sender.send(())),
             Self::Ping => {}
         }
@@ -162,12 +162,12 @@ impl Written {
 
 pub(super) enum Frame {
     Message(Vec<u8>),
-    /// Is anybody there? Only for sockets.
+    /// A ping of the WebSocket; pipes have none.
     Ping,
 }
 
-/// Writes messages as they come, until `closing`, a failure, or the end of the queue; then closes the queue and what
-/// it writes to. Once the connection is `lost`, nobody waits for the other side to read.
+/// Writes messages as they come, until `closing`, a failure, or the end of the queue; then closes the queue and the
+/// transport. Stops waiting for the peer to read once the connection is `lost`.
 pub(super) async fn write(
     mut writer: Writer,
     queue: &mut mpsc::Receiver<Outgoing>,
@@ -188,7 +188,7 @@ pub(super) async fn write(
         written.push((outgoing.written, outgoing.room));
         let mut frame = outgoing.frame;
         if let (Writer::Lines(_), Frame::Message(lines)) = (&writer, &mut frame) {
-            // What waits as well goes out in the same write.
+            // Queued messages go out in the same write.
             while lines.len() < BUFFER_BYTES
                 && let Ok(next) = queue.try_recv()
             {
@@ -213,7 +213,7 @@ pub(super) async fn write(
             written.tell();
         });
     }
-    // What is still queued was not written, and whoever waits is told so.
+    // Messages still queued are not written: dropping them fires their receipts as such.
     drop(written);
     queue.close();
     while queue.try_recv().is_ok() {}

@@ -1,4 +1,4 @@
-//! The codex process: finding it, starting it, ending it.
+//! The codex process: finds it, starts it, ends it.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -20,7 +20,7 @@ const STDERR_LINES: usize = 10;
 /// How many bytes of a line of stderr are kept.
 const STDERR_BYTES: u64 = 4096;
 
-/// How codex is started.
+/// The command line and environment of codex.
 #[derive(Clone, Default)]
 pub(super) struct Program {
     pub(super) codex: Option<PathBuf>,
@@ -184,8 +184,8 @@ impl Process {
         peer::end(&lines).to_owned()
     }
 
-    /// Ends it: its stdin is closed already, which a codex in good health follows; then it is told to, then
-    /// made to. Each step has `grace`.
+    /// Ends it in three steps of `grace` each: waits, since its stdin is closed already, which a healthy codex follows;
+    /// then SIGTERM; then SIGKILL.
     pub(super) async fn end(mut self, grace: Duration) {
         for step in [Step::Wait, Step::Tell, Step::Make] {
             match step {
@@ -230,7 +230,7 @@ impl Process {
     }
 }
 
-/// Tells a process that is not waited for any more to end, with those that it started.
+/// Sends SIGTERM to a process that is not waited for, and to those that it started.
 pub(super) fn terminate(id: u32) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(id)
@@ -268,7 +268,7 @@ async fn log(stderr: ChildStderr, kept: Arc<Mutex<VecDeque<String>>>) {
         }
         let text = plain(&String::from_utf8_lossy(&line));
         tracing::debug!(target: "codex_skills::app_server::stderr", "{text}");
-        // What follows says where codex is in itself, and nothing of why.
+        // What follows is a backtrace of codex, which does not say why it failed.
         is_trace |= text.starts_with("Stack backtrace");
         if is_trace || text.is_empty() {
             continue;

@@ -1,5 +1,14 @@
-//! Which session a message belongs to: children to their parents, answers to their calls. A pure state
-//! machine: messages in, events out.
+//! Routes what codex says to the sessions of this client: a pure state machine, without I/O and without a clock.
+//!
+//! Invariants: a turn ends once, whatever repeats its end; a waiting call is listed once, at its newest address; a
+//! sub-agent belongs to the session at the root, never to another sub-agent.
+//!
+//! Life of a thread: `created` or `subscribe`d; turns `begin` and `end`, calls are listed and `answered` or expired;
+//! `unsubscribed` when the connection is replaced, until the thread is resumed; removed by `close` or `process_lost`. A
+//! thread whose sink is gone is swept later.
+//!
+//! Locks: [`Shared`](super::shared::Shared) keeps it behind one mutex. Its methods return [`Delivery`]s, which the
+//! caller hands to the sinks after it has released that mutex, since a sink may come back to the registry.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -17,14 +26,14 @@ use crate::skill::{RequestId, ToolCall};
 
 /// What became of a thread that codex had in its memory only, after why.
 pub(super) const NOTHING_WRITTEN: &str = "and the session was in its memory only: create it again";
-/// How many ended turns of a session are remembered, so that a late word of one does not revive it.
+/// Ended turns remembered for each session, so that a late notification does not revive one.
 const ENDED_TURNS: usize = 64;
-/// How many threads that nobody listens to are remembered because they are not on disk.
+/// Threads without a sink that are kept all the same, because codex has not written them to disk.
 const MEMORABLE: usize = 4096;
-/// How many children of sessions are followed; the oldest are forgotten, and asked about again when they call.
+/// Sub-agents followed; the oldest are forgotten, and looked up again when they call.
 const CHILDREN: usize = 16 * 1024;
-/// How many waiting calls of a thread are listed, and how many bytes of them. A session that answers its calls has limits
-/// of its own long before.
+/// Waiting calls listed for each thread, and their size in bytes. A session that answers its calls reaches limits of
+/// its own long before.
 const LISTED_CALLS: usize = 64 * 1024;
 const LISTED_BYTES: usize = 256 * 1024 * 1024;
 
@@ -34,14 +43,14 @@ pub(super) type Delivery = (Arc<dyn EventSink>, Vec<Event>);
 /// A call for a sink.
 pub(super) type Call = (Arc<dyn EventSink>, Arc<ToolCall>);
 
-/// The sessions that somebody listens to.
+/// The threads of this client, their sub-agents, and the sinks of their events.
 #[derive(Default)]
 pub(super) struct Registry {
     threads: HashMap<Arc<str>, Thread>,
     parents: HashMap<Arc<str>, Arc<str>>,
     /// The keys of `parents`, oldest first.
     children: VecDeque<Arc<str>>,
-    /// At how many threads those are looked for that nobody listens to any more.
+    /// Number of threads at which those without a sink are swept next.
     sweep_at: usize,
 }
 
@@ -49,16 +58,16 @@ struct Thread {
     events: Weak<dyn EventSink>,
     requests: Option<RequestHandler>,
     active: Option<Arc<str>>,
-    /// How many requests of this client the active turn took.
+    /// Requests of this client that the active turn took.
     taken: u64,
-    /// Whether a message of the active turn was heard.
+    /// The active turn has said something since its session subscribed.
     spoke: bool,
     ended: VecDeque<Arc<str>>,
     calls: HashMap<Address, Waiting>,
-    /// The size of `calls`, in bytes.
+    /// Size of `calls` in bytes.
     call_bytes: usize,
     arrivals: u64,
-    /// Whether the connection was made anew while calls waited.
+    /// The connection was replaced while calls waited.
     was_cut: bool,
     fate: Fate,
     is_subscribed: bool,
@@ -68,7 +77,7 @@ struct Thread {
 struct Waiting {
     call: Arc<ToolCall>,
     since: Instant,
-    /// The how manieth announcement of the thread it is.
+    /// Position of this announcement among those of the thread.
     arrival: u64,
 }
 
@@ -79,7 +88,7 @@ fn address(call: &ToolCall) -> Address {
     (call.request_id.clone(), call.generation)
 }
 
-/// What becomes of a thread when its process ends.
+/// Persistence of a thread: what becomes of it when its process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is on disk.
@@ -103,7 +112,7 @@ pub(super) struct Live {
 impl Registry {
     pub(super) fn subscribe(&mut self, thread_id: Arc<str>, events: Weak<dyn EventSink>) {
         if self.threads.len() >= self.sweep_at {
-            // What is known of a thread that is not on disk, nobody can tell again.
+            // Codex cannot say again that a thread is not on disk.
             let few = self.threads.len() < MEMORABLE;
             self.threads.retain(|_, thread| {
                 thread.events.strong_count() > 0 || (few && thread.fate != Fate::Persisted)
@@ -114,7 +123,7 @@ impl Registry {
             self.sweep_at = (2 * self.threads.len()).max(64);
         }
         match self.threads.entry(thread_id) {
-            // Somebody else listened to it, or it was created just now.
+            // It had another sink, or was created just now.
             Entry::Occupied(mut known) => {
                 let thread = known.get_mut();
                 thread.events = events;
@@ -139,7 +148,7 @@ impl Registry {
         }
     }
 
-    /// A thread was created, before anybody listens to it.
+    /// Records a created thread, which has no sink yet.
     pub(super) fn created(&mut self, thread_id: &Arc<str>, fate: Fate) {
         let nobody: Weak<dyn EventSink> = Weak::<Nobody>::new();
         self.subscribe(thread_id.clone(), nobody);
@@ -154,7 +163,7 @@ impl Registry {
         }
     }
 
-    /// Who answers what is no tool call, where the session said so.
+    /// Returns the session's handler of server requests other than tool calls, if it has one.
     pub(super) fn requests(&self, thread_id: &Arc<str>) -> Option<RequestHandler> {
         self.threads.get(self.owner(thread_id))?.requests.clone()
     }
@@ -173,15 +182,15 @@ impl Registry {
         }
     }
 
-    /// Whether somebody here listens to a thread, or to a parent of it.
+    /// Whether a thread, or the session it is a sub-agent of, has a sink.
     pub(super) fn serves(&self, thread_id: &Arc<str>) -> bool {
         self.threads
             .get(self.owner(thread_id))
             .is_some_and(|thread| thread.events.strong_count() > 0)
     }
 
-    /// Where the calls of a thread are told of. It may be the last that keeps the session, and is dropped without the
-    /// registry's lock.
+    /// Returns the sink that receives the calls of a thread. Drop it after releasing the registry lock: it may be the
+    /// last reference to the session.
     pub(super) fn listener(&self, thread_id: &Arc<str>) -> Option<Arc<dyn EventSink>> {
         self.threads.get(self.owner(thread_id))?.events.upgrade()
     }
@@ -203,12 +212,12 @@ impl Registry {
         }
     }
 
-    /// The turn that runs, as far as anybody knows.
+    /// Returns the turn that runs, as far as codex has said.
     pub(super) fn active(&self, thread_id: &str) -> Option<Arc<str>> {
         self.threads.get(thread_id)?.active.clone()
     }
 
-    /// What a request that is sent now finds.
+    /// Returns the state of a thread before a request is sent, to find the request's turn later if its answer is lost.
     pub(super) fn before(&self, thread_id: &str) -> Before {
         let Some(thread) = self.threads.get(thread_id) else {
             return Before::default();
@@ -231,7 +240,7 @@ impl Registry {
             .is_some_and(|thread| thread.ended.iter().any(|ended| **ended == *turn_id))
     }
 
-    /// Whether nothing more is said of a thread until it is resumed.
+    /// Whether codex reports the thread's events on this connection.
     pub(super) fn is_subscribed(&self, thread_id: &str) -> bool {
         self.threads
             .get(thread_id)
@@ -244,7 +253,7 @@ impl Registry {
         }
     }
 
-    /// The threads that somebody listens to, those with a turn first.
+    /// Returns the threads with a sink, those with an active turn first, then their sub-agents.
     pub(super) fn live(&self) -> Vec<Live> {
         let mut live: Vec<Live> = self
             .threads
@@ -268,7 +277,7 @@ impl Registry {
         live
     }
 
-    /// Another connection was made: nothing is said of any thread until it is resumed.
+    /// Notes that the connection was replaced: codex reports nothing of a thread until it is resumed.
     pub(super) fn unsubscribed(&mut self) {
         for thread in self.threads.values_mut() {
             thread.is_subscribed = false;
@@ -276,7 +285,7 @@ impl Registry {
         }
     }
 
-    /// The calls of a thread that wait, to be told again.
+    /// Returns the waiting calls of a thread, to be announced again.
     pub(super) fn again(&self, thread_id: &str) -> Option<Delivery> {
         let thread = self.threads.get(thread_id)?;
         let mut calls: Vec<&Waiting> = thread.calls.values().collect();
@@ -289,7 +298,7 @@ impl Registry {
         )
     }
 
-    /// The calls of a session that wait for an answer, oldest first.
+    /// Returns the calls of a session that wait for an answer, oldest first.
     pub(super) fn waiting(&self, thread_id: &str) -> Vec<ToolCall> {
         let calls = self.threads.get(thread_id).map(|thread| &thread.calls);
         let mut calls: Vec<&Waiting> = calls.into_iter().flat_map(HashMap::values).collect();
@@ -304,14 +313,14 @@ impl Registry {
             .collect()
     }
 
-    /// A turn began, as the answer to a request says.
+    /// Records a turn that the answer to a request names.
     pub(super) fn began(&mut self, thread_id: &str, turn_id: &Arc<str>) {
         if let Some(thread) = self.threads.get_mut(thread_id) {
             thread.begin(turn_id);
         }
     }
 
-    /// A turn took a request, which began it or steered it.
+    /// Records that a turn took a request, which began it or steered it.
     pub(super) fn took(&mut self, thread_id: &str, turn_id: &Arc<str>) {
         if let Some(thread) = self.threads.get_mut(thread_id) {
             thread.begin(turn_id);
@@ -319,7 +328,7 @@ impl Registry {
         }
     }
 
-    /// A call is answered. Says since when it waited.
+    /// Removes an answered call; returns since when it waited.
     pub(super) fn answered(&mut self, call: &ToolCall) -> Option<Instant> {
         let thread = self.threads.get_mut(&call.session_id)?;
         let waiting = thread.calls.remove(&address(call))?;
@@ -327,7 +336,8 @@ impl Registry {
         Some(waiting.since)
     }
 
-    /// A thread is the child of a session, or of a child of one. Says whether the session is known.
+    /// Records a thread as the sub-agent of a session, or of one of its sub-agents. Returns whether the session is
+    /// known.
     pub(super) fn adopt(&mut self, parent_id: &Arc<str>, thread_id: Arc<str>) -> bool {
         let owner = self.owner(parent_id).clone();
         let is_known = self.threads.contains_key(&owner) && owner != thread_id;
@@ -354,7 +364,8 @@ impl Registry {
             .map(|(thread_id, _)| thread_id.clone())
     }
 
-    /// A call came. It is handed back when it is nobody's here.
+    /// Lists a call and returns the sink to announce it to. Returns the call itself if no session of this client owns
+    /// it.
     #[allow(clippy::result_large_err, reason = "it is handed on at once")]
     pub(super) fn call(&mut self, mut call: ToolCall, now: Instant) -> Result<Call, ToolCall> {
         let owner = self.parents.get(&call.session_id);
@@ -393,7 +404,7 @@ impl Registry {
         Ok((events, call))
     }
 
-    /// Takes a notification, and says whom to tell what.
+    /// Applies a notification; returns the events it causes and their sink.
     pub(super) fn take(&mut self, notice: Notice) -> Option<Delivery> {
         match notice {
             Notice::Children {
@@ -425,7 +436,7 @@ impl Registry {
                     .threads
                     .get(&thread_id)
                     .is_none_or(|thread| thread.spoke);
-                // What it said may have been said before anybody listened.
+                // Its last message may have been sent before the session subscribed.
                 let reply = end.reply.clone().filter(|_| !spoke);
                 self.ended(&thread_id, end, reply)
             }
@@ -504,7 +515,7 @@ impl Registry {
         }
     }
 
-    /// A turn ended: codex says so, or what was read after a connection was made.
+    /// Ends a turn, as codex reported it or as its list of turns has it after a reconnect.
     pub(super) fn ended(
         &mut self,
         thread_id: &Arc<str>,
@@ -515,7 +526,7 @@ impl Registry {
         let own = owner == *thread_id;
         let thread = self.threads.get_mut(&owner)?;
         let mut events = thread.expire(|call| call.turn_id.as_ref() == Some(&end.turn_id));
-        // A child's turn is nobody's turn here; its calls are.
+        // The turn of a sub-agent is no turn of the session; its calls are the session's.
         if own && thread.end(&end.turn_id) {
             if let Some(text) = reply {
                 events.push(Event::Message {
@@ -533,7 +544,7 @@ impl Registry {
         thread.tell(events)
     }
 
-    /// The process is gone, and with it its calls, its turns, and the threads that it had in memory only.
+    /// Ends the calls and turns of a process that is gone, and the threads that it had in memory only.
     pub(super) fn process_lost(&mut self, reason: &str) -> Vec<Delivery> {
         let mut lost = Vec::new();
         let deliveries = self
@@ -566,7 +577,7 @@ impl Registry {
         deliveries
     }
 
-    /// Nothing will be heard of a thread any more. `is_lost`: and codex had written nothing of it.
+    /// Closes a thread of which nothing more is heard. `is_lost`: codex had written nothing of it to disk.
     pub(super) fn close(
         &mut self,
         thread_id: &str,
@@ -582,7 +593,7 @@ impl Registry {
         delivery
     }
 
-    /// Nothing will be heard of anything any more.
+    /// Closes all threads.
     pub(super) fn close_all(&mut self, reason: &str) -> Vec<Delivery> {
         let ids: Vec<Arc<str>> = self.threads.keys().cloned().collect();
         ids.iter()
@@ -610,7 +621,7 @@ impl Thread {
         }
     }
 
-    /// Notes the end of a turn, and says whether it was news.
+    /// Records the end of a turn; returns whether it was the first report of it.
     fn end(&mut self, turn_id: &Arc<str>) -> bool {
         if self.active.as_ref() == Some(turn_id) {
             self.active = None;
@@ -639,7 +650,7 @@ impl Thread {
         gone
     }
 
-    /// Takes calls away, oldest first.
+    /// Removes calls that codex wants no answer to any more; returns their events, oldest first.
     fn expire(&mut self, gone: impl Fn(&ToolCall) -> bool) -> Vec<Event> {
         let mut gone = self.unlist(gone);
         gone.sort_by_key(|waiting| waiting.arrival);
@@ -655,7 +666,7 @@ impl Thread {
     }
 }
 
-/// Whether two announcements are of one call.
+/// Whether two announcements are of the same call.
 fn is_same(one: &ToolCall, other: &ToolCall) -> bool {
     one.call_id.is_some()
         && one.call_id == other.call_id
@@ -663,7 +674,7 @@ fn is_same(one: &ToolCall, other: &ToolCall) -> bool {
         && one.thread_id == other.thread_id
 }
 
-/// Never made: the sink of a thread to which nobody listens yet.
+/// Sink type of a thread without a sink; no value of it exists.
 struct Nobody;
 
 impl EventSink for Nobody {

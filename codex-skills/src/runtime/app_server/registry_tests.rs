@@ -45,7 +45,7 @@ fn shown(event: &Event) -> String {
     }
 }
 
-/// A registry in which somebody listens to these threads.
+/// A registry with a sink for each of these threads.
 fn listening(threads: &[&str]) -> (Registry, Arc<dyn EventSink>) {
     let sink: Arc<dyn EventSink> = Arc::new(Sink::default());
     let mut registry = Registry::default();
@@ -172,7 +172,7 @@ fn a_late_word_of_a_turn_does_not_revive_it() {
     registry.began("t", &"u".into());
     registry.take(started("t", "u", "u"));
     assert!(registry.active("t").is_none());
-    // The end of a call of it is told all the same.
+    // The end of a call of it is reported all the same.
     assert_eq!(
         told(registry.take(completed("t", "u", "a"))),
         ["ended a false"]

@@ -64,7 +64,7 @@ pub(super) enum Target {
     Streams(Streams),
 }
 
-/// The two streams of a codex that somebody else started. They are there once.
+/// The two streams of a codex that the program started itself. They can be taken once.
 #[derive(Clone)]
 pub(super) struct Streams(Arc<Mutex<Option<(Source, Drain)>>>);
 
@@ -99,7 +99,7 @@ impl Target {
     }
 }
 
-/// Everything that a client is told.
+/// All settings of a client.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) target: Target,

@@ -1,4 +1,11 @@
-//! What the connection's task and the requests share.
+//! State shared by the task that reads the connection and the requests of callers.
+//!
+//! [`Shared::take`] handles each message of codex, on the reading task: it looks up the session in the registry,
+//! releases the lock, and delivers the events. It never waits; what has to (writing, looking up an unknown thread) runs
+//! on tasks of its own, in bounded number.
+//!
+//! Locks: `registry`, `asked`, `keeper`, `server` and `warned` are independent; none is held while another is taken,
+//! while an event is delivered, or across an await.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -24,32 +31,32 @@ use crate::runtime::peer::{self, Sparse};
 use crate::runtime::{CodexRequest, CompletedCall, Event, TakenAnswer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
-/// How many generations of children a session has at most, as far as this client follows them.
+/// Depth to which the sub-agents of a session are followed.
 const GENERATIONS: usize = 8;
 
-/// How much of a warning tells it from others, in bytes.
+/// Bytes of a warning that distinguish it from others.
 const WARNED_BYTES: usize = 200;
 
-/// How many KiB of calls of unknown threads wait until it is known whose they are, and how many each counts for at least: so
-/// there are 256 of them at most.
+/// KiB of calls of unknown threads that wait while their session is looked up, and the least that each counts for: 256
+/// calls at most.
 const STRANGERS_KIB: usize = 16 * 1024;
 const STRANGER_KIB: u32 = 64;
 
-/// How many refusals and other small answers of the reader wait to be written.
+/// Small answers of the reader, such as refusals, that may wait to be written.
 const WRITING: usize = 4096;
 
-/// How many things are warned of once.
+/// Distinct warnings remembered, so that each is logged once.
 const WARNED: usize = 4096;
 
-/// Whether there is a codex to talk to.
+/// State of the connection to codex.
 #[derive(Clone, Debug)]
 pub(super) enum State {
-    /// Not now, and why.
+    /// Disconnected, with the reason; the driver connects again.
     Down(Arc<str>),
-    /// There is, and its sessions are being taken up.
+    /// Connected; its sessions are being resumed.
     Resuming(Arc<Connection>),
     Up(Arc<Connection>),
-    /// No more, and why.
+    /// Given up, with the reason.
     Gone(Arc<str>),
 }
 
@@ -62,7 +69,7 @@ impl State {
     }
 }
 
-/// What is known of the codex that is talked to.
+/// What codex said of itself in the handshake.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Server {
     pub(super) version: Option<Version>,
@@ -79,16 +86,16 @@ struct Keeper {
     is_gone: bool,
 }
 
-/// What the connection's task and the requests share.
+/// State shared by the task that reads the connection and the requests of callers.
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) registry: Mutex<Registry>,
     pub(super) state: watch::Sender<State>,
-    /// The client is done with codex.
+    /// Cancelled when the client shuts down.
     pub(super) stop: CancellationToken,
-    /// Codex is ended.
+    /// Cancelled when codex has ended.
     pub(super) ended: CancellationToken,
-    /// Somebody wants codex to be started again.
+    /// Notified by [`AppServer::restart`](super::AppServer::restart).
     pub(super) again: Notify,
     pub(super) asked: Asked,
     keeper: Mutex<Keeper>,
@@ -98,11 +105,11 @@ pub(super) struct Shared {
     malformed: AtomicU64,
     warned: Mutex<HashSet<String>>,
     left_waiting: AtomicU64,
-    /// Places for calls of unknown threads, in KiB.
+    /// Permits for calls of unknown threads, in KiB.
     strangers: Arc<Semaphore>,
-    /// Places for small answers that the reader has written.
+    /// Permits for small answers of the reader.
     writing: Arc<Semaphore>,
-    /// Lines about messages that cannot be read.
+    /// Limits log lines about messages that cannot be read.
     pub(super) unread: Sparse,
 }
 
@@ -240,7 +247,7 @@ impl Shared {
         self.malformed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a message that cannot be read, and writes to the log about it, but not about each of many.
+    /// Counts a message that cannot be read, and logs it; of many in a row only some.
     fn count_unread(&self, what: &str, error: &serde_json::Error) {
         self.count_malformed();
         if let Some(left_out) = self.unread.line() {
@@ -253,7 +260,7 @@ impl Shared {
         self.malformed.load(Ordering::Relaxed)
     }
 
-    /// Whether to warn of something: once.
+    /// Whether to log a warning: true the first time.
     pub(super) fn warns(&self, mut of: String) -> bool {
         let end = crate::boundary::before(&of, WARNED_BYTES);
         of.truncate(end);
@@ -261,7 +268,7 @@ impl Shared {
         warned.len() < WARNED && warned.insert(of)
     }
 
-    /// The process is gone, and what it had in memory.
+    /// Ends what a process that is gone had in memory.
     pub(super) fn process_lost(&self, why: &str) {
         self.asked.forget(|_| true);
         let deliveries = self.registry().process_lost(why);
@@ -274,7 +281,7 @@ impl Shared {
         self.end_thread(thread_id, why, false);
     }
 
-    /// A thread is gone of which codex had written nothing.
+    /// Closes a thread of which codex had written nothing.
     pub(super) fn thread_lost(&self, thread_id: &str, why: &str) {
         self.end_thread(thread_id, &format!("{why}, {NOTHING_WRITTEN}"), true);
     }
@@ -293,7 +300,7 @@ impl Shared {
         }
     }
 
-    /// Takes a message of codex. Never waits.
+    /// Handles a message of codex. Never waits.
     pub(super) fn take(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
@@ -371,7 +378,7 @@ impl Shared {
         }
     }
 
-    /// Tells a session which answer of a call codex took.
+    /// Reports to a session which answer of a call codex took.
     pub(super) fn completed(
         &self,
         thread_id: &Arc<str>,
@@ -428,7 +435,8 @@ impl Shared {
         });
     }
 
-    /// Does without finding out whose a call is: too many are asked about.
+    /// Leaves a call whose session is not looked up, since too many look-ups run: refuses it where this client is
+    /// alone.
     fn leave(&self, connection: &Arc<Connection>, call: &ToolCall) {
         match &call.request_id {
             Some(id) if !self.settings.target.is_shared() => {
@@ -467,9 +475,9 @@ impl Shared {
         self.left_waiting.load(Ordering::Relaxed)
     }
 
-    /// Tells a session about a call, and hands back one that is nobody's here.
+    /// Announces a call to its session; returns it if no session of this client owns it.
     fn offer(&self, call: ToolCall) -> Option<ToolCall> {
-        // Whoever is told is told outside of the registry's lock.
+        // Deliver events only after releasing the registry lock.
         let offered = self.registry().call(call, Instant::now());
         match offered {
             Ok((sink, call)) => {
@@ -480,8 +488,8 @@ impl Shared {
         }
     }
 
-    /// Finds out whether a call is of the child of a session: its beginning may not have been heard. Otherwise it
-    /// is answered with a failure, unless somebody else may answer it.
+    /// Looks up whether the calling thread is a sub-agent of a session whose start was not reported here. If it is not,
+    /// refuses the call, unless another client may answer it.
     async fn ask_whose(self: &Arc<Self>, connection: &Arc<Connection>, call: ToolCall) {
         let (Some(id), tool) = (call.request_id.clone(), call.tool.clone()) else {
             return;
@@ -542,7 +550,7 @@ impl Shared {
             .as_ref()
             .and_then(|thread_id| self.registry().requests(thread_id));
         if handler.is_none() && self.settings.target.is_shared() {
-            // Whoever only watches leaves the answer to others.
+            // Without a handler, on a shared codex: another client answers.
             return;
         }
         let bytes = method.len() + params.get().len();
@@ -559,12 +567,12 @@ impl Shared {
         self.asked.ask(address, request, bytes, handler);
     }
 
-    /// Waits for a codex to talk to.
+    /// Waits until codex is connected and its sessions are resumed.
     pub(super) async fn up(&self, patience: Duration) -> Result<Arc<Connection>, String> {
         self.up_after(0, patience).await
     }
 
-    /// Waits for a codex to talk to, on another connection than those up to a generation.
+    /// Like [`up`](Self::up), on a connection later than `generation`.
     pub(super) async fn up_after(
         &self,
         generation: u64,
@@ -589,7 +597,7 @@ impl Shared {
     }
 }
 
-/// Outside of the registry's lock.
+/// Delivers events. Call it after releasing the registry lock.
 pub(super) fn tell(delivery: Option<Delivery>) {
     if let Some((sink, events)) = delivery {
         for event in events {
@@ -598,7 +606,7 @@ pub(super) fn tell(delivery: Option<Delivery>) {
     }
 }
 
-/// A call that is refused. A text can always be written.
+/// The refusal of a call. A text can always be written.
 fn refused(id: &RequestId, text: &str) -> Vec<u8> {
     wire::answer(id, &SkillOutput::failure(text)).unwrap_or_else(|_| wire::refusal(id, text))
 }

@@ -25,7 +25,7 @@ pub(super) const SENT_BYTES: usize = 16 * 1024 * 1024 - 1024;
 /// How long a signed token is good. Each connection signs its own.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);
 
-/// Where a socket is, and how to get in.
+/// The address of a socket, and its credentials.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     pub(super) place: Place,
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Place {
     }
 }
 
-/// What opens the door.
+/// Credentials for the WebSocket handshake.
 #[derive(Clone)]
 pub(super) enum Token {
     Capability(String),
@@ -217,7 +217,7 @@ impl Address {
                 let stream = TcpStream::connect((host.trim_matches(['[', ']']), port))
                     .await
                     .map_err(unreachable)?;
-                // An answer is one small packet, which nobody is to hold back.
+                // An answer is one small packet, which must not wait for more data (Nagle's algorithm).
                 stream.set_nodelay(true).map_err(unreachable)?;
                 self.upgrade(url, stream).await
             }

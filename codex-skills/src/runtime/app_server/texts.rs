@@ -1,4 +1,4 @@
-//! Texts that come again and again: the names and ids of calls, kept once instead of once a call.
+//! Interning of texts that repeat, such as the names and ids of calls.
 
 use std::sync::Arc;
 

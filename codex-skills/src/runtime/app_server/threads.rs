@@ -1,4 +1,4 @@
-//! What is done with threads: started, resumed, forked, given turns, ended.
+//! Requests about threads: start, resume, fork, send, interrupt, delete.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,7 @@ use crate::skill::{ContentItem, SkillOutput};
 /// After how long code mode goes on without the answer of a call (contract §2.5).
 pub(super) const CODE_MODE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many bytes of an answer the model reads (contract §2.2), 12,000 unless codex was told otherwise: about
-/// 4.8 for each token of the limit.
+/// Bytes of an answer that the model reads (contract §2.2): 12,000 by default, about 4.8 for each token of the limit.
 pub(super) fn shown_bytes(token_limit: Option<u64>) -> usize {
     token_limit.map_or(12_000, |tokens| {
         usize::try_from(tokens.saturating_mul(24) / 5).unwrap_or(usize::MAX)
@@ -201,7 +200,7 @@ impl AppServer {
                 let is_heard = self.shared.registry().is_subscribed(&thread_id);
                 let fate = self.shared.registry().fate(&thread_id);
                 if fate == Fate::Ephemeral && !is_heard {
-                    // It is told of on the connection that made it only.
+                    // Codex reports it on the connection that made it only.
                     return Err(error.into_runtime(operation));
                 }
                 let params = json!({"threadId": &*thread_id});
@@ -298,7 +297,7 @@ impl AppServer {
         Ok(Accepted::new(turn_id, payload))
     }
 
-    /// Has codex tell about a thread that could not be resumed before, because nothing had been sent.
+    /// Subscribes to a thread that could not be resumed before, because nothing had been sent to it.
     async fn subscribe_again(
         &self,
         connection: &Arc<Connection>,
@@ -452,7 +451,7 @@ impl AppServer {
         Ok(Deletion::new(status, payload))
     }
 
-    /// Lets go of a thread that is in codex's memory only: codex forgets it by and by.
+    /// Unsubscribes from a thread that is in codex's memory only: codex evicts it later.
     async fn let_go(
         &self,
         connection: &Connection,

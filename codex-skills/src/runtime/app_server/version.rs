@@ -1,4 +1,4 @@
-//! Which codex it is.
+//! Codex version parsing and minimum versions.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use std::fmt;
 pub(super) struct Version(u32, u32, u32);
 
 impl Version {
-    /// The oldest that is known to do all that is asked of it.
+    /// The oldest supported version.
     pub(super) const OLDEST: Self = Self(0, 105, 0);
     pub(super) const OLDEST_TEXT: &'static str = "0.105.0";
-    /// The first of which it is known that it does not leave out which answers it took; the oldest does.
+    /// The first known to report which answers it took; the oldest supported one does not.
     pub(super) const TELLS_ANSWERS: Self = Self(0, 106, 0);
     /// The first that takes tools in the canonical form, and with it namespaces (contract §1.1).
     pub(super) const CANONICAL: Self = Self(0, 141, 0);
@@ -21,7 +21,7 @@ impl Version {
         let version = rest.split_whitespace().next()?;
         let mut numbers = version.split(['.', '-', '+']).map(str::parse);
         match (numbers.next(), numbers.next(), numbers.next()) {
-            // What is built from source says that it has none, and is newer than any.
+            // A build from source reports 0.0.0, and counts as newer than any release.
             (Some(Ok(0)), Some(Ok(0)), Some(Ok(0))) => None,
             (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch))) => Some(Self(major, minor, patch)),
             _ => None,

@@ -1,4 +1,11 @@
-//! What codex writes: lines of JSON, read in two steps so that one odd payload costs itself and nothing else.
+//! The wire of codex app-server: JSON-RPC messages without the version member, one a line or a frame.
+//!
+//! Messages are read in two steps: the envelope, with its payload as raw JSON, then the payload as its method demands.
+//! So an odd payload costs itself and nothing else. A tool call written as codex writes it is read in one step
+//! ([`whole_call`]); the result is the same.
+//!
+//! Invariants: unknown methods, members and item types pass; ids are bounded (`ID_BYTES`); request ids are echoed as
+//! the bytes that came. No I/O, no state but the interned texts of one connection, no locks.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +19,7 @@ use crate::runtime::read::{ID_BYTES, Id, Ids, LastWords, Text};
 use crate::runtime::{TakenAnswer, TokenUsage, Tokens, TurnStatus, detail, peer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
-/// The first step: who is meant, with everything else as it came.
+/// The envelope of a message, with its payload as it came.
 #[derive(Debug, Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
@@ -42,7 +49,7 @@ pub(super) struct RpcError {
 }
 
 impl RpcError {
-    /// Whatever it looks like, it is a refusal.
+    /// Reads an error of any shape.
     fn read(raw: &RawValue) -> Self {
         #[derive(Default, Deserialize)]
         struct Said<'a> {
@@ -71,18 +78,18 @@ pub(super) enum Message<'a> {
         id: u64,
         outcome: Result<&'a RawValue, RpcError>,
     },
-    /// A request that wants an answer.
+    /// A request of codex, which wants an answer.
     Request {
         id: RequestId,
         method: Cow<'a, str>,
         params: &'a RawValue,
     },
-    /// Something that happened.
+    /// A notification.
     Notification {
         method: Cow<'a, str>,
         params: &'a RawValue,
     },
-    /// Nothing that anybody can do something with.
+    /// A message this client ignores.
     Other,
 }
 
@@ -118,11 +125,11 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, serde_json::Error> {
     })
 }
 
-/// How codex writes calls.
+/// The beginning of a call as codex writes it.
 const CALL: &[u8] = br#"{"method":"item/tool/call","#;
 
-/// Reads a call in one step, where it is written as codex writes calls. Whatever else it may be is left to
-/// [`message`], which says what is wrong with it.
+/// Reads a call in one step, where it is written as codex writes calls. Returns `None` for anything else, which
+/// [`message`] then reads and reports.
 pub(super) fn whole_call(bytes: &[u8], generation: u64, texts: &mut Texts) -> Option<ToolCall> {
     #[derive(Deserialize)]
     struct Whole<'a> {
@@ -162,7 +169,8 @@ struct CallParams<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-/// The thread and the id of a request that was answered, by whomever, or needs no answer any more.
+/// Reads `serverRequest/resolved`: the thread and id of a request that any client has answered, or that needs no
+/// answer.
 pub(super) fn resolved(params: &RawValue) -> Option<(Arc<str>, RequestId)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -177,7 +185,7 @@ pub(super) fn resolved(params: &RawValue) -> Option<(Arc<str>, RequestId)> {
     Some((resolved.thread_id.shared(), id))
 }
 
-/// Reads a call. Its session is the thread, until somebody knows better.
+/// Reads a call. Its session is the calling thread, until the registry finds the thread to be a sub-agent.
 pub(super) fn call(
     id: RequestId,
     params: &RawValue,
@@ -208,7 +216,7 @@ impl CallParams<'_> {
     }
 }
 
-/// The thread that a request or notification is about, where it says so.
+/// Returns the thread that a request or notification names.
 pub(super) fn thread_of(params: &RawValue) -> Option<Arc<str>> {
     #[derive(Deserialize)]
     struct About<'a> {
@@ -220,10 +228,10 @@ pub(super) fn thread_of(params: &RawValue) -> Option<Arc<str>> {
     about.thread_id.as_ref().map(Id::shared)
 }
 
-/// What happened, as far as it concerns anybody.
+/// A notification that concerns sessions.
 #[derive(Debug)]
 pub(super) enum Notice {
-    /// Threads are the children of another.
+    /// Threads are the sub-agents of another.
     Children {
         parent_id: Arc<str>,
         thread_ids: Vec<Arc<str>>,
@@ -231,7 +239,7 @@ pub(super) enum Notice {
     TurnStarted {
         thread_id: Arc<str>,
         turn_id: Arc<str>,
-        /// The turn that it was begun for: another one in a child.
+        /// The turn that it was begun for; for a sub-agent, the turn of its session.
         root_turn_id: Option<Arc<str>>,
     },
     TurnCompleted {
@@ -262,7 +270,7 @@ pub(super) enum Notice {
         namespace: Option<Arc<str>>,
         tool: Arc<str>,
         success: bool,
-        /// The answer that was taken, where codex tells.
+        /// The answer that codex took, where it reports one.
         answer: Option<TakenAnswer>,
     },
     Usage {
@@ -270,7 +278,7 @@ pub(super) enum Notice {
         turn_id: Arc<str>,
         usage: TokenUsage,
     },
-    /// The thread is not there any more, and why.
+    /// The thread was deleted, archived or unloaded.
     Gone {
         thread_id: Arc<str>,
         reason: &'static str,
@@ -287,7 +295,7 @@ pub(super) struct TurnEnd {
     pub(super) turn_id: Arc<str>,
     pub(super) status: TurnStatus,
     pub(super) error: Option<String>,
-    /// The last thing that the assistant said in it, as far as that is told here.
+    /// The assistant's last message, where this description of the turn has it.
     pub(super) reply: Option<String>,
     pub(super) detail: Arc<RawValue>,
 }
@@ -301,7 +309,7 @@ struct TurnParams<'a> {
     turn: &'a RawValue,
 }
 
-/// What must be known of a turn.
+/// The members of a turn that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Turn<'a> {
@@ -362,7 +370,7 @@ struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// The answer that codex took for a call of a skill, where it tells.
+    /// Returns the answer that codex took for a call of a dynamic tool, where it reports one.
     fn answer(&self) -> Option<TakenAnswer> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -382,7 +390,7 @@ impl Item<'_> {
     }
 }
 
-/// The answers that codex took for the calls of a turn, from its own description of it.
+/// Returns the answers that codex took for the calls of a turn, from its description of the turn.
 pub(super) fn answers_in(turn: &RawValue) -> Vec<(Arc<str>, TakenAnswer)> {
     #[derive(Deserialize)]
     struct Turn<'a> {
@@ -440,7 +448,7 @@ impl From<WireTokens> for Tokens {
     }
 }
 
-/// Reads a notification; `None` where it is nobody's business.
+/// Reads a notification; `None` for notifications we do not handle.
 pub(super) fn notice(method: &str, params: &RawValue) -> Result<Option<Notice>, serde_json::Error> {
     let params = params.get();
     Ok(Some(match method {
@@ -575,7 +583,7 @@ fn gone(params: &str, reason: &'static str) -> Result<Notice, serde_json::Error>
     })
 }
 
-/// The parent in the answer to `thread/read`.
+/// Reads the parent thread from the answer to `thread/read`.
 pub(super) fn parent(answer: &RawValue) -> Option<Arc<str>> {
     #[derive(Deserialize)]
     struct Answer<'a> {
@@ -592,7 +600,7 @@ pub(super) fn parent(answer: &RawValue) -> Option<Arc<str>> {
     answer.thread.parent_thread_id.as_ref().map(Id::shared)
 }
 
-/// How a turn stands, from codex's own description of it. Whatever else is in it costs the detail at most.
+/// Reads the state of a turn from codex's description of it. What cannot be read of the rest costs the detail at most.
 pub(super) fn turn_end(raw: &RawValue) -> Result<TurnEnd, serde_json::Error> {
     let turn: Turn<'_> = serde_json::from_str(raw.get())?;
     let status = turn.status.as_ref().map_or("", |status| &*status.0);
@@ -607,7 +615,7 @@ pub(super) fn turn_end(raw: &RawValue) -> Result<TurnEnd, serde_json::Error> {
     })
 }
 
-/// A request of ours.
+/// Writes a request of this client.
 pub(super) fn request(
     id: u64,
     method: &str,
@@ -625,7 +633,7 @@ pub(super) fn request(
 /// The notification that ends the handshake.
 pub(super) const INITIALIZED: &[u8] = br#"{"method":"initialized"}"#;
 
-/// The answer to a call. The id is echoed as it came: codex takes `"0"` for another id than `0`.
+/// Writes the answer to a call. The id is echoed as it came: codex takes `"0"` for another id than `0`.
 pub(super) fn answer(id: &RequestId, output: &SkillOutput) -> Result<Vec<u8>, serde_json::Error> {
     let mut bytes = Vec::with_capacity(128 + output.content_len());
     bytes.extend_from_slice(b"{\"id\":");
@@ -636,12 +644,12 @@ pub(super) fn answer(id: &RequestId, output: &SkillOutput) -> Result<Vec<u8>, se
     Ok(bytes)
 }
 
-/// The answer to another request.
+/// Writes the answer to another request.
 pub(super) fn result(id: &RequestId, result: &Value) -> Vec<u8> {
     format!("{{\"id\":{},\"result\":{result}}}", id.as_json()).into_bytes()
 }
 
-/// The answer to a request that nobody can answer with a result.
+/// Writes a refusal: the request has no result.
 pub(super) fn refusal(id: &RequestId, message: &str) -> Vec<u8> {
     let message = Value::from(message);
     format!(

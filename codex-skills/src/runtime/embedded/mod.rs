@@ -143,7 +143,7 @@ impl Embedded {
     fn submit(&self, call: &ToolCall, output: Arc<SkillOutput>) -> Submission {
         let session = self.sessions().get(&call.session_id).cloned();
         let answered = session.is_some_and(|session| session.answer(call, output));
-        // Codex ignores late and second answers; here they are at least told.
+        // Codex ignores late and second answers; here the caller learns of them.
         if answered {
             Submission::Accepted
         } else {
@@ -167,7 +167,7 @@ impl Embedded {
         let tools: Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
         let tools = Tools::from(strict::check_dynamic_tools(&tools)?);
         let mut known = known();
-        // Nobody else can come with the text of a catalog that is gone.
+        // A catalog that is gone can no longer present its text.
         known.retain(|(text, _)| text.strong_count() > 0);
         if known.len() == CHECKED {
             known.remove(0);

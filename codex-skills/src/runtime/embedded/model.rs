@@ -23,7 +23,7 @@ use crate::withheld;
 /// ```
 /// use codex_skills::embedded::{Model, ModelError, ModelItem, ModelTurn};
 ///
-/// /// Repeats what it is told.
+/// /// Repeats a text.
 /// struct Parrot;
 ///
 /// impl Model for Parrot {

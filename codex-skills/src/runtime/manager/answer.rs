@@ -132,7 +132,7 @@ impl Shared {
 /// A time in which the server is away, as those see it who have answers for it.
 #[derive(Default)]
 pub(super) struct Outage {
-    /// Whose turn it is to ask whether it is over.
+    /// Held by the one answer that asks whether the outage is over.
     asks: Mutex<()>,
     /// Wakes those who wait for its end.
     over: Notify,
@@ -144,7 +144,7 @@ const LONGEST_OUTAGE: Duration = Duration::from_secs(30);
 const OUTAGE_DELAY: Duration = Duration::from_millis(50);
 /// The longest of these delays.
 const LONGEST_OUTAGE_DELAY: Duration = Duration::from_secs(1);
-/// How long the response to an answer may take once the stream has told what became of its call.
+/// Time that the response to an answer has after the stream has reported the fate of its call.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
 fn restarted() -> Submission {
@@ -164,7 +164,7 @@ fn settled(fate: Fate) -> Submission {
     }
 }
 
-/// An answer that is under way: until it is there, lists that have its call mean nothing.
+/// An answer on its way. Until it has arrived, a list that still has its call is no announcement of it.
 struct Answering<'a> {
     shared: &'a Shared,
     call: &'a ToolCall,
@@ -177,12 +177,12 @@ impl<'a> Answering<'a> {
         Self { shared, call, fate }
     }
 
-    /// What the stream said of the call so far.
+    /// Returns the fate of the call, if the stream has reported it.
     fn fate(&self) -> Option<Fate> {
         *self.fate.borrow()
     }
 
-    /// Waits until the stream has told what became of the call, and the response had its time.
+    /// Waits until the stream has reported the fate of the call, and the response had its time.
     async fn told(&mut self) -> Fate {
         let fate = match self.fate.wait_for(Option::is_some).await {
             Ok(fate) => *fate,

@@ -1,5 +1,5 @@
-//! Questions that wait for a decision: each is put to its handler once, whatever is replayed, or left to the people at
-//! the server's web pages, and forgotten as soon as no decision is wanted any more.
+//! Pending questions (server requests other than tool calls): each is put to its handler once, whatever is replayed, or
+//! left to the people at the server's web pages, and dropped as soon as no decision is wanted any more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,12 +15,12 @@ use super::question::{self, Kind, Question};
 use super::shared::Shared;
 use crate::runtime::{CodexReply, CodexRequest, Event, EventSink, RequestHandler, RuntimeError};
 
-/// How many questions wait at the same time, and how many bytes of them; those beyond are left to others. As JSON values
-/// they take many times as much.
+/// Pending questions at most, and their size in bytes; those beyond are left to others. As JSON values they take many
+/// times as much memory.
 const WAITING: usize = 1024;
 const WAITING_BYTES: usize = 8 * 1024 * 1024;
 
-/// What makes two announcements the same question. The id alone begins at 0 again with each process.
+/// Identity of a question across announcements. The id alone does not do: it begins at 0 with each codex process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     thread_id: Arc<str>,
@@ -110,7 +110,7 @@ impl Asked {
     }
 }
 
-/// Tells that a question which was left to others is settled.
+/// Reports that a question which was left to others is settled.
 fn settled(key: Key, asked_in: &AskedIn) {
     if let Some(sink) = asked_in.events.upgrade() {
         sink.deliver(Event::RequestSettled {
@@ -121,7 +121,7 @@ fn settled(key: Key, asked_in: &AskedIn) {
 }
 
 impl Shared {
-    /// Puts a question to whoever decides in its session, where it is one of this client's.
+    /// Puts a question to the handler of its session, where the session is one of this client's.
     pub(super) fn ask(self: &Arc<Self>, thread_id: &Arc<str>, question: Question) {
         let turn_id = question.turn_id.as_ref();
         let Some(asked_in) = self.registry().asked_in(thread_id, turn_id) else {
@@ -209,7 +209,7 @@ impl Shared {
         };
         let response = self.http.send_again(request).await?;
         match response.status.as_u16() {
-            // It was decided elsewhere, or nobody wants to know any more.
+            // It was decided elsewhere, or codex wants no decision any more.
             200..=299 | 404 | 409 | 410 => Ok(()),
             _ => Err(failure::of(
                 operation,
@@ -221,7 +221,7 @@ impl Shared {
         }
     }
 
-    /// Tells that a question is left to others, and how to decide it.
+    /// Reports that a question is left to others, and how to decide it.
     fn leave(&self, key: &Key, asked_in: AskedIn, request: CodexRequest) {
         let path = key.kind.path("take the decision", &key.id);
         let path = path.unwrap_or_default();
@@ -274,7 +274,7 @@ impl Shared {
         }
     }
 
-    /// Somebody decides in a session from now on: also what was left to others.
+    /// Puts to a session's new handler the questions that were left to others.
     pub(super) fn decides(self: &Arc<Self>, session_id: &str, handler: &RequestHandler) {
         if handler.leaves() {
             return;
@@ -303,7 +303,7 @@ impl Shared {
         }
     }
 
-    /// Asks what waits for a decision in a thread, and what does not any more.
+    /// Lists the pending questions of a thread; puts new ones to the handler, and drops those that are gone.
     pub(super) async fn catch_up_questions(self: &Arc<Self>, thread_id: &Arc<str>) {
         for kind in Kind::ALL {
             let operation = "list what waits for a decision";

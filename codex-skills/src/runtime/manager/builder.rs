@@ -110,7 +110,7 @@ impl CodexManagerBuilder {
         self
     }
 
-    /// What paths begin with; `/api` unless the server was told otherwise.
+    /// The beginning of all paths. Default: `/api`, as the server's.
     pub fn api_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.api_prefix = Some(prefix.into());
         self
@@ -128,8 +128,8 @@ impl CodexManagerBuilder {
         self
     }
 
-    /// A bearer token. It is sent to the server's address only, and read by whoever is on the way where that is plain
-    /// HTTP off this machine: a warning says so.
+    /// A bearer token. It is sent to the server's address only. Over plain HTTP off this machine it can be read on the
+    /// way: a warning says so.
     pub fn bearer(mut self, token: impl Into<String>) -> Self {
         self.bearer = Some(Secret(token.into()));
         self
@@ -154,7 +154,7 @@ impl CodexManagerBuilder {
         self
     }
 
-    /// The server's limit of an answer in bytes, 1 MiB unless it was told otherwise.
+    /// The server's limit of an answer in bytes. Default: 1 MiB, as the server's.
     pub fn answer_limit(mut self, bytes: usize) -> Self {
         self.answer_bytes = Some(bytes);
         self

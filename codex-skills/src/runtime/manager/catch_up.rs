@@ -1,4 +1,4 @@
-//! Asking for what the stream did not tell: calls that wait, turns that ended, children nobody heard of.
+//! Asks the server for what the stream did not bring: waiting calls, ended turns, unknown sub-agents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,20 +22,20 @@ const CATCH_UP_REQUESTS: usize = 16;
 /// How long an `interrupted` that only a poll shows must last before it is believed: for up to 300 ms it
 /// is shown for turns that complete (contract §7).
 const DOUBT: Duration = Duration::from_millis(400);
-/// Why a turn is lost whose process was followed by another one.
+/// Reason for a turn that was lost with its codex process.
 const RESTARTED: &str = "codex was started anew while it ran";
 
 /// Why sessions are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Because {
-    /// Something may have been missed: nobody is to blame for what is found.
+    /// Something may have been missed, as after a reconnect; the stream is not in doubt.
     Asked,
-    /// Nothing was heard of them for a while. What is found now, the stream has kept from us.
+    /// No frame came for a while; if something is found, the stream has failed to bring it.
     Silent,
 }
 
 impl Shared {
-    /// Finds the session that serves a thread nobody has heard of, where there is one.
+    /// Finds the session that an unknown thread is a sub-agent of, if it is one of this client's.
     pub(super) async fn adopt(self: &Arc<Self>, thread_id: Arc<str>) {
         let mut line = vec![thread_id.clone()];
         while line.len() <= ANCESTORS {
@@ -96,7 +96,7 @@ impl Shared {
         }
     }
 
-    /// Asks for what the stream did not tell: the calls that wait, and how turns ended.
+    /// Asks for what the stream did not bring: the calls that wait, and how turns ended.
     pub(super) async fn catch_up(self: &Arc<Self>, which: &Which, because: Because) {
         let live = self.registry().live(which);
         if live.is_empty() {
@@ -134,11 +134,11 @@ impl Shared {
             .await;
     }
 
-    /// Ends a turn of which the stream told no end; whether it had not.
+    /// Ends a turn, unless the stream has brought its end; returns whether it had not.
     fn end(&self, session_id: &Arc<str>, end: TurnEnd) -> bool {
         let delivery = {
             let mut registry = self.registry();
-            // The stream may have told meanwhile.
+            // The stream may have brought it meanwhile.
             if !registry.is_active(session_id, &end.turn_id) {
                 return false;
             }
@@ -297,7 +297,7 @@ impl Shared {
         }
     }
 
-    /// Serves the children that a session had while nobody heard of them.
+    /// Records the sub-agents that a session got while the stream was down, and announces their calls.
     async fn catch_up_children(&self, session_id: &Arc<str>, children: Vec<(Arc<str>, bool)>) {
         for (child, is_spawned) in &children {
             if !self.registry().serves(child) {

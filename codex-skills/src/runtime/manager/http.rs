@@ -455,7 +455,7 @@ fn invalid(origin: &str, reason: String) -> ProfileError {
 fn client(base: &str, way: &Way, connect: Duration) -> Result<Client, ProfileError> {
     go(super::tls::client_builder(), base, way)?
         .connect_timeout(connect)
-        // The answer of another host says nothing of ours, and it would be told our tokens.
+        // Another host cannot answer for this one, and would receive our tokens.
         .redirect(Policy::none())
         // The server closes idle connections after 72 seconds: not the moment to send on one.
         .pool_idle_timeout(Duration::from_secs(30))

@@ -53,14 +53,14 @@ pub(super) enum LinkState {
     Down,
 }
 
-/// What to do when nothing came for a while.
+/// What to do after a silence.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Idle {
     /// Look again after this time.
     Wait(Duration),
-    /// Ask whether the other side is there, and look again after this time.
+    /// Ping the peer, and look again after this time.
     Ping(Duration),
-    /// Nobody is there any more.
+    /// The peer is gone.
     Dead,
 }
 

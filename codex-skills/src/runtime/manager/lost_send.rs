@@ -1,9 +1,9 @@
-//! What became of a request of the user whose answer was lost: looked up in the session's turns, and never repeated, since
-//! a turn that began would be steered by its own request.
+//! Finds the turn of a user's request whose answer was lost, in the session's turns. The request is never repeated,
+//! since it would steer the turn that it has begun.
 //!
-//! codex-manager keeps no id of a client with a message. A turn is told by a text that no other request from here
-//! explains, and by having run when the request was sent or being newer than those that were known then: codex's ids are
-//! in the order of their time. Where that leaves a choice, the outcome is not known.
+//! codex-manager keeps no client id with a message. The turn is recognised by a text that no other request from here
+//! explains, and by having run when the request was sent or being newer than the turns known then: codex's ids are in
+//! the order of their time. Where several turns remain, the outcome is not known.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ enum Look {
     Took(Arc<str>),
     /// A turn that runs, and may take it yet.
     May(Arc<str>),
-    /// None did, or one of which it cannot be told.
+    /// No turn took it, or none that can be recognised.
     None(Option<Arc<str>>),
 }
 
@@ -190,7 +190,7 @@ impl CodexManager {
             .registry()
             .began(session_id, &turn_id, generation);
         tracing::info!(target: "codex_skills::manager", session = &**session_id, turn = &*turn_id, "a request whose answer was lost was taken");
-        // What the stream told meanwhile is known; what it did not is asked for.
+        // Ask for what the stream did not bring meanwhile.
         if !self
             .shared
             .catch_up_calls(session_id.clone(), Because::Asked)

@@ -1,6 +1,19 @@
-//! Sessions of a codex-manager: HTTP for what is asked, one WebSocket for what happens.
+//! The runtime of codex-manager: HTTP for requests and answers, one WebSocket (the stream) for events.
 //!
 //! [A chapter of the manual](crate::guide::manager) has a program to begin with, and what can go wrong.
+//
+// Parts: `http` sends requests (`address`, `tls`, `failure`), `wire` reads what the server writes; `stream` keeps the
+// WebSocket, whose timing is `link`'s; `poll` asks in its place, through `catch_up`; `registry` routes frames to sessions;
+// `answer` delivers answers, `asked` puts questions to handlers; `shared` is what they share.
+//
+// Life cycle: the first session starts the stream on the caller's tokio runtime; while it is down, polls stand in; when it
+// is back, what was missed is asked for. A codex process that was replaced (`Shared::now_is`) expires the calls of the
+// one before, since request ids count from 0 again.
+//
+// Invariants: a call is known by process and request id; each announcement reaches the session, which runs it once;
+// requests that are not idempotent are looked up after a lost answer, never repeated (`lost_send`, `aside`).
+//
+// Locks: see `shared`.
 
 mod address;
 mod answer;
@@ -49,8 +62,8 @@ pub use self::profile::ProfileError;
 /// A codex-manager. Make one with [`from_profile`](Self::from_profile), [`from_env`](Self::from_env) or
 /// [`builder`](Self::builder).
 ///
-/// codex-manager asks nobody who they are on its session and tool-call routes: whoever reaches its port
-/// can answer calls. Keep it on loopback, or behind a proxy that asks.
+/// codex-manager does not authenticate its session and tool-call routes: any program that reaches its port can answer
+/// calls. Keep it on loopback, or behind a proxy that authenticates.
 ///
 /// ```
 /// # fn main() -> Result<(), codex_skills::Error> {
@@ -70,8 +83,8 @@ pub struct CodexManager {
 }
 
 impl CodexManager {
-    /// Whether codex-manager and its codex process are there and ready. codex-manager says `ok` also when
-    /// its codex is dead, and never starts it again.
+    /// Returns the health of codex-manager and of its codex process. codex-manager reports `ok` also when its codex is
+    /// dead, and never restarts it.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), codex_skills::Error> {
@@ -98,7 +111,7 @@ impl CodexManager {
         Ok(response.json())
     }
 
-    /// A page of the sessions, newest first: `data` and `nextCursor`.
+    /// Returns a page of the sessions, newest first: `data` and `nextCursor`.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), codex_skills::Error> {
@@ -139,19 +152,19 @@ impl CodexManager {
         Ok(response.json())
     }
 
-    /// The address of the API.
+    /// Returns the address of the API.
     #[must_use]
     pub fn base_url(&self) -> String {
         profile::shown(&self.shared.http.url(""))
     }
 
-    /// How often the stream was lost, or could not be opened.
+    /// Returns how often the stream was lost, or could not be opened.
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.shared.reconnects.load(Ordering::Relaxed)
     }
 
-    /// Sees to it that the stream is kept, on the tokio runtime of the caller.
+    /// Starts the task that keeps the stream on the caller's tokio runtime, unless one runs.
     fn keep_stream(&self) {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = stream.as_ref().is_some_and(|task| !task.is_finished());
@@ -160,7 +173,7 @@ impl CodexManager {
         }
     }
 
-    /// Waits until the stream is up, or polls have to do.
+    /// Waits until the stream is up, or its first attempt has failed and polls stand in.
     async fn stream_ready(&self) {
         self.keep_stream();
         let mut state = self.shared.state.subscribe();
@@ -172,7 +185,7 @@ impl CodexManager {
         }
     }
 
-    /// The process that requests go to now, unless that is uncertain.
+    /// Returns the codex process that requests go to now, unless the server cannot be asked.
     async fn known_generation(&self) -> Option<u64> {
         if self.shared.state() != LinkState::Up {
             let process = self.shared.http.process().await.ok()?;

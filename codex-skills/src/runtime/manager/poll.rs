@@ -1,5 +1,12 @@
-//! When to ask, beside the stream and in its place: sessions while it is down, and while nothing is heard of them;
-//! whether codex runs, and whether the stream is there.
+//! Polls beside the stream and in its place.
+//!
+//! While the stream is down, sessions with an active turn are asked about at short intervals (`LinkConfig::poll`).
+//! While it is up, three checks of growing cost find what it does not bring: whether codex runs, whether the socket
+//! answers a ping, and, at long intervals (`recheck`), whether silent sessions have calls or ended turns.
+//!
+//! [`Schedule`] decides when, as a pure state machine that is given the time; [`keep_asking`] does it, each round on a
+//! task of its own, so that the stream's task has nothing to do but read. Rounds do not overlap. Locks: the registry's,
+//! for one statement at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +18,7 @@ use super::link::{LinkConfig, LinkState};
 use super::registry::Which;
 use super::shared::{Pulse, Shared};
 
-/// Stands in for the stream while it is down, and asks about sessions of which nothing is heard while it
-/// is up.
+/// Polls for ever: in place of the stream while it is down, and about silent sessions while it is up.
 pub(super) async fn keep_asking(shared: &Arc<Shared>) {
     let mut state = shared.state.subscribe();
     let began = Instant::now();
@@ -27,14 +33,14 @@ pub(super) async fn keep_asking(shared: &Arc<Shared>) {
         let (is_up, due) = (schedule.is_up(), schedule.due(began.elapsed()));
         let which = match due {
             Due::Sessions if is_up && !shared.stream_per_session => Some(Which::Quiet),
-            // There may be children whose frames do not come.
+            // A sub-agent may be without a socket of its own.
             Due::Sessions => Some(Which::Active),
             Due::Pulse => None,
             Due::Nothing => continue,
         };
         let silence = if is_up { listen(shared) } else { Silence::None };
         let shared = shared.clone();
-        // A task of its own, so that the reader's has nothing to do but read.
+        // On a task of its own, so that the stream's task has nothing to do but read.
         let asked = tokio::spawn(async move {
             match (which, silence) {
                 (Some(which), _) => shared.catch_up(&which, Because::Silent).await,
@@ -49,16 +55,16 @@ pub(super) async fn keep_asking(shared: &Arc<Shared>) {
     }
 }
 
-/// When to ask: a pure state machine. Times are since an arbitrary beginning.
+/// The times of polls: a pure state machine. Times are since an arbitrary beginning.
 #[derive(Debug)]
 struct Schedule {
     link: LinkConfig,
-    /// Whether each thread has a socket of its own, and catches up for itself alone when it is there again.
+    /// Each thread has a socket of its own, which catches up with that thread alone when it is back.
     per_session: bool,
     state: LinkState,
-    /// When sessions are asked about next.
+    /// Time of the next poll of sessions.
     sessions: Duration,
-    /// When it is listened next whether they are silent.
+    /// Time of the next check for silence.
     pulse: Duration,
 }
 
@@ -67,7 +73,7 @@ struct Schedule {
 enum Due {
     Nothing,
     Pulse,
-    /// A pulse, too.
+    /// Includes a pulse.
     Sessions,
 }
 
@@ -94,8 +100,8 @@ impl Schedule {
         }
     }
 
-    /// Notes how the stream stands. One that all share catches up with all sessions when it comes up, so they have their
-    /// time again; a socket that comes and goes does so for its own thread, and puts nothing off.
+    /// Records the state of the stream. A shared socket catches up with all sessions when it comes up, so their poll is
+    /// put off; a thread's own socket catches up with that thread alone, and puts nothing off.
     fn stands(&mut self, state: LinkState, now: Duration) {
         if std::mem::replace(&mut self.state, state) == state {
             return;
@@ -109,7 +115,7 @@ impl Schedule {
         self.pulse = self.pulse.min(now.saturating_add(self.link.pulse));
     }
 
-    /// How long nothing is due.
+    /// Returns the time until something is due.
     fn pause(&self, now: Duration) -> Duration {
         let next = if self.is_up() {
             self.sessions.min(self.pulse)
@@ -119,7 +125,7 @@ impl Schedule {
         next.saturating_sub(now)
     }
 
-    /// What is due now, once.
+    /// Returns what is due now, once.
     fn due(&mut self, now: Duration) -> Due {
         let sessions = now >= self.sessions;
         if sessions {
@@ -137,18 +143,18 @@ impl Schedule {
     }
 }
 
-/// How silent it is while turns are active.
+/// Degree of silence while turns are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Silence {
-    /// Something was heard of each.
+    /// A frame came for each.
     None,
-    /// Nothing was heard of one, which may well think.
+    /// No frame came for one, whose model may be thinking.
     Ordinary,
-    /// And its stream does not even say that it is there.
+    /// And its socket does not answer a ping.
     Deep,
 }
 
-/// Looks for sessions that are silent although a turn is active, and has their sockets asked whether they are there.
+/// Looks for silent sessions with an active turn, and has their sockets pinged.
 fn listen(shared: &Shared) -> Silence {
     let quiet = shared.registry().quiet();
     let mut silence = Silence::None;

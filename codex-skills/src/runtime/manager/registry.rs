@@ -1,4 +1,14 @@
-//! Which session a frame belongs to: children to their parents, answers to their calls.
+//! Routes frames of the stream, and what polls find, to the sessions of this client: a pure state machine without I/O.
+//!
+//! Invariants: a turn ends once for its session; a waiting call is known by codex process and request id; a sub-agent
+//! belongs to the session at the root; a call whose answer is on its way is not announced again by a list that still
+//! has it.
+//!
+//! Life of a session here: `created`, `subscribe`d, its turns `began` and `ended`, its calls listed and resolved;
+//! removed by `forget`. A session whose sink is gone is swept later.
+//!
+//! Locks: [`Shared`](super::shared::Shared) keeps it behind one mutex. Its methods return [`Delivery`]s, which the
+//! caller hands on after releasing that mutex, since a sink may come back to the registry.
 
 mod answers;
 mod family;
@@ -21,7 +31,7 @@ use crate::skill::ToolCall;
 pub(super) use self::answers::Fate;
 pub(super) use self::session::{ActiveTurn, hash};
 
-/// Which sessions are asked about.
+/// The sessions that a look-up is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     /// All of them.
@@ -37,13 +47,13 @@ pub(super) enum Which {
 /// Events for one sink, in order.
 pub(super) struct Delivery {
     sink: Arc<dyn EventSink>,
-    /// The call that an answer was taken of, most likely one whose response was lost.
+    /// A call of which codex took an answer; most likely ours, whose response was lost.
     resolved: Option<Arc<ToolCall>>,
     events: Vec<Event>,
 }
 
 impl Delivery {
-    /// Hands it to the session, which may call the registry again: not under the registry's lock.
+    /// Delivers the events. Call it after releasing the registry lock.
     pub(super) fn tell(self) {
         if let Some(call) = &self.resolved {
             self.sink.call_resolved(call);
@@ -54,7 +64,7 @@ impl Delivery {
     }
 }
 
-/// The sessions that somebody listens to.
+/// The sessions of this client, their sub-agents, their waiting calls, and the sinks of their events.
 #[derive(Default)]
 pub(super) struct Registry {
     sessions: HashMap<Arc<str>, Session>,
@@ -65,11 +75,11 @@ pub(super) struct Registry {
     /// The sub-agents of sessions that are being deleted.
     families: HashMap<Arc<str>, Vec<Arc<str>>>,
     strangers: HashSet<Arc<str>>,
-    /// The sessions that were created and are not listened to yet.
+    /// The sessions that were created and have no sink yet.
     created: HashSet<Arc<str>>,
-    /// The answers that are under way, by process and request id.
+    /// The answers on their way, by process and request id.
     answering: HashMap<(u64, String), Outbound>,
-    /// At how many sessions those are looked for that nobody listens to any more.
+    /// Number of sessions at which those without a sink are swept next.
     sweep_at: usize,
 }
 
@@ -84,7 +94,7 @@ impl Registry {
             self.sweep_at = (2 * self.sessions.len()).max(64);
         }
         self.strangers.remove(&session_id);
-        // A sub-agent that is opened serves itself.
+        // A sub-agent that is opened as a session receives its own events.
         self.parents.remove(&session_id);
         let newest = self.created.remove(&session_id).then_some(Newest::None);
         self.sessions.insert(
@@ -109,7 +119,7 @@ impl Registry {
         );
     }
 
-    /// A session was created, before anybody listens to it.
+    /// Records a created session, which has no sink yet.
     pub(super) fn created(&mut self, session_id: &Arc<str>) {
         if self.created.len() >= STRANGERS {
             self.created.clear();
@@ -117,7 +127,7 @@ impl Registry {
         self.created.insert(session_id.clone());
     }
 
-    /// Which turns a session has had, where that was told.
+    /// Records the turns that a session has had, where the server reports them.
     pub(super) fn knows_turns(&mut self, session_id: &str, turns: Option<Vec<KnownTurn>>) {
         if let (Some(session), Some(turns)) = (self.sessions.get_mut(session_id), turns) {
             session.newest.get_or_insert(Newest::None);
@@ -129,7 +139,7 @@ impl Registry {
         }
     }
 
-    /// A request is about to be sent to a session: what is known of it before.
+    /// Records a request that is about to be sent; returns the state of the session before it.
     pub(super) fn begin_send(&mut self, session_id: &str, text: &str) -> Before {
         let Some(session) = self.sessions.get_mut(session_id) else {
             return Before::default();
@@ -141,7 +151,7 @@ impl Registry {
         }
     }
 
-    /// A turn took a request that was sent to a session; without one, none did.
+    /// Records which turn took a request, or that none did.
     pub(super) fn end_send(
         &mut self,
         session_id: &str,
@@ -161,7 +171,7 @@ impl Registry {
         }
     }
 
-    /// What a session was sent from here.
+    /// Returns the requests that were sent to a session from here.
     pub(super) fn sent(&self, session_id: &str) -> Sent {
         let session = self.sessions.get(session_id);
         session
@@ -175,7 +185,7 @@ impl Registry {
             .retain(|_, parent| *parent.session_id != *session_id);
     }
 
-    /// Sessions with their active turns.
+    /// Returns sessions with their active turns.
     pub(super) fn live(&mut self, which: &Which) -> Vec<(Arc<str>, Vec<ActiveTurn>)> {
         let owner = match which {
             Which::Of(thread_id) => Some(self.owner(thread_id.clone())),
@@ -195,12 +205,12 @@ impl Registry {
                 asked.then(|| (id.clone(), session.active.clone()))
             })
             .collect();
-        // Those that somebody waits for come first.
+        // Those with an active turn come first.
         live.sort_by_key(|(_, turns)| turns.is_empty());
         live
     }
 
-    /// The sessions with an active turn of which nothing was heard since this was asked before.
+    /// Returns the sessions with an active turn of which no frame came since the previous call.
     pub(super) fn quiet(&mut self) -> Vec<Arc<str>> {
         let sessions = self.sessions.iter_mut();
         sessions
@@ -209,8 +219,8 @@ impl Registry {
             .collect()
     }
 
-    /// Whether to look after the session that serves a thread: where a turn of it runs, unless that is done already.
-    /// Then it is done once more.
+    /// Claims the look-up of the session that owns a thread, where a turn of it runs. While one is under way, asks it
+    /// to repeat instead, and returns `None`.
     pub(super) fn begin_look(&mut self, thread_id: &Arc<str>) -> Option<Arc<str>> {
         let owner = self.owner(thread_id.clone());
         let session = self.sessions.get_mut(&owner)?;
@@ -222,7 +232,7 @@ impl Registry {
         is_first.then_some(owner)
     }
 
-    /// A session was looked after. Whether it is to be done once more.
+    /// Ends a look-up; returns whether it is to be repeated.
     pub(super) fn end_look(&mut self, session_id: &str) -> bool {
         let Some(session) = self.sessions.get_mut(session_id) else {
             return false;
@@ -232,7 +242,7 @@ impl Registry {
         again
     }
 
-    /// Whether a call is known that a list has.
+    /// Whether a listed call is known already.
     pub(super) fn knows(&self, thread_id: &Arc<str>, request_id: &str, generation: u64) -> bool {
         let owner = self.owner(thread_id.clone());
         let session = self.sessions.get(&owner);
@@ -243,7 +253,7 @@ impl Registry {
                 .contains_key(&(generation, request_id.to_owned()))
     }
 
-    /// The threads that are served: sessions that somebody listens to, and their children.
+    /// Returns the sessions with a sink, and their sub-agents.
     pub(super) fn threads(&self) -> HashSet<Arc<str>> {
         let is_live = |id: &Arc<str>| {
             self.sessions
@@ -259,7 +269,7 @@ impl Registry {
         sessions.chain(children).cloned().collect()
     }
 
-    /// A turn began, as the answer to a request says.
+    /// Records a turn that the answer to a request names.
     pub(super) fn began(&mut self, session_id: &str, turn_id: &Arc<str>, generation: u64) {
         if let Some(session) = self.sessions.get_mut(session_id) {
             session.begin(turn_id, generation);
@@ -273,12 +283,12 @@ impl Registry {
             .is_some_and(|session| session.active.iter().any(|turn| *turn.id == *turn_id))
     }
 
-    /// Takes a frame, and says whom to tell what. Frames of sessions that nobody here listens to are
-    /// nobody's business.
+    /// Applies a frame; returns the events it causes and their sink. Ignores frames of sessions that this client does
+    /// not have.
     pub(super) fn take(&mut self, frame: Frame, generation: u64) -> Option<Delivery> {
         match frame {
             Frame::Ready | Frame::Pong | Frame::Other => None,
-            // Questions are asked beside, once for all announcements.
+            // `asked` handles questions, once for all announcements.
             Frame::Asked { thread_id, .. } | Frame::Decided { thread_id, .. } => {
                 self.session(&thread_id)?.frames += 1;
                 None
@@ -314,7 +324,7 @@ impl Registry {
                     self.tell_answering(&call, Fate::Expired);
                     return delivery;
                 }
-                // The answer that was taken is most likely the one that is under way from here.
+                // The answer that was taken is most likely ours, which is still on its way.
                 if self.tell_answering(&call, Fate::Resolved) {
                     return None;
                 }
@@ -364,14 +374,14 @@ impl Registry {
         }
     }
 
-    /// Frames may be missed from now on, for the stream is down.
+    /// Notes that the stream is down, so that frames may be missed.
     pub(super) fn miss(&mut self) {
         for session in self.sessions.values_mut() {
             session.has_missed = true;
         }
     }
 
-    /// A turn ended: the stream says so, or a poll.
+    /// Ends a turn, as the stream or a poll reports it.
     pub(super) fn ended(&mut self, thread_id: &Arc<str>, end: TurnEnd) -> Option<Delivery> {
         let own = self.sessions.contains_key(thread_id);
         let session = self.session(thread_id)?;
@@ -397,7 +407,7 @@ impl Registry {
             }
         }
         let mut events: Vec<Event> = expired.iter().cloned().map(Event::CallExpired).collect();
-        // A child's turn is nobody's turn here; its calls are.
+        // The turn of a sub-agent is no turn of the session; its calls are the session's.
         if own {
             session.active.retain(|turn| turn.id != end.turn_id);
             if let Some(text) = end.reply
@@ -440,7 +450,7 @@ impl Registry {
         }
         let call = Arc::new(call);
         if let Some(turn_id) = &call.turn_id {
-            // A late word: nobody waits for the answer any more.
+            // A late announcement: its turn has ended, and no answer is wanted.
             if session.ended.contains(turn_id) {
                 return None;
             }
@@ -460,7 +470,7 @@ impl Registry {
         session.tell(vec![Event::ToolCall(call)])
     }
 
-    /// Who decides in the session that serves a thread.
+    /// Returns the session that owns a thread, with its handler of questions.
     pub(super) fn asked_in(
         &self,
         thread_id: &Arc<str>,
@@ -468,11 +478,11 @@ impl Registry {
     ) -> Option<AskedIn> {
         let session_id = self.owner(thread_id.clone());
         let session = self.sessions.get(&session_id)?;
-        // A late word: no decision is wanted any more.
+        // A late announcement: its turn has ended, and no decision is wanted.
         if turn_id.is_some_and(|turn_id| session.ended.contains(turn_id)) {
             return None;
         }
-        // One that was upgraded may be the last, and would end under the lock.
+        // Do not upgrade here: the last reference would be dropped under the lock.
         if session.events.strong_count() == 0 {
             return None;
         }
@@ -484,7 +494,7 @@ impl Registry {
         })
     }
 
-    /// Has what codex asks in a session decided by `handler`.
+    /// Sets the handler of a session's questions.
     pub(super) fn set_requests(&mut self, session_id: &str, handler: RequestHandler) {
         if let Some(session) = self.sessions.get_mut(session_id) {
             session.requests = Some(handler);

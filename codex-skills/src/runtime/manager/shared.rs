@@ -1,4 +1,7 @@
-//! What the stream's task and the requests share: who listens, and which codex process is there.
+//! State shared by the stream's task, the polls and the requests.
+//!
+//! Locks: `registry` and `asked` are never held together; `sockets` may be taken under `registry`, and the watch
+//! `state` is written under `sockets`. No lock is held while an event is delivered, or across an await.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,14 +21,14 @@ use super::wire::Frame;
 use crate::runtime::fingerprints::Fingerprints;
 use crate::runtime::peer::Sparse;
 
-/// Generations from here on are not process ids: a server that does not tell its process's id may be
-/// another one after each connection.
+/// First generation that is no process id. A server that does not report its codex's process id gets a new generation
+/// with each connection, since it may have restarted codex.
 pub(super) const UNNAMED: u64 = 1 << 63;
 
-/// How many threads that nobody has heard of are asked about at the same time.
+/// Unknown threads that are looked up at the same time.
 pub(super) const ADOPTING: usize = 64;
 
-/// What the stream's task and the requests share.
+/// State shared by the stream's task, the polls and the requests.
 pub(super) struct Shared {
     pub(super) http: Http,
     pub(super) settings: Settings,
@@ -39,23 +42,23 @@ pub(super) struct Shared {
     pub(super) registry: Mutex<Registry>,
     /// What codex asks besides calls.
     pub(super) asked: Asked,
-    /// What answers that find no server wait for.
+    /// The outage that answers wait out when they do not reach the server.
     pub(super) outage: Outage,
-    /// How the stream stands: as the worst of its sockets.
+    /// State of the stream: the worst of its sockets.
     pub(super) state: watch::Sender<LinkState>,
-    /// How each socket stands, by the thread that it is for; without one it is for all.
+    /// State of each socket, by the thread that it is for; `None` for the one that all share.
     pub(super) sockets: Mutex<HashMap<Option<Arc<str>>, Standing>>,
     pub(super) why_down: Mutex<String>,
-    /// There may be other threads than before that sockets are for.
+    /// Notified when the threads that need a socket may have changed.
     pub(super) threads: Notify,
-    /// Which codex process the request ids belong to.
+    /// The codex process that request ids belong to.
     pub(super) generation: AtomicU64,
     pub(super) unnamed: AtomicU64,
     pub(super) reconnects: AtomicU64,
     pub(super) malformed: AtomicU64,
-    /// Places for asking whose a thread is.
+    /// Permits for looking up unknown threads.
     pub(super) adopting: Arc<Semaphore>,
-    /// Lines about frames that cannot be read.
+    /// Limits log lines about frames that cannot be read.
     pub(super) unread: Sparse,
 }
 
@@ -80,21 +83,21 @@ impl Shared {
         *self.state.borrow()
     }
 
-    /// Notes how a socket stands.
+    /// Records the state of a socket.
     pub(super) fn set_link(&self, thread_id: Option<&Arc<str>>, state: LinkState) {
         let mut sockets = self.sockets();
         sockets.entry(thread_id.cloned()).or_default().link = state;
         self.conclude(&sockets);
     }
 
-    /// What is asked of a socket, and heard of it.
+    /// Returns the pulse of a socket.
     pub(super) fn pulse(&self, thread_id: Option<&Arc<str>>) -> Arc<Pulse> {
         let mut sockets = self.sockets();
         let standing = sockets.entry(thread_id.cloned()).or_default();
         standing.pulse.clone()
     }
 
-    /// The same for the socket that brings the frames of a thread.
+    /// Returns the pulse of the socket that brings the frames of a thread.
     pub(super) fn pulse_of(&self, thread_id: &Arc<str>) -> Option<Arc<Pulse>> {
         let thread_id = self.stream_per_session.then(|| thread_id.clone());
         Some(self.sockets().get(&thread_id)?.pulse.clone())
@@ -129,12 +132,12 @@ impl Shared {
     fn conclude(&self, sockets: &HashMap<Option<Arc<str>>, Standing>) {
         let worst = sockets.values().map(|socket| socket.link).max();
         let worst = worst.unwrap_or(LinkState::Connecting);
-        // Whoever sleeps until it changes is not woken for nothing.
+        // Wake waiters only when the state has changed.
         self.state
             .send_if_modified(|state| std::mem::replace(state, worst) != worst);
     }
 
-    /// Tells whom it concerns about a frame.
+    /// Applies a frame and delivers its events.
     pub(super) fn deliver(&self, frame: Frame) {
         self.deliver_of(frame, self.generation());
     }
@@ -160,8 +163,8 @@ impl Shared {
         }
     }
 
-    /// The same for a frame of the stream, which a certain process may have sent. It may be the first word
-    /// of a child.
+    /// Applies a frame of the stream, from codex process `process` where that is known. Looks up a thread that it is
+    /// the first to name.
     pub(super) fn deliver_frame(self: &Arc<Self>, frame: Frame, process: Option<u64>) {
         if let Frame::Call { thread_id, .. } | Frame::Asked { thread_id, .. } = &frame
             && self.registry().is_unknown(thread_id)
@@ -174,7 +177,7 @@ impl Shared {
                         drop(place);
                     });
                 }
-                // Too many are asked about: this one is with its next call.
+                // Too many look-ups run: this thread is looked up with its next call.
                 Err(_) => self.registry().ask_again(thread_id),
             }
         }
@@ -194,14 +197,14 @@ impl Shared {
             _ => None,
         };
         self.deliver_of(frame, process.unwrap_or_else(|| self.generation()));
-        // The end of a turn is told before its calls expire: without one, codex may be gone (contract, Expiry).
+        // The server reports the end of a turn before its calls expire; without it, codex may be gone (contract §9.4).
         if let Some(thread_id) = expired {
             self.look_after(&thread_id);
         }
     }
 
-    /// Catches up with the session that serves a thread, where a turn of it runs: once at a time, and once more where
-    /// that is asked for meanwhile.
+    /// Catches up with the session that owns a thread, where a turn of it runs: once at a time, and once more where
+    /// that is requested meanwhile.
     fn look_after(self: &Arc<Self>, thread_id: &Arc<str>) {
         let Some(session_id) = self.registry().begin_look(thread_id) else {
             return;
@@ -218,8 +221,8 @@ impl Shared {
         });
     }
 
-    /// Notes which codex process request ids belong to from now on. One that was started anew counts its
-    /// requests from 0 again; one that is not known may have been.
+    /// Records the codex process that request ids belong to from now on. A new process counts its requests from 0; an
+    /// unknown one may be new.
     pub(super) fn now_is(&self, process: Option<u64>) {
         let generation =
             process.unwrap_or_else(|| UNNAMED + self.unnamed.fetch_add(1, Ordering::SeqCst));
@@ -234,7 +237,7 @@ impl Shared {
     }
 }
 
-/// How a socket stands.
+/// A socket's state and pulse.
 pub(super) struct Standing {
     link: LinkState,
     pulse: Arc<Pulse>,
@@ -249,27 +252,26 @@ impl Default for Standing {
     }
 }
 
-/// What is asked of a socket, and heard of it.
+/// Signs of life of a socket, and requests to its task.
 #[derive(Default)]
 pub(super) struct Pulse {
-    /// How many messages came, whatever they were.
+    /// Number of messages received, of any kind.
     pub(super) messages: AtomicU64,
-    /// How many messages had come, and one, when the other side was asked whether it is there.
+    /// One more than `messages` was when the peer was pinged last.
     asked: AtomicU64,
-    /// The same for when it was found not to answer.
+    /// The same for when the peer was found not to answer.
     doubted: AtomicU64,
-    /// Asks the other side whether it is there.
+    /// Notified to ping the peer.
     pub(super) ping: Notify,
-    /// Gives the socket up: what it should have brought was found without it.
+    /// Notified to replace the socket: a poll found what it should have brought.
     pub(super) replace: Notify,
 }
 
-/// How long a stream may take to bring what a poll has found, before it is half open.
+/// Time that a stream has to bring what a poll has found, before it counts as half open.
 const GRACE: Duration = Duration::from_millis(250);
 
 impl Pulse {
-    /// Asks the other side whether it is there. Tells, once for a silence, whether it was asked before and has not
-    /// answered.
+    /// Has the peer pinged. Returns true, once for each silence, if it was pinged before and has not answered.
     pub(super) fn ask(&self) -> bool {
         let mark = self.messages.load(Ordering::Relaxed) + 1;
         if self.asked.swap(mark, Ordering::Relaxed) != mark {
@@ -279,8 +281,7 @@ impl Pulse {
         self.doubted.swap(mark, Ordering::Relaxed) != mark
     }
 
-    /// Has the socket replaced, unless something comes within a moment: it should have brought what was found without
-    /// it, and that may be on the way.
+    /// Has the socket replaced unless a message comes within [`GRACE`]: what a poll found may still be on the way.
     pub(super) fn doubt(self: Arc<Self>) {
         let before = self.messages.load(Ordering::Relaxed);
         tokio::spawn(async move {
@@ -292,7 +293,7 @@ impl Pulse {
     }
 }
 
-/// Outside of the registry's lock.
+/// Delivers events. Call it after releasing the registry lock.
 pub(super) fn tell(delivery: Option<Delivery>) {
     if let Some(delivery) = delivery {
         delivery.tell();

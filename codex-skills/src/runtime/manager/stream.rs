@@ -1,5 +1,14 @@
-//! The driver of the stream: one WebSocket for all sessions of a client, or one for each where that was asked
-//! for, kept alive and made anew, with polls in its place while it is down.
+//! The driver of the stream: one WebSocket for all sessions of a client, or one for each thread where the program chose
+//! so.
+//!
+//! Invariant: frames are applied under the codex process that the socket belongs to. It is asked for after the upgrade
+//! and before the first frame is read; when another process is known, the socket is replaced.
+//!
+//! Life cycle: connect, read until the socket fails, is silent, is found half open, or codex restarted; mark the link
+//! down (polls stand in, see `poll`); wait as [`Link`] says; connect again. With the first frame of a socket, what was
+//! missed is asked for, on another task.
+//!
+//! Locks: none of its own, and none across an await.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -26,12 +35,12 @@ use super::shared::Shared;
 use super::wire::{self, Frame};
 use crate::runtime::peer;
 
-/// A WebSocket, and what is asked of it.
+/// A WebSocket, and whose frames it brings.
 struct Socket {
     stream: WebSocketStream<reqwest::Upgraded>,
-    /// The thread that it is for; without one it is for all.
+    /// The thread that it is for; `None` for all.
     thread_id: Option<Arc<str>>,
-    /// The codex process whose frames it brings, where that is known.
+    /// The codex process that sends its frames, where that is known.
     process: Option<u64>,
 }
 
@@ -44,7 +53,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-/// Keeps a socket for each thread that is served.
+/// Keeps a socket for each thread with a sink.
 async fn keep_sockets(shared: &Arc<Shared>) {
     let mut sockets: HashMap<Arc<str>, AbortOnDropHandle<()>> = HashMap::new();
     loop {
@@ -61,7 +70,7 @@ async fn keep_sockets(shared: &Arc<Shared>) {
         }
         tokio::select! {
             () = shared.threads.notified() => {}
-            // Sessions are let go of without a word.
+            // A dropped session gives no notice.
             () = tokio::time::sleep(shared.link.recheck) => {}
         }
     }
@@ -131,7 +140,7 @@ async fn connect(shared: &Shared, thread_id: Option<Arc<str>>) -> Result<Socket,
         .upgrade()
         .await
         .map_err(|error| error.to_string())?;
-    // Before anything is read: request ids mean nothing without it.
+    // Before any frame is read: request ids are meaningful within one process only.
     let process = shared
         .http
         .process()
@@ -148,7 +157,7 @@ async fn connect(shared: &Shared, thread_id: Option<Arc<str>>) -> Result<Socket,
     })
 }
 
-/// Reads until the connection is lost, and says why it was.
+/// Reads until the connection is lost; returns why it was.
 async fn read(
     shared: &Arc<Shared>,
     mut socket: Socket,
@@ -163,7 +172,7 @@ async fn read(
             .process
             .is_some_and(|process| process != shared.generation())
         {
-            // What it still brings is of no use, and what the next one will bring is not known here.
+            // Codex restarted: the request ids of this socket are stale; reconnect.
             return "codex was started anew";
         }
         let idle = match link.tick(began.elapsed()) {
@@ -206,7 +215,7 @@ async fn read(
             continue;
         };
         if !caught_up {
-            // The first frame is `ready`: from here on nothing is missed, and what was is asked for.
+            // The first frame is `ready`: no frame is missed from here on; ask for what was missed before.
             caught_up = true;
             shared.set_link(socket.thread_id.as_ref(), LinkState::Up);
             let shared = shared.clone();
