@@ -1,4 +1,4 @@
-//! What can go wrong, in the terms of somebody who can do something about it.
+//! The error of the crate: one variant for each kind of failure that a caller can act on.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -57,7 +57,7 @@ pub enum Error {
         /// What had happened until then.
         turn: Box<TurnIncomplete>,
     },
-    /// The turn waited for a decision that was left to others, and nobody made it. It was interrupted.
+    /// The turn waited for a decision that was left to others, and none was made in time. It was interrupted.
     #[error(
         "turn {} waited for a decision that nobody made within {after:?} ({method}) and was interrupted: decide on \
          codex-manager's web page, or have the program decide with `.on_request(..)`, or have codex not ask with \
@@ -140,7 +140,7 @@ pub enum Error {
     /// The client is shutting down.
     #[error("the client is shutting down and opens no sessions")]
     ShuttingDown,
-    /// The session could not be cleaned up, and the caller asked to be told.
+    /// The session could not be cleaned up, and the caller did not ignore such errors.
     #[error("session {} was not cleaned up: {}", .0.session_id(), .0.delete_error().map_or_else(String::new, ToString::to_string))]
     Cleanup(Box<CleanupReport>),
     /// An error of the program's own, from the body of a [`lifecycle!`](crate::lifecycle) block.

@@ -124,8 +124,8 @@ async fn manager_listener_serves_until_it_is_interrupted_and_leaves_nothing_behi
     .unwrap();
     assert_eq!(manager.sessions(), std::slice::from_ref(&session));
 
-    // Somebody else asks, also after a restart of the manager. Codex itself answers the first call, of a tool that is
-    // not there.
+    // Another client asks, also after a restart of the manager. Codex itself answers the first call, of a tool that
+    // does not exist.
     manager
         .until("it listens", |manager| manager.streams() == 1)
         .await;

@@ -1,10 +1,10 @@
-//! A gate that stops whoever comes, until it is opened.
+//! A gate that stops tasks until it is opened.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// Stops whoever [`enter`](Self::enter)s until it is opened, and tells who waits for them that they came.
+/// Stops each task that [`enter`](Self::enter)s until it is opened, and announces arrivals.
 ///
 /// Clones are the same gate.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ impl Gate {
         }
     }
 
-    /// Announces that somebody is there, and waits to be let through.
+    /// Announces an arrival, and waits to be let through.
     pub async fn enter(&self) {
         self.came.add_permits(1);
         if let Ok(permit) = self.may_pass.acquire().await {
@@ -31,7 +31,7 @@ impl Gate {
         }
     }
 
-    /// Waits until somebody is there. Each arrival is told once.
+    /// Waits for an arrival. Each is announced once.
     pub async fn somebody(&self) {
         if let Ok(permit) = self.came.acquire().await {
             permit.forget();

@@ -22,7 +22,7 @@ pub struct Desk;
 
 #[skill(group = "library")]
 impl Desk {
-    /// Greet somebody.
+    /// Greet a person.
     #[skill]
     #[must_use]
     pub fn greet(&self, name: &str) -> String {

@@ -47,12 +47,12 @@ impl Relay {
         self.wires.cut_all();
     }
 
-    /// Resets each connection that is open as soon as the server says anything on it: what it is told still arrives.
+    /// Resets each open connection as soon as the server writes on it. What is sent to the server still arrives.
     pub fn cut_at_next_word(&self) {
         self.wires.cut_all_at_next_word();
     }
 
-    /// Nothing comes through the connections that are open, and nobody is told.
+    /// Makes the open connections carry nothing any more, without closing them.
     pub fn silence(&self) {
         self.wires.silence_all();
     }

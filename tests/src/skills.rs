@@ -20,7 +20,7 @@ pub struct Said {
     pub text: String,
 }
 
-/// A skill `echo` that answers what it is told, and counts.
+/// A skill `echo` that answers its text, and counts.
 pub fn echo(runs: &Counter) -> Skill {
     let runs = runs.clone();
     Skill::builder("echo").handler(move |said: Said| {

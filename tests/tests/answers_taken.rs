@@ -32,7 +32,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What a call comes to: the answer, or what the model is told of its arguments after `!`.
+/// Result of a call: the answer, or after `!` what the model reads about its arguments.
 async fn told(catalog: &Catalog, skill: &str, arguments: &str) -> String {
     let output = catalog.call(skill, raw(arguments)).await.expect("a skill");
     let text = output.to_text().into_owned();

@@ -342,7 +342,7 @@ async fn a_handler_of_requests_that_blocks_or_panics_holds_nothing_up() -> Resul
     Ok(())
 }
 
-/// The fake as a program that does not end when it is told to.
+/// The fake as a program that ignores SIGTERM.
 #[cfg(unix)]
 fn no_terminating(directory: &Path) -> io::Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -439,7 +439,7 @@ async fn nothing_waits_for_a_codex_that_is_down_once_the_client_was_shut_down() 
     };
     let client = fake("faints").restart(policy).await?;
     let session = session(&client).await?;
-    // Whether it is told that its request was taken, is a matter of luck.
+    // It is a matter of luck whether the answer to its request arrives.
     drop(session.send("go").await);
     let is_down = || format!("{client:?}").contains("\"down\"");
     until("it is down", is_down).await;

@@ -1,4 +1,4 @@
-//! Catalogs: what a draft takes, what sealing refuses, and what codex is told.
+//! Catalogs: what a draft takes, what sealing refuses, and what is declared to codex.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -691,7 +691,7 @@ fn a_catalog_as_codex_takes_it_has_no_warnings() {
     assert_eq!(catalog.warnings(), [""; 0]);
 }
 
-// What codex is told.
+// What is declared to codex.
 
 #[test]
 fn dynamic_tools_have_exactly_four_members_and_are_sorted_by_name() {

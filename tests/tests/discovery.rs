@@ -1,4 +1,4 @@
-//! Skills that nobody names: found in this program and in the crates that are linked into it.
+//! Skills that are not named: found in this program and in the crates that are linked into it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ fn discovered_here() {}
 
 mod deep {
     pub(crate) mod inside {
-        /// In a module that nobody looks into.
+        /// In a private module.
         #[codex_skills::skill(group = "discovery", name = "discovered-deep")]
         fn discovered() {}
 

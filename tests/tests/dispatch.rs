@@ -500,7 +500,7 @@ mod answered {
     /// What the model reads of every panic.
     const INTERNAL: &str = "internal error";
 
-    /// What its destructors do then is nobody's business but the log's.
+    /// What its destructors do then concerns the log only.
     fn assert_late(turn: &TurnResult) {
         assert_eq!(only(turn).outcome(), Outcome::TimedOut);
         assert!(!only(turn).output().is_success());
@@ -957,7 +957,7 @@ mod submitted {
         assert_eq!(submission.status(), SubmissionStatus::Settled);
         assert_eq!(submission.code(), Some("not_found"));
         assert!(submission.is_idempotent());
-        // It may have been somebody else's answer.
+        // It may have been another client's answer.
         assert!(!only(&turn).is_handled());
         assert_eq!(only(&turn).outcome(), Outcome::Completed);
         assert_eq!(runs.get(), 1);
@@ -1409,7 +1409,7 @@ mod taken {
         let mut signals = session.signals();
         session.send("go").await.unwrap();
         let event = Event::ToolCall(first_call(&mut signals).await);
-        // It is answered though nobody waits for it.
+        // It is answered though the future is dropped.
         assert!(session.respond_to_signal(&event).now_or_never().is_none());
         let receipt = loop {
             if let Some(receipt) = codex.runtime().receipts().pop() {

@@ -170,7 +170,7 @@ struct Issue {
     /// #3171 the uri that a
     /// source has.
     uri: String,
-    /// # How it is told
+    /// # How it reads
     /// In words.
     told: String,
     /// #hashtag
@@ -198,7 +198,7 @@ fn a_first_line_that_begins_with_a_sign_is_not_lost() {
         said(schema, "uri"),
         json!("#3171 the uri that a\nsource has.")
     );
-    assert_eq!(said(schema, "told"), json!("How it is told\nIn words."));
+    assert_eq!(said(schema, "told"), json!("How it reads\nIn words."));
     let inner = &schema.pointer("/properties/nested/items").unwrap();
     assert_eq!(said(inner, "first"), json!("#1 of all"));
 }

@@ -529,7 +529,7 @@ mod without_tokio {
             .build()
             .unwrap();
         let open = tokio.block_on(guard(&codex));
-        // Nobody drives the runtime any more, and then it is gone.
+        // The runtime is driven no more, and then it is gone.
         drop(open);
         drop(tokio);
         eventually(|| count(&codex) == 0);
@@ -821,7 +821,7 @@ mod due {
         let mut expected = ids.to_vec();
         expected.sort();
         assert_eq!((report.finished, left), (0, expected));
-        // Nothing is asked of a runtime that was ended, unless somebody wants to.
+        // Nothing is asked of a runtime that was ended, unless the program asks for it.
         let asked = codex.runtime().count(Operation::Delete);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(codex.runtime().count(Operation::Delete), asked);

@@ -90,7 +90,7 @@ async fn play(scenario: &Scenario, happened: &Happened) -> Result<(), String> {
 type Happened = Mutex<HashMap<Fault, u32>>;
 
 async fn turns(scenario: &Scenario, manager: &Manager) -> Result<(), String> {
-    // Where nothing comes back, somebody waits for it. Else time is no fault, however busy the machine is.
+    // Only faults in which no response comes need short limits. Otherwise time is no fault, even on a busy machine.
     let silent = [Fault::HalfOpenRequests, Fault::TakenInSilence];
     let hangs = scenario.faults.iter().any(|fault| silent.contains(fault));
     let client = builder(manager)

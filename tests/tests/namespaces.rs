@@ -75,7 +75,7 @@ fn problem(draft: Draft) -> String {
     problems[0].to_string()
 }
 
-// What codex is told.
+// What is declared to codex.
 
 #[test]
 fn tools_are_declared_within_their_namespaces_behind_those_without() {

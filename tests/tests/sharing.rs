@@ -294,7 +294,7 @@ async fn a_handle_without_the_catalog_answers_nothing<A: Runtime, B: Runtime>(
     let bare = two.other.session(session.session_id()).await?;
     let mut heard = bare.events();
 
-    // Nobody serves, and the one without the catalog does what it can to answer.
+    // No handle serves, and the one without the catalog does what it can to answer.
     let mut events = session.events();
     session.send(CALL).await?;
     let call = next(&mut heard, is_call).await;
@@ -383,7 +383,7 @@ async fn another_catalog_is_refused_or_leaves_the_calls_alone<A: Runtime, B: Run
     two.end(session).await
 }
 
-/// On a codex that this program started nobody else can answer: that is said, and not waited for in vain.
+/// On a codex that this program started no other client can answer: an error says so, instead of a wait in vain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(codex_installed), ignore = "codex is not installed")]
 async fn a_call_that_nobody_can_answer_ends_the_wait_for_its_turn() -> Result<(), Error> {

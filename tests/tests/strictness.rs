@@ -26,7 +26,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use types::{FAMILY, Member};
 
-/// What a call comes to: what the handler saw, or what the model is told of its arguments.
+/// Result of a call: what the handler saw, or what the model reads about its arguments.
 fn called(
     tokio: &tokio::runtime::Runtime,
     catalog: &Catalog,

@@ -181,7 +181,7 @@ mod results {
         let record = session.respond_to_signal(&call).await.unwrap().unwrap();
         assert_eq!(record.outcome(), Outcome::Cancelled);
         assert!(record.output().to_text().contains("was cancelled"));
-        // Nor for whoever serves.
+        // Nor for a handle that serves.
         let serve = session.serve();
         tokio::pin!(serve);
         assert!(futures_util::poll!(serve.as_mut()).is_pending());

@@ -1,4 +1,4 @@
-//! Timing that a shared machine does not spoil: contenders take turns, and medians are told.
+//! Timing that a shared machine does not spoil: contenders take turns, and medians are reported.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};

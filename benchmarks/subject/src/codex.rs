@@ -174,7 +174,7 @@ impl Lines {
         let mut started = 0;
         while started < threads {
             let line = self.read().await?;
-            // Most of them carry many tools, which are nobody's business here.
+            // Most of them carry many tools, which are skipped here.
             let Request { id, method } = serde_json::from_slice(line)?;
             let result = match &*method {
                 "initialize" => r#"{"userAgent":"rig/0.169.0 (Debian 12.0.0; x86_64)"}"#.to_owned(),

@@ -1,4 +1,4 @@
-//! The return type of a skill: what would be told the model as something else than it is.
+//! Checks of a skill's return type: refuses types whose answer would read as something else.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

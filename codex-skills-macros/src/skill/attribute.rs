@@ -1,4 +1,12 @@
-//! `#[skill]` on a function: the function as it was, and beside it the type that carries the skill.
+//! `#[skill]` on a function: the driver of the pipeline.
+//!
+//! Stages, in order: `args` reads the attribute's options; `signature` and `parameter` read the function; `docs` reads
+//! its documentation; `names`, `keys`, `answer`, `borrowing` and `duration` check; `expand` writes the code. The result
+//! is the user's function, our attributes taken off its parameters, and beside it the type that carries the descriptor.
+//!
+//! Invariants: the user's function is emitted whatever is wrong with it, so that one mistake gives one error; stages
+//! only add to [`Diagnostics`], and with any error nothing else is generated. The body is never parsed. Expanded code
+//! names public items and `codex_skills::__private` only.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -15,7 +23,7 @@ use super::types::find_word;
 use crate::diagnostics::Diagnostics;
 use crate::hygiene::{ours, respanned};
 
-/// A function, whose body is passed on as it is.
+/// A function item whose body is kept as opaque tokens.
 struct Function {
     attributes: Vec<Attribute>,
     visibility: Visibility,

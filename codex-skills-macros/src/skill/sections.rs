@@ -424,8 +424,8 @@ pub(super) const fn name<'a>(text: &'a str, item: &Item, at: usize) -> Option<&'
     Some(part(text, item.names[at].0, item.names[at].1))
 }
 
-/// Writes the text of an item, its lines joined by blanks, and returns its length. Without a place to write to, only
-/// the length is told.
+/// Writes the text of an item, its lines joined by blanks, and returns its length. With an empty buffer, only returns
+/// the length.
 pub(super) const fn write_item(text: &str, item: &Item, to: &mut [u8]) -> usize {
     let bytes = text.as_bytes();
     let (mut length, mut start) = (0, item.text);

@@ -81,8 +81,8 @@ impl<R: Runtime> Client<R> {
         self.inner.metrics()
     }
 
-    /// Creates a session with the skills of the draft that `register` returns. The session stays until
-    /// somebody deletes it. See [`lifecycle`](Self::lifecycle) for one that is cleaned up.
+    /// Creates a session with the skills of the draft that `register` returns. The session stays until it is deleted.
+    /// See [`lifecycle`](Self::lifecycle) for one that is cleaned up.
     ///
     /// The callback gets an empty draft and returns it with skills in it, or a `Result` of that.
     ///

@@ -53,8 +53,8 @@ impl Session {
         self.inner.list()
     }
 
-    /// Sends a request and returns once it is accepted. Nobody answers the calls of its turn until
-    /// somebody serves. While a turn is active, a request steers that turn.
+    /// Sends a request and returns once it is accepted. The calls of its turn wait until [`serve`](Self::serve) or
+    /// another method answers them. While a turn is active, a request steers that turn.
     pub fn send(&self, text: impl Into<String>) -> SendText<'_> {
         SendText {
             inner: self.inner.send(text),
@@ -86,8 +86,8 @@ impl Session {
         Signals::new(self.inner.signals())
     }
 
-    /// The events of the session from now on, for those who watch while calls are answered by somebody else. The
-    /// same as [`signals`](Self::signals).
+    /// Returns the events of the session from now on, to watch it while its calls are answered elsewhere. The same as
+    /// [`signals`](Self::signals).
     #[must_use]
     pub fn events(&self) -> Signals {
         self.signals()

@@ -1,5 +1,4 @@
-//! The budget of retries that the sessions of a client share, so that an outage is not made worse by those
-//! who wait for its end.
+//! The budget of retries that the sessions of a client share, so that their retries do not prolong an outage.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use super::limits::RetryPolicy;
 pub(super) struct RetryBudget {
     missing: Mutex<Missing>,
     returned: Notify,
-    /// Those who wait stand in line: only the first looks at the bucket.
+    /// Retries wait in line: only the first looks at the bucket.
     line: tokio::sync::Mutex<()>,
 }
 
@@ -28,7 +27,7 @@ struct Missing {
 }
 
 impl Missing {
-    /// How many are missing by now.
+    /// Returns how many are missing by now.
     fn by(&mut self, now: Instant, refill: Duration) -> f64 {
         if let Some(as_of) = self.as_of.replace(now) {
             let returned = now.duration_since(as_of).as_secs_f64() / refill.as_secs_f64();
@@ -39,8 +38,7 @@ impl Missing {
 }
 
 impl RetryBudget {
-    /// Takes a retry out, once there is one; says whether it had to be waited for. Cancel safe: what is not
-    /// waited for is not taken.
+    /// Takes a retry out once there is one; returns whether it had to wait. Cancel safe: a dropped wait takes none.
     pub(super) async fn take(&self, policy: &RetryPolicy) -> bool {
         if policy.refill.is_zero() {
             return false;
@@ -66,7 +64,7 @@ impl RetryBudget {
         }
     }
 
-    /// Takes a retry out, or says how long it takes until there is one.
+    /// Takes a retry out, or returns the time until there is one.
     fn try_take(&self, policy: &RetryPolicy) -> Result<(), Duration> {
         let capacity = f64::from(u32::try_from(policy.budget.max(1)).unwrap_or(u32::MAX));
         let mut missing = self.missing();

@@ -34,8 +34,8 @@ pub struct Limits {
     /// The largest answer in bytes, as JSON; the runtime's own limit holds as well. Default: 8 MiB.
     pub output_bytes: usize,
     /// How many bytes of an answer's texts codex shows its model; it leaves out the middle of what is longer, which
-    /// the record, a warning and the metrics tell. `None`, the default, means what codex shows unless it is told
-    /// otherwise: 12,000 bytes, and in code mode 40,000 of what a program prints. Codex's setting
+    /// the record, a warning and the metrics report. `None`, the default, means codex's own default:
+    /// 12,000 bytes, and in code mode 40,000 of what a program prints. Codex's setting
     /// `tool_output_token_limit` makes it 4.8 bytes for each token: say here what its `config.toml` says; where a
     /// session is created with the setting, it is known.
     pub shown_bytes: Option<usize>,

@@ -36,7 +36,7 @@ pub enum CallError {
     /// The catalog has no skill of this name.
     #[error("the catalog has no skill `{name}`{}; it has {known:?}", meant(.name, .known))]
     UnknownSkill {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The names there are.
         known: Vec<String>,

@@ -1,4 +1,4 @@
-//! What is kept of a dispatched call.
+//! The record of a call: its arguments, its outcome, and the delivery of its answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct DispatchRecord {
     pub(crate) repeat: bool,
     /// Whether arguments and answer were dropped for a limit.
     pub(crate) stripped: bool,
-    /// The how manieth call of the session it is.
+    /// Position of this call among those of the session.
     pub(crate) arrival: u64,
 }
 
@@ -123,7 +123,7 @@ impl DispatchRecord {
             )
     }
 
-    /// What went wrong, with the handler or on the way. May say more than the model is told.
+    /// What went wrong, with the handler or on the way. May say more than the model reads.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref().or(self.submission.error.as_deref())
@@ -221,7 +221,7 @@ impl fmt::Display for DispatchRecord {
     }
 }
 
-/// How a handler fared.
+/// Outcome of a call's handler.
 ///
 /// ```
 /// # #[codex_skills::skill]
@@ -280,7 +280,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What became of an answer.
+/// Delivery of a call's answer.
 ///
 /// ```
 /// # #[codex_skills::skill]

@@ -1,6 +1,6 @@
-//! What a runtime says of a call's answer on its own, while the answer is still on its way.
+//! The runtime's own report of a call's answer, while the answer is still on its way.
 //!
-//! It may come between two attempts of the delivery, when nothing else tells that the first one arrived.
+//! It may come between two attempts of the delivery, and is then the only sign that the first one arrived.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -10,29 +10,29 @@ use super::record::{SubmissionRecord, SubmissionStatus};
 use crate::runtime::TakenAnswer;
 use crate::skill::{SkillOutput, ToolCall};
 
-/// The runtime's word on a call that is not settled yet. What was said first stays.
+/// The runtime's report on a call that is not settled yet. The first report stays.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     taken: OnceLock<TakenAnswer>,
-    /// The address at which an answer was taken, without a word on which.
+    /// The address at which some answer was taken; the runtime did not say which.
     resolved: Mutex<Option<Arc<ToolCall>>>,
     said: Notify,
 }
 
 impl Verdict {
-    /// Notes which answer was taken, whosever it was.
+    /// Records which answer was taken, whichever client gave it.
     pub(super) fn complete(&self, taken: TakenAnswer) {
         let _ = self.taken.set(taken);
         self.said.notify_waiters();
     }
 
-    /// Notes that an answer was taken at an address.
+    /// Records that an answer was taken at an address.
     pub(super) fn resolve(&self, address: &Arc<ToolCall>) {
         *self.resolved() = Some(address.clone());
         self.said.notify_waiters();
     }
 
-    /// What became of an answer that is to go to an address, where that is known. `sent`: whether it was sent there before.
+    /// Returns the fate of an answer for an address, where it is known. `sent`: the answer was sent there before.
     pub(super) fn on(
         &self,
         address: &ToolCall,

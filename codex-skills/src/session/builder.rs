@@ -52,7 +52,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Everything that a new session is told.
+/// All settings of a new session.
 #[derive(Debug)]
 struct Config {
     shared: Arc<ClientShared>,
@@ -92,7 +92,7 @@ macro_rules! session_options {
             self
         }
 
-        /// When codex asks before it runs a command. Skills are called without asking anybody.
+        /// When codex asks before it runs a command. Skills are called without an approval.
         ///
         /// ```no_run
         /// # async fn example() -> Result<(), codex_skills::Error> {
@@ -201,7 +201,7 @@ macro_rules! dispatch_options {
             self
         }
 
-        /// Who answers what codex asks in the session and is no tool call, like approvals. Write
+        /// The handler of the session's requests other than tool calls, like approvals. Write
         /// `RequestHandler::new(|request| async move { CodexReply::Grant })`.
         ///
         /// Default: it is [refused](RequestHandler::refuse) at once, and [left to others](RequestHandler::leave) in a
@@ -429,7 +429,7 @@ impl<'a> IntoFuture for OpenLifecycle<'a> {
     }
 }
 
-/// A session that was just created, deleted again unless somebody takes it.
+/// A session that was just created; deleted when it is dropped.
 pub(super) struct Opened {
     pub(super) created: Value,
     pub(super) core: Arc<SessionCore>,
@@ -472,8 +472,8 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
             // The shutdown may have begun before the session was there to be seen.
             opened = Err(Error::ShuttingDown);
         }
-        // Without its caller, the session is deleted here, before this task ends: a tokio runtime that goes down waits
-        // for the task, and not for a cleanup that it began.
+        // If the caller is gone, delete the session here, before this task ends: a tokio runtime that goes down waits
+        // for the task, and not for a cleanup that the task began.
         if let Err(Ok(mut unwanted)) = done.send(opened) {
             unwanted.ownership.finish().await;
         }
@@ -661,8 +661,9 @@ impl OpenSession {
     ///
     /// Without it, a session can be sent requests and watched; its calls are left alone, for those who have the
     /// catalog, unless it is known that the session was created without tools. A handle that is opened with the catalog
-    /// later takes the place of those without, which are closed. On a codex that this program started nobody else can
-    /// answer: there a [`send_and_handle`](crate::Session::send_and_handle) that a call keeps from its end is an error.
+    /// later takes the place of those without, which are closed. On a codex that this program started no other client
+    /// can answer: there a [`send_and_handle`](crate::Session::send_and_handle) whose turn waits for a call is an
+    /// error.
     ///
     /// Where it is not known what the session was created with, calls of tools that are not in this catalog are left
     /// alone too, if others can answer them.

@@ -1,4 +1,10 @@
 //! The client: a runtime, its limits, and the sessions that it opened.
+//!
+//! `ClientShared` is what the sessions of a client share. It keeps weak references to open sessions; their handles and
+//! guards keep them alive. What outlives the handles of a session (its ledger, fingerprint, introduction) is in `past`.
+//!
+//! Locks: `sessions` may be held while `past` is taken, never the other way round; the others stand alone. None is held
+//! across an await.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -168,8 +174,7 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Creates a session with the skills of the draft that `register` returns; await what it returns.
-    /// The session stays until somebody deletes it. See [`lifecycle`](Self::lifecycle) for one that is
-    /// cleaned up.
+    /// The session stays until it is deleted. See [`lifecycle`](Self::lifecycle) for one that is cleaned up.
     ///
     /// The callback gets an empty draft and returns it with skills in it, or a `Result` of that, or a
     /// future of either.
@@ -351,21 +356,21 @@ impl<R: Runtime> fmt::Debug for Client<R> {
     }
 }
 
-/// What the sessions of a client share.
+/// State shared by the sessions of a client.
 pub(crate) struct ClientShared {
     pub(crate) runtime: Arc<dyn Runtime>,
-    /// Creations and deletions that nobody may interrupt.
+    /// Tasks of creations and deletions, which run to their end.
     pub(crate) tasks: TaskTracker,
     sessions: Mutex<HashMap<Arc<str>, Known>>,
-    /// Held, one a session, by whoever opens a handle on it.
+    /// Per-session lock that serialises opening handles.
     attaching: Mutex<HashMap<Arc<str>, Weak<tokio::sync::Mutex<()>>>>,
     past: Mutex<Past>,
-    /// What is counted, and the budget of retries.
+    /// Counters, and the budget of retries.
     pub(crate) common: Arc<Common>,
     pub(super) deletions: Deletions,
-    /// Reports of cleanups in the background, the newest last.
+    /// Reports of cleanups in the background, newest last.
     unreported: Mutex<VecDeque<CleanupReport>>,
-    /// What the end of the client waits for.
+    /// Work that the drop of the last clone waits for.
     pub(super) background: Background,
     pub(super) rescue: Rescue,
     presence: Mutex<Weak<Presence>>,
@@ -375,7 +380,7 @@ pub(crate) struct ClientShared {
     over: AtomicBool,
 }
 
-/// How many reports on sessions that were deleted in the background are kept.
+/// Reports kept of sessions that were deleted in the background.
 const UNREPORTED: usize = 256;
 
 /// A session that the client has open.
@@ -386,13 +391,13 @@ struct Known {
     leaves: bool,
 }
 
-/// How a session stands when its client shuts down.
+/// Treatment of an open session when its client shuts down.
 enum Leave {
-    /// A guard owns it: it is to be deleted now.
+    /// Owned by a guard: delete it now.
     Owned,
-    /// Nobody owns it.
+    /// Owned by no guard: it stays.
     Kept,
-    /// Its cleanup goes on already.
+    /// Its cleanup runs already.
     Leaving,
 }
 
@@ -434,8 +439,8 @@ impl ClientShared {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Until when the program's end waits, which may have begun. The one that begins it `is_last` is told the same as
-    /// all that come after it.
+    /// Returns until when the end of the program waits. The first call with `is_last` fixes the time for all later
+    /// calls.
     pub(super) fn exit_until(&self, is_last: bool) -> std::time::Instant {
         let mut exit = self.exit();
         let until = exit
@@ -447,12 +452,12 @@ impl ClientShared {
         until
     }
 
-    /// The session of this id, where this client has it open.
+    /// Returns the session, if this client has it open.
     pub(crate) fn find(&self, session_id: &str) -> Option<Arc<SessionCore>> {
         self.sessions().get(session_id)?.core.upgrade()
     }
 
-    /// What serialises those who open handles on a session.
+    /// Returns the lock that serialises opening handles on a session.
     pub(crate) fn attaching(&self, session_id: &Arc<str>) -> Arc<tokio::sync::Mutex<()>> {
         let mut attaching = self
             .attaching
@@ -478,21 +483,21 @@ impl ClientShared {
         );
     }
 
-    /// Notes whether a guard owns a session.
+    /// Records whether a guard owns a session.
     pub(crate) fn set_owned(&self, session_id: &str, owned: bool) {
         if let Some(known) = self.sessions().get_mut(session_id) {
             known.owned = owned;
         }
     }
 
-    /// Notes that the cleanup of a session begins: a shutdown waits for it and does not repeat it.
+    /// Records that the cleanup of a session begins: a shutdown waits for it and does not repeat it.
     pub(crate) fn set_leaving(&self, session_id: &str) {
         if let Some(known) = self.sessions().get_mut(session_id) {
             known.leaves = true;
         }
     }
 
-    /// Notes that the cleanup of a session ended: a shutdown tries again what failed. What is due, it knows by that.
+    /// Records the end of a session's cleanup. A shutdown repeats one that failed; `deletions` knows those still due.
     pub(super) fn set_left(&self, session_id: &str, report: &CleanupReport) {
         let failed = report.delete_error().is_some() && !report.is_due();
         if let Some(known) = self.sessions().get_mut(session_id) {
@@ -501,7 +506,7 @@ impl ClientShared {
         }
     }
 
-    /// Begins to delete a session at a shutdown, where a guard owns it and nobody began before.
+    /// Claims the deletion of a session at a shutdown, if a guard owns it and its cleanup has not begun.
     fn leave(&self, session_id: &str) -> Leave {
         match self.sessions().get_mut(session_id) {
             Some(known) if known.leaves => Leave::Leaving,
@@ -513,7 +518,7 @@ impl ClientShared {
         }
     }
 
-    /// Forgets a session whose last handle is gone, but not yet its past.
+    /// Removes a session whose last handle is gone, keeping its ledger for a later attach.
     pub(crate) fn forget(&self, session_id: &Arc<str>) {
         let mut sessions = self.sessions();
         if sessions
@@ -521,37 +526,37 @@ impl ClientShared {
             .is_some_and(|known| known.core.strong_count() == 0)
         {
             sessions.remove(session_id);
-            // Under the lock: whoever opens the session now takes its past up afterwards.
+            // Under the sessions lock, so that opening the session again finds its past complete.
             self.past().leave(session_id);
         }
     }
 
-    /// The ledger of a session: the one that it had before, or a new one.
+    /// Returns the ledger of a session: the one that it had before, or a new one.
     pub(crate) fn ledger(&self, session_id: &Arc<str>, limits: &Limits) -> SharedLedger {
         self.past().enter(session_id, limits)
     }
 
-    /// Notes the tools that a session was created with.
+    /// Records the fingerprint of the tools that a session was created with.
     pub(crate) fn set_fingerprint(&self, session_id: &Arc<str>, fingerprint: Arc<str>) {
         self.past().set_fingerprint(session_id, fingerprint);
     }
 
-    /// The fingerprint of the tools that a session was created with, where this client created it.
+    /// Returns the fingerprint of the tools that a session was created with, where this client created it.
     pub(crate) fn fingerprint(&self, session_id: &str) -> Option<Arc<str>> {
         self.past().fingerprint(session_id)
     }
 
-    /// Whether the model of an open session was told of its skills.
+    /// Returns the introduction of a session: whether its model has had the instruction text.
     pub(crate) fn introduction(&self, session_id: &str) -> Introduction {
         self.past().introduction(session_id)
     }
 
-    /// Forgets the past of a session that is deleted.
+    /// Removes the past of a deleted session.
     pub(crate) fn bury(&self, session_id: &str) {
         self.past().bury(session_id);
     }
 
-    /// Keeps the report of a deletion in the background until a shutdown.
+    /// Keeps the report of a background deletion until a shutdown returns it.
     pub(super) fn set_unreported(&self, report: CleanupReport) {
         let mut unreported = self.unreported();
         if unreported.len() >= UNREPORTED {
@@ -663,7 +668,7 @@ impl IntoFuture for Shutdown {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             self.shared.shutting_down.store(true, Ordering::SeqCst);
-            // A task of its own: what was begun goes on when nobody waits for it any more.
+            // On a task of its own, so that it goes on when the future is dropped.
             match tokio::spawn(shut_down(self.shared, self.grace)).await {
                 Ok(report) => report,
                 Err(error) => error
@@ -679,7 +684,7 @@ const BACKGROUND: Duration = DELETION.saturating_add(LAST_ANSWERS);
 
 async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport {
     let mut report = ShutdownReport::default();
-    // Without a deadline when it is too far to be told.
+    // Without a deadline when it is too far away for the clock.
     let deadline = Instant::now().checked_add(grace);
     let (open, due) = (shared.open(), shared.deletions.due());
     for (core, owned) in &open {

@@ -73,8 +73,8 @@ impl Session {
         self.catalog().list()
     }
 
-    /// Sends a request and returns once it is accepted; await what it returns. Nobody answers the
-    /// calls of its turn until somebody serves.
+    /// Sends a request and returns once it is accepted; await what it returns. The calls of its turn wait until
+    /// [`serve`](Self::serve) or another method answers them.
     ///
     /// While a turn is active, a request steers that turn instead of starting one, as in codex.
     ///
@@ -144,8 +144,8 @@ impl Session {
         }
     }
 
-    /// The events of the session from now on, for those who want to watch it while calls are answered by
-    /// somebody else: pieces of text, calls that begin and end, tokens. The same as [`signals`](Self::signals).
+    /// Returns the events of the session from now on, to watch it while its calls are answered elsewhere: pieces of
+    /// text, calls that begin and end, tokens. The same as [`signals`](Self::signals).
     ///
     /// ```
     /// # use codex_skills::{Error, Event, Session};
@@ -340,8 +340,8 @@ impl Session {
             .map_err(Error::from)
     }
 
-    /// Makes another session with the catalog and the history of this one. It stays until somebody deletes it, by
-    /// [`close_session`](crate::Client::close_session). Codex app-server can do that.
+    /// Makes another session with the catalog and the history of this one. It stays until it is deleted, as by
+    /// [`close_session`](crate::Client::close_session). For codex app-server only.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), codex_skills::Error> {
@@ -358,7 +358,7 @@ impl Session {
     /// When the session is closed, or the runtime refuses: a session without a turn has no history to fork.
     ///
     /// # Cancel safety
-    /// When the future is dropped, a fork that was made already stays, and nobody knows of it.
+    /// When the future is dropped, a fork that was made already stays, and its id is lost.
     pub async fn fork(&self) -> Result<Session, Error> {
         builder::fork(self.core()).await
     }

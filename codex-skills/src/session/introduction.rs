@@ -1,37 +1,38 @@
-//! Whether the model was told what the tools of a session do not say: once, with the first request that was accepted.
+//! The introduction of a session: the instruction text that goes once before a request, with the first that is
+//! accepted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is remembered of it, shared by all who open the session with this client.
+/// Whether the introduction was made; shared by all handles of this client on the session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Introduction(Arc<AtomicBool>);
 
 impl Introduction {
-    /// Notes that the model was told, by an earlier request or by another program.
+    /// Records that it was made, by an earlier request or by another program.
     pub(crate) fn note(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was told, or is being told.
+    /// Whether it was made, or a request that makes it is on its way.
     pub(crate) fn is_made(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Takes on the telling, unless it is done or somebody does it right now.
+    /// Claims the introduction for a request, unless it was made or another request is making it.
     pub(crate) fn take_on(&self) -> Option<Introducing> {
         let is_first = !self.0.swap(true, Ordering::Relaxed);
         is_first.then(|| Introducing(Some(self.clone())))
     }
 }
 
-/// The request that tells. Where it is not accepted, or its fate is unknown, the next one tells again: better twice
-/// than never.
+/// The claim of the request that makes the introduction. Dropped without [`done`](Self::done), when the request was
+/// refused or its fate is unknown, it leaves the introduction to the next request: better twice than never.
 #[derive(Debug)]
 pub(crate) struct Introducing(Option<Introduction>);
 
 impl Introducing {
-    /// The request was accepted.
+    /// Records that the request was accepted.
     pub(crate) fn done(mut self) {
         self.0 = None;
     }

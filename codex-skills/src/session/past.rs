@@ -1,4 +1,4 @@
-//! What is remembered of sessions beyond their handles.
+//! State of sessions that outlives their handles: ledgers, fingerprints, introductions. Bounded in sessions and bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use foldhash::HashMap;
 use super::introduction::Introduction;
 use crate::dispatch::{Limits, SharedLedger};
 
-/// How many sessions without handles are remembered.
+/// Sessions without handles that are remembered.
 const LEFT_SESSIONS: usize = 1024;
 
-/// How many bytes of answers the sessions without handles have together, before the oldest sessions lose theirs.
+/// Bytes of answers that sessions without handles keep together; beyond it the oldest sessions lose theirs.
 const LEFT_BYTES: usize = 64 * 1024 * 1024;
 
-/// What whoever opens a session again goes on with.
+/// The state with which a session is opened again.
 #[derive(Default)]
 pub(super) struct Past {
     known: HashMap<Arc<str>, PastSession>,
-    /// Those without handles, the longest first.
+    /// The sessions without handles, in the order in which they lost the last.
     left: VecDeque<Arc<str>>,
 }
 
 struct PastSession {
     ledger: SharedLedger,
-    /// Of the tools that it was created with.
+    /// Fingerprint of the tools that it was created with.
     fingerprint: Option<Arc<str>>,
     introduction: Introduction,
-    /// Whether it is among those without handles.
+    /// It has no handles, and is in `left`.
     has_left: bool,
 }
 
 impl Past {
-    /// A session is opened: its ledger.
+    /// Returns the ledger of a session that is opened.
     pub(super) fn enter(&mut self, session_id: &Arc<str>, limits: &Limits) -> SharedLedger {
         let session = self
             .known
@@ -49,7 +49,7 @@ impl Past {
         session.ledger.clone()
     }
 
-    /// Notes the tools that a session was created with.
+    /// Records the fingerprint of the tools that a session was created with.
     pub(super) fn set_fingerprint(&mut self, session_id: &str, fingerprint: Arc<str>) {
         if let Some(known) = self.known.get_mut(session_id) {
             known.fingerprint = Some(fingerprint);
@@ -60,13 +60,13 @@ impl Past {
         self.known.get(session_id)?.fingerprint.clone()
     }
 
-    /// Whether the model of a session was told of its skills; shared, where the session is known.
+    /// Returns the introduction of a session; shared, where the session is known.
     pub(super) fn introduction(&self, session_id: &str) -> Introduction {
         let known = self.known.get(session_id);
         known.map_or_else(Introduction::default, |known| known.introduction.clone())
     }
 
-    /// The last handle on a session is gone.
+    /// Records that the last handle of a session is gone.
     pub(super) fn leave(&mut self, session_id: &Arc<str>) {
         match self.known.get_mut(session_id) {
             Some(session) if !session.has_left => session.has_left = true,
@@ -81,7 +81,7 @@ impl Past {
         self.drop_answers();
     }
 
-    /// Drops the answers of sessions without handles, as far as they are too much: the newest keep theirs.
+    /// Drops answers of sessions without handles beyond the limit, the oldest sessions first.
     fn drop_answers(&self) {
         let left = self.left.iter().rev().filter_map(|id| self.known.get(id));
         let mut bytes: usize = 0;
@@ -93,7 +93,7 @@ impl Past {
         }
     }
 
-    /// A session is deleted.
+    /// Removes a deleted session.
     pub(super) fn bury(&mut self, session_id: &str) {
         let buried = self.known.remove(session_id);
         if buried.is_some_and(|session| session.has_left) {

@@ -1,7 +1,7 @@
 //! The end of a client: the drop of its last clone waits for what is being cleaned up.
 //!
-//! At the end of `main` the process ends a moment later, and with it every task. Whatever a dropped guard began is
-//! therefore waited for where the last clone of the client is dropped, for a bounded time. That never blocks a worker:
+//! At the end of `main` the process ends a moment later, and with it every task. So the drop of the client's last clone
+//! waits, for a bounded time, for the cleanups that dropped guards have begun. That never blocks a worker:
 //! only a thread that runs no task of tokio's waits, like the one of `#[tokio::main]`, and only for work on a runtime
 //! whose workers go on meanwhile. A runtime of one thread has no such workers; there, and on tasks, the cleanup is
 //! waited for when the runtime itself ends (see [`rescue`](super::rescue)).
@@ -13,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::client::ClientShared;
 
-/// How long the end of a client waits for its cleanups, unless it is told otherwise.
+/// Default of how long the end of a client waits for its cleanups.
 const EXIT_GRACE: Duration = Duration::from_secs(3);
 
 /// How long it waits at most.

@@ -94,8 +94,8 @@ impl SkillContext {
         self.deadline
     }
 
-    /// Whether nobody waits for the answer any more: the deadline passed, the turn ended, or the
-    /// session or the client closed. Long-running synchronous skills should look now and then.
+    /// Whether the answer is no longer wanted: the deadline passed, the turn ended, or the session or the client
+    /// closed. Long-running synchronous skills should look now and then.
     ///
     /// ```
     /// use codex_skills::{SkillContext, skill};
@@ -118,7 +118,7 @@ impl SkillContext {
         self.interested.interest().is_lost_by(CANCELLED | ENDED)
     }
 
-    /// Waits until nobody waits for the answer any more.
+    /// Waits until the answer is no longer wanted.
     ///
     /// Cancel safe. An asynchronous handler is dropped at that moment anyway; this is for work that
     /// it started elsewhere.
@@ -128,15 +128,15 @@ impl SkillContext {
     }
 }
 
-/// Whether anybody waits for the answer of a call: until the call is cancelled, or its run ended, which says
-/// nothing of the call.
+/// Whether the answer of a call is wanted: until the call is cancelled, or its run has ended, which says nothing of the
+/// call.
 #[derive(Debug, Default)]
 pub(crate) struct Interest {
     lost: AtomicU8,
     told: Notify,
 }
 
-/// Nobody waits for the answer.
+/// The answer is no longer wanted.
 const CANCELLED: u8 = 1;
 /// The answer is there, or will never be.
 const ENDED: u8 = 2;

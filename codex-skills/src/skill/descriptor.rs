@@ -1,4 +1,11 @@
-//! Static metadata of one skill, as the macros write it: readable without running anything.
+//! The static descriptor of a skill, as the macros write it: readable without running anything.
+//!
+//! Life cycle: `#[skill]` expands to a `static` [`SkillDescriptor`] and registers it with `inventory`; a draft collects
+//! references to descriptors; sealing reads their schemas and names; a call runs `handler`.
+//!
+//! Invariants: everything here is `const` or a function pointer, so a descriptor costs nothing before it is used, and
+//! holds no state: what a handler needs is looked up by [`StateKey`] in its draft. Fields are private to the crate; the
+//! macros build descriptors through `codex_skills::__private`. No locks.
 
 use std::any::TypeId;
 use std::fmt;
@@ -243,7 +250,7 @@ impl SkillDescriptor {
         self.description
     }
 
-    /// Whether the description was written by somebody: it is not the fallback `Remote skill NAME`.
+    /// Whether the author described the skill: the description is not the fallback `Remote skill NAME`.
     #[must_use]
     pub const fn is_documented(&self) -> bool {
         self.documented

@@ -25,7 +25,7 @@ pub struct Verbatim;
 /// our message instead of what the only other implementation asks for.
 #[derive(Debug)]
 pub struct Inapplicable;
-/// Implemented by nothing.
+/// Implemented by no type.
 pub trait Never {}
 
 /// Values that a skill can answer with: everything that serializes, and [`SkillOutput`].
@@ -77,7 +77,7 @@ impl<T: Never> Reply<Inapplicable> for T {
     }
 }
 
-/// Errors that can be told to the model: everything that implements `Display`.
+/// Errors that can be shown to the model: everything that implements `Display`.
 #[diagnostic::on_unimplemented(
     message = "the error `{Self}` cannot be told to the model",
     label = "needs `std::fmt::Display`",

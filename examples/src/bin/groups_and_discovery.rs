@@ -65,7 +65,7 @@ async fn main() -> Result<(), Error> {
     .await?;
     println!("session    {names}");
 
-    // A crate that nobody names is not linked, so nothing in it is found: say what you expect.
+    // A crate that the program does not name is not linked, so nothing in it is found: say what you expect.
     let draft = Draft::new()
         .discover_group("billing")
         .expecting(["send_invoice", "refund"]);

@@ -1,5 +1,5 @@
 //! However a block ends, its session is gone: `lifecycle!` closes on return, error, panic and
-//! cancellation, and keeps a session only when it is told to.
+//! cancellation, and keeps a session only with `keep_session`.
 //!
 //! `cargo run --bin lifecycle`
 
@@ -62,7 +62,7 @@ async fn main() -> Result<(), Error> {
     drop(std::panic::take_hook());
     show(&codex, "panic", "goes on", panicked.is_err())?;
 
-    // Cancellation. Nobody waits any more, so a background task deletes the session.
+    // Cancellation. The future is dropped, so a background task deletes the session.
     let endless = lifecycle!(codex, |_| {
         std::future::pending::<()>().await;
         Ok(())

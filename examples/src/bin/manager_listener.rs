@@ -1,4 +1,4 @@
-//! A program that runs for long: it opens a session on a codex-manager, answers its calls whoever asks in it,
+//! A program that runs for long: it opens a session on a codex-manager, answers its calls whichever client asks in it,
 //! and ends in good order on Ctrl-C.
 //!
 //! `cargo run --bin manager_listener` goes to the codex-manager of your current profile, by default

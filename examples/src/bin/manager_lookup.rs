@@ -88,7 +88,7 @@ async fn run() -> Result<(), Error> {
     Ok(())
 }
 
-/// Says what to do when nobody is there, or nobody who could work.
+/// Says what to do when there is no server, or when its codex cannot work.
 async fn check(codex: &Client<CodexManager>) -> Result<(), Error> {
     let manager = codex.runtime();
     let health = manager.health().await.map_err(|error| {

@@ -226,7 +226,7 @@ fn between(codex: &PathBuf) -> io::Result<()> {
             let line = line?;
             let is_call = line.contains("\"item/tool/call\"");
             if is_call {
-                // Whoever takes it may be gone.
+                // The receiver may be gone.
                 let _ = called.send(Instant::now());
             }
             writeln!(out, "{line}")?;

@@ -1,5 +1,5 @@
 //! A codex that does what the real one cannot be made to do on demand. What it does is in `FAKE_CODEX`, several things with
-//! blanks between; everything that it is told is appended to the file in `FAKE_CODEX_HEARD`.
+//! blanks between; everything that it reads is appended to the file in `FAKE_CODEX_HEARD`.
 //!
 //! | word | what it does |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `refuses` | refuses the handshake |
 //! | `silent` | answers nothing |
 //! | `dies` | says why on its stderr, and ends |
-//! | `junk` | says what nobody understands before everything that it says |
+//! | `junk` | writes unreadable lines before each message |
 //! | `overloaded` | has no time for the first two requests for a thread |
 //! | `forgets` | does not answer requests for threads |
 //! | `elsewhere` | has another turn active than it is asked to interrupt, the first time |
@@ -18,7 +18,7 @@
 //! | `leaves` | starts a program that holds its output open, and does not wait for it |
 //! | `deaf` | does not answer when it is to resume a thread |
 //! | `vast` | has a number in its turns that is too large |
-//! | `stubborn` | does not end with its input; a shell around it sees to it that it does not end when it is told to |
+//! | `stubborn` | does not end with its input; a shell around it ignores SIGTERM |
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, Write as _};

@@ -128,7 +128,7 @@ impl Home {
     #[allow(clippy::panic, reason = "a test that waits in vain has failed")]
     pub async fn until_no_process_is_left(&self) {
         let wait = async {
-            // The end of somebody else's child is no event for us.
+            // The end of another process's child is no event for us.
             while !self.processes().is_empty() {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -141,7 +141,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // Whoever writes still would leave a part of the directory behind.
+        // A process that still writes would leave a part of the directory behind.
         for _ in 0..200 {
             let left = self.processes();
             if left.is_empty() {

@@ -58,7 +58,7 @@ impl Process {
         Ok(kill_process(id, Signal::TERM)?)
     }
 
-    /// Kills it, and nobody is told.
+    /// Kills it without notice.
     ///
     /// # Errors
     /// When it is gone.
@@ -134,7 +134,7 @@ impl Server {
     /// One that listens on a socket at a path.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When no server listens there.
     pub async fn unix_socket(codex: &Codex, home: &Home, path: &Path) -> io::Result<Self> {
         let url = format!("unix://{}", path.display());
         let mut process = Process::spawn(codex, home, &["--listen", &url])?;

@@ -27,7 +27,7 @@ pub enum Fault {
     TooManyRequests,
     /// The answer of a call is refused with 413, whatever its size.
     TooLarge,
-    /// The answer of a call is not taken: somebody else's is under way, it is said.
+    /// The answer of a call is not taken: the server says that another one is on its way.
     InFlight,
     /// The answer of a call is taken, and what is said cannot be read.
     Malformed,

@@ -137,7 +137,7 @@ impl Manager {
         self.state.lock().creation_delay = delay;
     }
 
-    /// Resets each connection that is open as soon as something is said on it: what it is told still arrives.
+    /// Resets each open connection as soon as the server writes on it. What is sent to the server still arrives.
     pub fn cut_at_next_word(&self) {
         self.state.wires.cut_all_at_next_word();
     }
@@ -184,12 +184,12 @@ impl Manager {
         self.state.wires.cut_all();
     }
 
-    /// Nothing comes through the connections that are open, and nobody is told.
+    /// Makes the open connections carry nothing any more, without closing them.
     pub fn silence_connections(&self) {
         self.state.wires.silence_all();
     }
 
-    /// Nothing comes through the streams that are open, and nobody is told; requests pass.
+    /// Makes the open streams carry nothing any more, without closing them; requests pass.
     pub fn silence_streams(&self) {
         for stream in self.state.lock().streams.drain(..) {
             stream.silence();
@@ -231,7 +231,7 @@ impl Manager {
         self.state.send(session_id, text)
     }
 
-    /// Loses a session, and tells nobody.
+    /// Loses a session without an event.
     pub fn forget(&self, session_id: &str) {
         self.state.lock().sessions.remove(session_id);
     }

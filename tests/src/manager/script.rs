@@ -13,7 +13,7 @@ pub(super) struct Directive {
 }
 
 impl Directive {
-    /// What a sub-agent is told to do it.
+    /// The prompt with which a sub-agent does it.
     pub(super) fn prompt(&self) -> String {
         format!("CALL {} {}", self.tool, self.written)
     }

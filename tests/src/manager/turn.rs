@@ -12,7 +12,7 @@ use super::session::{Pending, Question, Turn};
 use super::shapes;
 use super::state::{CallLog, Inner, State};
 
-/// Starts a turn in a session that exists; its id. `done` is told what its tools said.
+/// Starts a turn in a session that exists; returns its id. `done` receives the outputs of its tools.
 pub(super) fn start(
     state: &Arc<State>,
     inner: &mut Inner,
@@ -72,7 +72,7 @@ fn raw_item(inner: &mut Inner, session_id: &str, turn_id: &str, item: &Value) {
     );
 }
 
-/// What the model is told of a call.
+/// Records the output of a call, as the model reads it.
 pub(super) fn output(inner: &mut Inner, session_id: &str, turn_id: &str, call: &Value, text: &str) {
     let id = format!("fco_{}", inner.fresh_id());
     let item = json!({
@@ -418,7 +418,7 @@ impl RunningTurn {
         Doing::Input(request, decided)
     }
 
-    /// What the model is told in the end, or `None` when what was waited for expired.
+    /// Returns the output that the model reads, or `None` when the call or question expired.
     async fn finish(&self, doing: Doing) -> Option<String> {
         match doing {
             Doing::Said(text, item) => {
@@ -547,7 +547,7 @@ impl RunningTurn {
     }
 }
 
-/// What the model is told of a command that ran.
+/// Beginning of a command's output, as the model reads it.
 const RAN: &str = "Process exited with code 0\nOutput:\n";
 
 /// What the model reads of an answer.

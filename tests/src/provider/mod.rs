@@ -132,7 +132,7 @@ impl Provider {
         format!("http://{}/v1", self.address)
     }
 
-    /// Where the responses wait that are told to `HOLD`. It is closed; opened never, they hang.
+    /// The gate at which responses with `HOLD` wait. It is closed at first; if it is never opened, they hang.
     #[must_use]
     pub fn gate(&self) -> &Gate {
         &self.state.gate
@@ -158,7 +158,7 @@ impl Provider {
         self.state.lock().calls.clone()
     }
 
-    /// What the model was told that a call returned: nothing yet, one output, or more than there should be. A thread
+    /// Returns the outputs of a call that the model has read: none yet, one, or more than there should be. A thread
     /// repeats its history with each request, so its last one counts.
     #[must_use]
     pub fn outputs(&self, call: &Call) -> Vec<Output> {

@@ -169,7 +169,7 @@ async fn what_follows_from_another_mistake_is_not_said() {
 
 #[tokio::test]
 async fn what_is_refused_in_a_tuple_moves_nothing() {
-    // What follows it is told only where another item can stand in its place.
+    // What follows it is reported only where another item can stand in its place.
     type Each = (u8, Word, Vec<Word>, [Even; 2], bool);
 
     #[skill(inline)]

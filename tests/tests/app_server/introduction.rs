@@ -1,4 +1,4 @@
-//! What the tools do not say is told once in a thread, whatever program goes on with it.
+//! The instruction text goes once into a thread, whatever program goes on with it.
 
 use codex_skills::{Draft, Error, skill, skills};
 use codex_skills_tests::codex::Codex;

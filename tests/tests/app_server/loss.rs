@@ -96,7 +96,7 @@ async fn sessions_end_with_a_codex_that_is_not_started_again(codex: Codex) -> Re
     );
     assert!(next.is_err(), "{next:?}");
     assert_eq!(runs.get(), 1);
-    // Unless somebody asks for it.
+    // Unless the program asks for it.
     rig.client.runtime().restart();
     let other = rig.client.lifecycle_with(catalog([echo(&runs)])).await?;
     other.send_and_handle(call("echo", ["b"])).await?;

@@ -322,7 +322,7 @@ async fn a_session_is_opened_again_after_its_connection_broke(codex: Codex) -> R
     listening.relay.cut();
     let again = || client.runtime().reconnects() == 1;
     until("there is another connection", again).await;
-    // On which those sessions are resumed that somebody holds.
+    // On which the sessions with handles are resumed.
     let is_up = || format!("{client:?}").contains("\"up\"");
     until("it is in use", is_up).await;
     let session = client.session(&id).catalog(skills).await?;
@@ -423,7 +423,7 @@ async fn what_codex_asks_is_asked_once_though_its_connection_broke(
         listening.relay.cut();
         let again = || client.runtime().reconnects() == 1;
         until("there is another connection", again).await;
-        // What is asked again is told before this is answered.
+        // Requests that codex repeats come before this is answered.
         let detail = run.detail().await;
         gate.open();
         detail

@@ -62,7 +62,7 @@ impl Rig {
         })
     }
 
-    /// What the model was told of each call: one output each.
+    /// Returns the outputs that the model read, one for each call.
     pub(crate) fn answers(&self) -> Vec<String> {
         answers(&self.provider)
     }
@@ -73,7 +73,7 @@ impl Rig {
         self.end_unanswered().await
     }
 
-    /// The same where turns ended before the model was told of their calls.
+    /// The same where turns ended before the model read the outputs of their calls.
     pub(crate) async fn end_unanswered(self) -> Result<(), Error> {
         let report = self.client.shutdown().await;
         assert!(report.runtime_error.is_none(), "{report:?}");
@@ -103,7 +103,7 @@ pub(crate) fn spawn(codex: &Codex, home: &Home) -> SpawnAppServer {
     environment.fold(spawn, |spawn, (name, value)| spawn.env(name, value))
 }
 
-/// What the models were told of each call: one output each.
+/// Returns the outputs that the models read, one for each call.
 pub(crate) fn answers(provider: &Provider) -> Vec<String> {
     let answer = |call| {
         let outputs = provider.outputs(call);

@@ -189,7 +189,7 @@ async fn an_ephemeral_session_that_was_let_go_is_opened_again_with_its_calls(
 
 on_codex!(an_ephemeral_session_is_opened_again_after_many_others: current);
 async fn an_ephemeral_session_is_opened_again_after_many_others(codex: Codex) -> Result<(), Error> {
-    // So many that sessions which nobody holds are swept away.
+    // So many that sessions without handles are swept away.
     const MANY: usize = 66;
     let rig = Rig::start(codex).await?;
     let runs = Counter::default();

@@ -1,4 +1,4 @@
-//! Turns from their beginning to their end, and what is told of them.
+//! Turns from their beginning to their end, and their events.
 
 use codex_skills::{Error, Event, TurnStatus, lifecycle, skill, skills};
 use codex_skills_tests::codex::{Codex, Home};

@@ -1,4 +1,4 @@
-//! Catalogs by the hundred: names, descriptions and schemas as people write them, and as nobody should.
+//! Catalogs by the hundred: names, descriptions and schemas, as people write them and odd ones.
 
 use std::convert::Infallible;
 
@@ -52,7 +52,7 @@ pub(crate) const KEYWORDS: [&str; 42] = [
     "uniqueItems",
 ];
 
-/// A skill that nobody runs.
+/// A skill that is never run.
 #[derive(Clone, Debug)]
 pub(crate) struct Made {
     pub(crate) name: String,
@@ -82,7 +82,7 @@ pub(crate) fn sealed(all: &[Made]) -> Result<Catalog, CatalogError> {
     Draft::new().register(all.iter().map(Made::skill)).seal()
 }
 
-/// The same as codex is told, whatever sealing says. A builder trims names.
+/// The same as it is declared to codex, whether or not sealing accepts it. A builder trims names.
 pub(crate) fn declared(all: &[Made]) -> Value {
     let tool = |made: &Made| {
         json!({

@@ -18,7 +18,7 @@ const ON_PURPOSE: [&str; 2] = [
     "no skill is in it to describe it for",
 ];
 
-/// A skill that nobody runs.
+/// A skill that is never run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Made {
     name: &'static str,
@@ -66,7 +66,7 @@ impl Drafted {
             .seal()
     }
 
-    /// The same as codex is told, whatever sealing says. A builder trims namespaces.
+    /// The same as it is declared to codex, whether or not sealing accepts it. A builder trims namespaces.
     fn declared(&self) -> Value {
         let mut tools: Vec<Value> = Vec::new();
         let mut namespaces: BTreeMap<&str, Vec<Value>> = BTreeMap::new();

@@ -187,7 +187,7 @@ async fn the_model_is_shown_what_is_declared_unless_there_is_a_warning() -> io::
     ignore = "codex is not installed: run tests/e2e/install.sh"
 )]
 async fn each_keyword_that_is_dropped_is_named_in_a_warning() -> io::Result<()> {
-    /// What nobody misses, and what is shown by another name.
+    /// Keywords without a meaning for the model, and those that are shown by another name.
     const UNTOLD: [&str; 4] = ["$id", "$schema", "const", "title"];
     let codex = Codex::current();
     let mut model = Model::start(&codex).await?;
@@ -395,7 +395,7 @@ fn disagreement(skill: &CatalogSkill, shown: &Value, warnings: &[&String]) -> St
     )
 }
 
-/// The schema in the form in which codex shows it, without what nobody misses.
+/// The schema in the form in which codex shows it, without keywords that have no meaning for the model.
 fn kept(schema: &Value) -> Value {
     let Value::Object(members) = schema else {
         return schema.clone();

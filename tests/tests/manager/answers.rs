@@ -87,7 +87,7 @@ async fn what_is_in_flight_and_never_lands_is_answered_from_the_list() -> Result
     let turn = run.send_and_handle(ONE).await?;
     let submission = turn.dispatches[0].submission();
     assert_eq!(submission.status(), SubmissionStatus::Accepted);
-    // Whoever answered it did not: the list shows the call, and the stored answer goes out.
+    // The other answer did not arrive: the list shows the call, and the stored answer goes out.
     let call = only(&manager);
     assert_eq!((call.accepted, call.received), (1, 2));
     Ok(())

@@ -5,7 +5,7 @@ use codex_skills::skill;
 /// # Arguments
 ///
 /// * `tiket` - the ticket
-/// * `colour` - what nobody takes
+/// * `colour` - an unused setting
 /// * `db` - the database
 #[skill]
 fn lookup(ticket: String, #[state] db: &u8) {

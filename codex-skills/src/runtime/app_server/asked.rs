@@ -152,7 +152,7 @@ pub(super) struct Subject<'a> {
 
 fn key(request: &CodexRequest, address: &Address) -> Key {
     let text = |name: &str| request.params.get(name).and_then(serde_json::Value::as_str);
-    // Without an item, requests are told apart by their ids.
+    // Without an item, the request id distinguishes requests.
     let item = match (
         text("approvalId"),
         text("itemId").or_else(|| text("callId")),

@@ -291,8 +291,8 @@ impl ConnectAppServer {
         self
     }
 
-    /// The secret, issuer and audience of a codex that was started with `--ws-auth signed-bearer-token`: each
-    /// connection is made with a token of its own, good for five minutes. What codex was not told is `None`.
+    /// The secret, issuer and audience of a codex that was started with `--ws-auth signed-bearer-token`; `None` for an
+    /// issuer or audience that codex does not check. Each connection signs a token of its own, valid for five minutes.
     pub fn signed_bearer(
         mut self,
         secret: impl Into<String>,

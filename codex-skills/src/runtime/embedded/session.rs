@@ -58,8 +58,8 @@ impl State {
     }
 }
 
-/// Ends a turn when it is dropped, and notifies those that wait for the end. It is made before the turn's task,
-/// which may go with its tokio runtime before it ever ran.
+/// Ends a turn when it is dropped, and wakes those who wait for its end. Made before the turn's task, which may be
+/// dropped with its tokio runtime before it ever ran.
 struct Ending {
     session: Arc<EmbeddedSession>,
     turn_id: Arc<str>,
@@ -234,7 +234,7 @@ impl EmbeddedSession {
         let asked = |pending: &Pending| pending.call.request_id == call.request_id;
         let waiting = match &call.call_id {
             Some(call_id) => state.pending.get_key_value(call_id),
-            // One that was made by hand.
+            // A call that a test or program made by hand.
             None => state.pending.iter().find(|(_, pending)| asked(pending)),
         };
         let waiting = waiting.filter(|(_, pending)| asked(pending));

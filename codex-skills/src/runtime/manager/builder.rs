@@ -19,8 +19,7 @@ use super::shared::{ADOPTING, Shared};
 use crate::runtime::fingerprints::Fingerprints;
 use crate::runtime::peer::Sparse;
 
-/// codex-manager's limit of a request's body (contract, More that was measured), less what is around an
-/// answer.
+/// codex-manager's limit of a request's body (contract §9.6), less the envelope of an answer.
 const ANSWER_BYTES: usize = 1024 * 1024 - 64;
 
 /// The largest message of the stream that is read, in bytes.

@@ -1,4 +1,4 @@
-//! Deleting a session with its sub-agents, whose threads the server leaves behind (contract, Measured later).
+//! Deletes a session with its sub-agents, whose threads the server would leave behind.
 
 use std::sync::Arc;
 

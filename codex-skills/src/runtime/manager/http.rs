@@ -60,8 +60,7 @@ impl Holds {
 /// The most that is read of the body of an error, in bytes.
 const ERROR_BYTES: usize = 64 * 1024;
 
-/// The largest body of a request that codex-manager takes unless it was set up otherwise, in bytes (contract, More that
-/// was measured).
+/// Default limit of codex-manager for the body of a request, in bytes (contract §9.6).
 pub(super) const REQUEST_BYTES: usize = 1024 * 1024;
 
 /// How requests get to the server.
@@ -148,7 +147,7 @@ impl Http {
             .bearer
             .as_ref()
             .map(|token| ("authorization".to_owned(), format!("Bearer {token}")));
-        // The names that the server reads (contract, Authentication).
+        // The names that the server reads (contract §9.1).
         let rbac = [
             ("x-codex-rbac-token", &settings.rbac_token),
             ("x-codex-role", &settings.rbac_role),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::http::NAME;
 use crate::runtime::{NewSession, RuntimeError, RuntimeErrorKind, SessionOptions};
 
-/// How many tools a session may have (contract, Measured later: limits).
+/// Tools that a session may have at most.
 pub(super) use crate::catalog::rules::MANAGER_TOOLS as TOOLS;
 
 /// The body of the request that creates a session.

@@ -460,7 +460,7 @@ impl Registry {
         }
         let address = (generation, request_id);
         let is_answered = self.answering.contains_key(&address);
-        // Each call is announced twice (contract, Stream), and its answer may be taken between the two.
+        // Each call is announced twice (contract §9.5), and its answer may be taken between the two.
         if is_listed || !session.answered.contains(&address) {
             session.calls.insert(address.1, call.clone());
         }

@@ -1,5 +1,16 @@
-//! Schemas as codex keeps them (contract §1.4), checks of what they demand, and values as text.
-//! Which schema a skill has is decided here; rendering it into a declaration is the catalog's job.
+//! Schemas of arguments and answers, in the forms that codex keeps (contract §1.4), and the check of arguments.
+//!
+//! Life of an input schema: `generate` makes it from the types (or `written` takes the user's); `shape`, `variants`,
+//! `compose` and `flat` bring it into a form whose meaning codex keeps; `words` and `lift` say in descriptions what
+//! codex drops; `share` defines once what repeats. The result is an [`InputShape`]: compact JSON in one or two forms,
+//! which the sealed catalog keeps. While a catalog is sealed, [`Known`] makes the schema of each type once. On the first
+//! call of a skill, `check/` compiles its schema.
+//!
+//! Invariants: the check is never stricter than the type, and never laxer than the declared schema; the same skill gives
+//! the same bytes; a schema that codex refuses (`refused`) is an error of sealing. Rendering declarations is the
+//! catalog's job.
+//!
+//! No locks but `OnceLock`s, for what is made when it is first asked for.
 
 pub(crate) mod check;
 mod compose;
@@ -73,14 +84,14 @@ pub(crate) struct InputShape {
     checked: Option<Value>,
     /// Whether it demands more than decoding into the types enforces.
     pub(crate) says_more: bool,
-    /// Whether it is valid by what it is made of.
+    /// Built only from keywords we generate, and so known to be valid.
     surely_valid: bool,
     /// Where the schema that arguments are checked against comes from.
     source: Source,
     /// What its author may want to know, a line each.
     pub(crate) warnings: Vec<String>,
-    /// The root's properties that nobody described. Their schemas may have a description all the same: what codex
-    /// drops is said there.
+    /// The root's properties without documentation. Their schemas may have a description all the same, which says what
+    /// codex drops.
     pub(crate) undocumented: Vec<String>,
     /// What checks arguments, from the first call on. Most skills of a session are never called.
     checker: OnceLock<Checker>,

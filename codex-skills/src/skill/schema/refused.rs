@@ -1,5 +1,5 @@
-//! Input schemas that codex answers with an error (contract §1.4, *Rejected*), told from those that
-//! it merely rewrites. Nesting is bounded first, so that everything after may recurse.
+//! Recognises input schemas that codex answers with an error (contract §1.4, *Rejected*), as opposed to those that it
+//! rewrites. Nesting is bounded first, so that everything after may recurse.
 
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ impl Path {
     }
 }
 
-/// The same while it is walked: links up to the root, which cost nothing until the way is to be told.
+/// The same while a schema is walked: links up to the root, from which the path is written only when it is reported.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     above: Option<&'a Place<'a>>,

@@ -165,7 +165,7 @@ pub(super) fn required(schema: &Object) -> impl Iterator<Item = &str> {
     names.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Whether somebody described a schema, at its root or (`Option`) in a branch.
+/// Whether a schema has a description, at its root or (`Option`) in a branch.
 pub(super) fn is_documented(schema: &Value) -> bool {
     let described = |schema: &Value| {
         let description = schema.as_object().and_then(description);

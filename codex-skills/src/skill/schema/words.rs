@@ -95,7 +95,7 @@ impl Natural {
     }
 }
 
-/// Removes formats of numbers, and those that nobody knows.
+/// Removes formats of numbers and non-standard formats.
 pub(super) fn drop_odd_format(schema: &mut Object) {
     let Some(format) = schema.get("format") else {
         return;

@@ -595,7 +595,7 @@ fn outline_within(plan: &Plan, id: Id, depth: usize) -> Outline {
             }
             whole.known.push(property.name.clone());
             let values = plan.check(property.check).values.as_ref();
-            // A member that the type knows by another name too is told apart otherwise.
+            // Only required members distinguish forms here: one with an alias may be absent under this name.
             if let Some(values) = values.filter(|_| property.required) {
                 whole
                     .constants

@@ -1,4 +1,4 @@
-//! Steps of walks, which grow with the arguments; and how forms are told apart.
+//! The number of steps of a walk, which grows with the arguments; and how forms are distinguished.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::fmt::Write as _;
