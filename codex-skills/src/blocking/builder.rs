@@ -33,7 +33,7 @@ macro_rules! session_options {
             cwd(directory: impl AsRef<Path>);
             /// The model.
             model(model: impl Into<String>);
-            /// When codex asks before it runs a command. Skills are called without asking anybody.
+            /// When codex asks before it runs a command. Skills are called without an approval.
             approval_policy(policy: ApprovalPolicy);
             /// Whether commands of codex reach the network.
             network_access(access: NetworkAccess);

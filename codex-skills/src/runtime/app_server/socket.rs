@@ -124,7 +124,7 @@ impl Address {
         }
     }
 
-    /// Refuses what is no address, and warns of one that anybody on the way can use.
+    /// Refuses an invalid address, and warns of one whose traffic can be read or changed on the way.
     pub(super) fn check(&self) -> Result<(), AppServerError> {
         if let Some(Token::Signed { secret, .. }) = &self.token
             && secret.len() < 32

@@ -385,7 +385,7 @@ fn look(detail: &Detail<'_>, message: &Message, sent: &Sent) -> Look {
         }
         let said = detail.said(turn);
         let is_known = is_new || sent.began(id);
-        // What a turn was begun with elsewhere is not this request; what steers it may be anybody's.
+        // The first message of a turn that was begun elsewhere is not this request; those that steer it may be.
         let own = said.iter().skip(usize::from(!is_known));
         let equal = own.filter(|text| text.trim() == message.text.trim());
         let more = equal.count().saturating_sub(sent.taken(id, &message.text));

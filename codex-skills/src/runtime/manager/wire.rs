@@ -1,5 +1,5 @@
-//! What codex-manager writes: frames of its stream and rows of its lists, read in two steps so that one
-//! odd payload costs itself and nothing else.
+//! The wire of codex-manager: frames of its stream and rows of its lists, read in two steps, so that one odd payload
+//! costs itself and nothing else.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::skill::{RequestId, ToolCall};
 
 mod detail;
 
-/// How many calls of one list are taken.
+/// Calls that are read from one list at most.
 const LISTED_CALLS: usize = 64 * 1024;
 
-/// One frame of the stream, as far as it concerns anybody.
+/// A frame of the stream that concerns sessions.
 #[derive(Debug)]
 pub(super) enum Frame {
     Ready,
@@ -25,7 +25,7 @@ pub(super) enum Frame {
     Call {
         thread_id: Arc<str>,
         call: PendingCall,
-        /// Whether the list of waiting calls has it, rather than the stream.
+        /// It comes from the list of waiting calls, not from the stream.
         is_listed: bool,
     },
     /// A call waits no longer. Its answer was taken, or its turn, its session or its process is gone.
@@ -73,7 +73,7 @@ pub(super) enum Frame {
     Deleted {
         session_id: Arc<str>,
     },
-    /// Nothing that anybody waits for.
+    /// A frame this client ignores.
     Other,
 }
 

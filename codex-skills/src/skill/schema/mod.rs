@@ -240,7 +240,7 @@ impl InputShape {
     /// it is done where they are not read, for its words and for other spellings.
     ///
     /// # Errors
-    /// With what the model is told.
+    /// With the text that the model reads.
     pub(crate) fn check_before(self: &Arc<Self>, call: &ToolCall) -> Result<Checked, String> {
         if self.is_enforced() && call.arguments.get().starts_with('{') {
             return Ok(Checked::later(self.clone()));
@@ -259,7 +259,7 @@ impl InputShape {
     /// Checks a call's arguments against what the schema demands.
     ///
     /// # Errors
-    /// With what the model is told.
+    /// With the text that the model reads.
     pub(crate) fn check(&self, call: &ToolCall) -> Result<Checked, String> {
         // The first time the schema is compiled, which may take longer than a call.
         let checker = || Checker::new(&self.source, self.declared());

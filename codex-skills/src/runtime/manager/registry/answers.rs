@@ -1,4 +1,4 @@
-//! Answers that are under way: what the stream says of their calls meanwhile, and which calls were answered.
+//! Answers on their way: the fate of their calls as the stream reports it meanwhile, and the calls answered last.
 
 use std::collections::hash_map::Entry;
 
@@ -10,7 +10,7 @@ use super::session::ANSWERED_CALLS;
 use crate::runtime::Event;
 use crate::skill::ToolCall;
 
-/// What became of a call whose answer is under way, as the stream tells.
+/// Fate of a call whose answer is on its way, as the stream reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Fate {
     /// An answer was taken.
@@ -21,16 +21,16 @@ pub(in super::super) enum Fate {
     Restarted,
 }
 
-/// The answer of a call on its way.
+/// The answer of a call, on its way.
 pub(super) struct Outbound {
-    /// How many requests carry it.
+    /// Number of requests that carry it.
     requests: usize,
-    /// What the stream says of the call meanwhile.
+    /// The fate of the call, once the stream reports it.
     fate: watch::Sender<Option<Fate>>,
 }
 
 impl Registry {
-    /// Begins to send an answer. The value that it returns learns what the stream says of the call.
+    /// Records that an answer is sent; returns a receiver of the call's fate.
     pub(in super::super) fn begin_answer(
         &mut self,
         call: &ToolCall,
@@ -44,7 +44,7 @@ impl Registry {
         outbound.fate.subscribe()
     }
 
-    /// It arrived or did not.
+    /// Records that a request with an answer has ended, with or without success.
     pub(in super::super) fn end_answer(&mut self, call: &ToolCall) {
         if let Entry::Occupied(mut answers) = self.answering.entry(address(call)) {
             answers.get_mut().requests -= 1;
@@ -54,7 +54,7 @@ impl Registry {
         }
     }
 
-    /// Tells those who answer a call what became of it; whether there are some.
+    /// Reports the fate of a call to the requests that answer it; returns whether there are some.
     pub(super) fn tell_answering(&self, call: &ToolCall, fate: Fate) -> bool {
         let outbound = self.answering.get(&address(call));
         outbound.is_some_and(|outbound| {

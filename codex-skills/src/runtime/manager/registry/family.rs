@@ -1,27 +1,27 @@
-//! The sub-agents of sessions: whose child a thread is, and which are deleted with their parent.
+//! The sub-agents of sessions: the session that each belongs to, and which are deleted with it.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::Registry;
 
-/// How many threads are remembered that belong to no session of this client.
+/// Foreign threads remembered, so that each is looked up once.
 pub(super) const STRANGERS: usize = 4096;
-/// How many children of sessions are followed; the oldest are forgotten, and asked about again when they call.
+/// Sub-agents followed; the oldest are forgotten, and looked up again when they call.
 const CHILDREN: usize = 16 * 1024;
-/// How many sessions are being deleted, with sub-agents, at the same time.
+/// Sessions with sub-agents whose deletion is remembered at the same time.
 const FAMILIES: usize = 4096;
 
-/// Whose sub-agent a thread is.
+/// The parent of a sub-agent.
 pub(super) struct Parent {
     /// The session at the root.
     pub(super) session_id: Arc<str>,
-    /// Whether codex made the thread for it.
+    /// Codex made the thread for this session.
     pub(super) is_spawned: bool,
 }
 
 impl Registry {
-    /// The children of a session.
+    /// Returns the sub-agents of a session.
     pub(in super::super) fn children(&self, session_id: &str) -> Vec<Arc<str>> {
         self.parents
             .keys()
@@ -30,13 +30,13 @@ impl Registry {
             .collect()
     }
 
-    /// Whether a thread is a session here, or the child of one.
+    /// Whether a thread is a session of this client, or a sub-agent of one.
     pub(in super::super) fn serves(&self, thread_id: &Arc<str>) -> bool {
         self.parents.contains_key(thread_id) || self.sessions.contains_key(thread_id)
     }
 
-    /// Whether a thread's calls may be a session's without anybody knowing yet, because its beginning was
-    /// not heard. Says so once for a thread.
+    /// Whether a thread is to be looked up: it may be a sub-agent of a session, whose start was not reported. True once
+    /// for each thread.
     pub(in super::super) fn is_unknown(&mut self, thread_id: &Arc<str>) -> bool {
         if self.serves(thread_id)
             || self
@@ -52,14 +52,14 @@ impl Registry {
         self.strangers.insert(thread_id.clone())
     }
 
-    /// The server could not say whose thread it is.
+    /// Has a thread looked up again, since the server could not be asked.
     pub(in super::super) fn ask_again(&mut self, thread_id: &Arc<str>) {
         self.strangers.remove(thread_id);
     }
 
-    /// A thread is a sub-agent of a session.
+    /// Records a thread as a sub-agent of a session.
     pub(super) fn adopt(&mut self, child: Arc<str>, session_id: &Arc<str>, is_spawned: bool) {
-        // What is a session here serves itself.
+        // A session of this client receives its own events.
         if self.sessions.contains_key(&child) {
             return;
         }
@@ -80,7 +80,7 @@ impl Registry {
         }
     }
 
-    /// Notes the sub-agents of a session that is to be deleted. Tells whether there can be no others.
+    /// Records the sub-agents of a session that is to be deleted. Returns whether there can be no others.
     pub(in super::super) fn remember_family(&mut self, session_id: &Arc<str>, is_up: bool) -> bool {
         let children: Vec<Arc<str>> = self
             .parents
@@ -93,7 +93,7 @@ impl Registry {
         is_up && session.is_some_and(|session| !session.has_missed)
     }
 
-    /// Adds sub-agents to those that are to be deleted with a session; those that are new.
+    /// Adds sub-agents to those that are to be deleted with a session; returns the new ones.
     pub(in super::super) fn join_family(
         &mut self,
         session_id: &Arc<str>,
@@ -107,7 +107,7 @@ impl Registry {
         let family = self.families.entry(session_id.clone()).or_default();
         let mut joined = Vec::new();
         for child in children {
-            // What is a session here is deleted by its own guard.
+            // A session of this client is deleted by its own guard.
             let is_session = child == *session_id || self.sessions.contains_key(&child);
             if !is_session && !family.contains(&child) && family.len() < CHILDREN {
                 family.push(child.clone());

@@ -1,4 +1,4 @@
-//! What is known of one session that has a listener: its turns, its calls that wait, and what was heard of it.
+//! The state of one session with a sink: its turns, its waiting calls, and the frames that came for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::RandomState;
@@ -10,20 +10,20 @@ use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink, RequestHandler};
 use crate::skill::ToolCall;
 
-/// How many ended turns of a session are remembered, so that a late word of one does not revive it.
+/// Ended turns remembered for each session, so that a late frame does not revive one.
 pub(super) const ENDED_TURNS: usize = 64;
-/// How many turns of a session run at the same time, as far as the frames tell, before the oldest is given up.
+/// Turns of a session that may be active, as far as its frames show, before the oldest is given up.
 const ACTIVE_TURNS: usize = 1024;
-/// How many waiting calls of a session are known, and how many bytes of them. A session that answers its calls has limits of
+/// Waiting calls known for each session, and their size in bytes. A session that answers its calls reaches limits of
 /// its own long before.
 const KNOWN_CALLS: usize = 64 * 1024;
 const KNOWN_BYTES: usize = 256 * 1024 * 1024;
-/// How many messages of a session are remembered, so that the end of a turn does not repeat its last.
+/// Messages remembered for each session, so that the end of a turn does not repeat its last.
 const MESSAGES: usize = 16;
-/// How many answered calls of a session are remembered, so that a late announcement of one does not have it wait again.
+/// Answered calls remembered for each session, so that a late announcement does not list one again.
 pub(super) const ANSWERED_CALLS: usize = 256;
 
-/// A turn that has not ended as far as anybody knows, and the codex process that runs it.
+/// A turn whose end was not reported, and the codex process that runs it.
 #[derive(Clone, Debug)]
 pub(in super::super) struct ActiveTurn {
     pub(in super::super) id: Arc<str>,
@@ -37,17 +37,16 @@ pub(super) struct Session {
     pub(super) newest: Option<Newest>,
     /// The newest turn when the session was opened, where it was over.
     pub(super) over: Option<Arc<str>>,
-    /// What it was sent from here.
+    /// Requests that were sent to it from here.
     pub(super) sent: Sent,
-    /// How many frames of it came.
+    /// Number of frames that came for it.
     pub(super) frames: u64,
-    /// How many had come when it was last looked whether there were some, by those who poll and those who ask
-    /// whether codex runs.
+    /// Value of `frames` at the last check for silence: by the poll of sessions, and by the pulse.
     pub(super) polled: u64,
     pub(super) pulsed: u64,
-    /// Whether a task looks after it, since calls expired in a turn that runs.
+    /// State of its look-up, which runs since calls expired in an active turn.
     pub(super) looks: Looks,
-    /// Whether frames of it may have been missed.
+    /// Frames may have been missed.
     pub(super) has_missed: bool,
     /// The turns of the last messages, with a hash of each.
     pub(super) said: VecDeque<(Arc<str>, u64)>,
@@ -55,7 +54,7 @@ pub(super) struct Session {
     pub(super) calls: Calls,
     /// The addresses of the calls that were answered last.
     pub(super) answered: VecDeque<(u64, String)>,
-    /// Who decides what codex asks besides.
+    /// The handler of its questions.
     pub(super) requests: Option<RequestHandler>,
 }
 
@@ -102,7 +101,7 @@ impl Session {
         running
     }
 
-    /// Whether a turn is active of which nothing was heard since this look.
+    /// Whether a turn is active and no frame came since the last check of this kind.
     pub(super) fn was_quiet_since(&mut self, look: Look) -> bool {
         let before = match look {
             Look::Poll => &mut self.polled,
@@ -180,23 +179,23 @@ impl Calls {
     }
 }
 
-/// Who looks after a session.
+/// State of a session's look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looks {
     None,
     One,
-    /// One does, and it is to be done once more.
+    /// One runs, and is to be repeated.
     Again,
 }
 
-/// Who looks whether something was heard of a session.
+/// Kind of a check for silence.
 #[derive(Clone, Copy)]
 pub(super) enum Look {
     Poll,
     Pulse,
 }
 
-/// A hash of what is said, for this process.
+/// Hashes a message. Meaningful within this process only.
 pub(in super::super) fn hash(text: &str) -> u64 {
     use std::hash::BuildHasher as _;
     static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::default);
