@@ -10,13 +10,13 @@ use super::names;
 use super::signature::Signature;
 use crate::diagnostics::Diagnostics;
 
-/// What is known of one annotated function, before it is decided what calls it.
+/// The result of the reading stages for one annotated function, before code is generated.
 pub(crate) struct Analysis {
     pub(crate) args: SkillArgs,
     pub(crate) signature: Signature,
     pub(crate) docs: Documentation,
     pub(crate) name: String,
-    /// Calls of ours must not warn about what the user knows.
+    /// The function is `#[deprecated]`: generated calls must not warn about it.
     pub(crate) deprecated: bool,
 }
 

@@ -1,8 +1,9 @@
 //! `#[skill]` on a function: the driver of the pipeline.
 //!
-//! Stages, in order: `args` reads the attribute's options; `signature` and `parameter` read the function; `docs` reads
-//! its documentation; `names`, `keys`, `answer`, `borrowing` and `duration` check; `expand` writes the code. The result
-//! is the user's function, our attributes taken off its parameters, and beside it the type that carries the descriptor.
+//! Stages, each of which uses only those before it: `args` reads the attribute's options; `types` and `docs` read tokens
+//! and documentation; `names`, `keys`, `borrowing`, `answer` and `duration` check; `parameter` and `signature` read the
+//! function with them; `analysis` is the result; `expand` writes the code. What comes out is the user's function, our
+//! attributes taken off its parameters, and beside it the type that carries the descriptor.
 //!
 //! Invariants: the user's function is emitted whatever is wrong with it, so that one mistake gives one error; stages
 //! only add to [`Diagnostics`], and with any error nothing else is generated. The body is never parsed. Expanded code
