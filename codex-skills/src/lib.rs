@@ -28,6 +28,7 @@ pub mod blocking;
 mod boundary;
 mod catalog;
 mod dispatch;
+mod drivers;
 mod error;
 pub mod expansion;
 pub mod guide;

@@ -267,6 +267,12 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Err(refused)))
     }
 
+    /// What the caller's tokio runtime lacks for sessions of this one, with the remedy, where it lacks anything: that it
+    /// keeps time is seen to before. Default: nothing.
+    fn unfit_tokio(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether others may answer the calls of its sessions too. If not, each call of a session that was opened with a
     /// catalog is answered; otherwise those are left alone whose tool is not in the catalog, unless it is known that the
     /// session was created with it.

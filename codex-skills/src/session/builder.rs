@@ -19,6 +19,7 @@ use super::handle::Session;
 use super::lifecycle::Lifecycle;
 use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft, Register, Room};
 use crate::dispatch::Limits;
+use crate::drivers;
 use crate::error::Error;
 use crate::runtime::{
     ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, RequestHandler, Runtime,
@@ -445,23 +446,7 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     }
     check(&config.limits)?;
     let name = shared.runtime.name();
-    let tokio = Handle::try_current().map_err(|_| {
-        RuntimeError::new(
-            name,
-            "create the session",
-            RuntimeErrorKind::Refused,
-            "there is no tokio runtime here: use `#[tokio::main]`, or `codex_skills::blocking`",
-        )
-    })?;
-    if !has_time() {
-        return Err(RuntimeError::new(
-            name,
-            "create the session",
-            RuntimeErrorKind::Refused,
-            "this tokio runtime has no time, which deadlines need: build it with `enable_all()`",
-        )
-        .into());
-    }
+    let tokio = tokio_here(&*shared.runtime, "create the session")?;
     let (done, opened) = oneshot::channel();
     let token = shared.tasks.token();
     let creating = async move {
@@ -489,9 +474,14 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     })
 }
 
-/// Whether the tokio runtime keeps time. Tokio tells by a panic alone, of which the panic hook may speak.
-fn has_time() -> bool {
-    std::panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
+/// The tokio runtime that a session is opened on, which is fit for it.
+fn tokio_here(runtime: &dyn Runtime, operation: &'static str) -> Result<Handle, RuntimeError> {
+    let tokio = drivers::with_time();
+    let fit = tokio.and_then(|tokio| runtime.unfit_tokio().map_or(Ok(tokio), Err));
+    fit.map_err(|lacks| {
+        let kind = RuntimeErrorKind::Refused;
+        RuntimeError::new(runtime.name(), operation, kind, lacks)
+    })
 }
 
 fn check(limits: &Limits) -> Result<(), Error> {
@@ -693,6 +683,7 @@ pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
     if client.is_shutting_down() {
         return Err(Error::ShuttingDown);
     }
+    tokio_here(&*client.runtime, "fork the session")?;
     let forked = client.runtime.fork_session(core.id.clone()).await?;
     let fork = SessionCore::subscribe(client.clone(), forked.session_id, catalog, limits, send);
     fork.answer_requests(core.requests(), false);
@@ -720,6 +711,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
         catalog: catalog.fingerprint().to_owned(),
     };
     check(&config.limits)?;
+    tokio_here(&*config.shared.runtime, "open the session")?;
     if let Some(catalog) = &catalog {
         declared(catalog, &*config.shared.runtime)?;
     }

@@ -92,6 +92,12 @@ pub enum AppServerError {
         /// Why.
         why: String,
     },
+    /// The tokio runtime is not fit for it.
+    #[error("codex app-server cannot be used here: {lacks}")]
+    UnfitTokio {
+        /// What it lacks, and what to do.
+        lacks: &'static str,
+    },
     /// An option makes no sense.
     #[error("option `{option}`: {reason}")]
     InvalidOption {

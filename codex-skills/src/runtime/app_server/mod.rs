@@ -52,6 +52,7 @@ use super::{
     RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
     ToolFormat,
 };
+use crate::drivers;
 use crate::skill::{SkillOutput, ToolCall};
 
 pub use self::error::AppServerError;
@@ -81,12 +82,13 @@ pub struct AppServer {
 impl AppServer {
     /// Starts codex or connects to it, and keeps the connection.
     async fn open(settings: settings::Settings) -> Result<Self, AppServerError> {
+        let tokio = drivers::with_io().map_err(|lacks| AppServerError::UnfitTokio { lacks })?;
         let shared = Arc::new(Shared::new(settings));
         let opened = link::open(&shared).await?;
         let fingerprints = Fingerprints::in_folder(shared.settings.home(&opened.server)).await;
         shared.set_server(opened.server.clone(), fingerprints);
         shared.set_state(State::Up(opened.connection.clone()));
-        let keeper = shared.set_keeper(tokio::runtime::Handle::current().id());
+        let keeper = shared.set_keeper(tokio.id());
         link::start(&shared, keeper, Some(opened));
         Ok(Self { shared })
     }

@@ -54,6 +54,7 @@ use super::{
     Accepted, Created, Deletion, EventSink, NewSession, RequestHandler, Resumed, Runtime,
     RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,
 };
+use crate::drivers;
 use crate::skill::{SkillOutput, ToolCall};
 
 pub use self::builder::CodexManagerBuilder;
@@ -97,18 +98,7 @@ impl CodexManager {
     /// # Errors
     /// When it cannot be reached.
     pub async fn health(&self) -> Result<Value, RuntimeError> {
-        let response = self
-            .shared
-            .http
-            .call(Request {
-                operation: "ask for its health",
-                method: Method::GET,
-                path: "/health",
-                body: None,
-                holds: Holds::Word,
-            })
-            .await?;
-        Ok(response.json())
+        self.get("ask for its health", "/health", Holds::Word).await
     }
 
     /// Returns a page of the sessions, newest first: `data` and `nextCursor`.
@@ -138,18 +128,7 @@ impl CodexManager {
             Some(cursor) => http::with_query("/sessions", "cursor", cursor),
             None => "/sessions".to_owned(),
         };
-        let response = self
-            .shared
-            .http
-            .call(Request {
-                operation: "list the sessions",
-                method: Method::GET,
-                path: &path,
-                body: None,
-                holds: Holds::Page,
-            })
-            .await?;
-        Ok(response.json())
+        self.get("list the sessions", &path, Holds::Page).await
     }
 
     /// Returns the address of the API.
@@ -162,6 +141,30 @@ impl CodexManager {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.shared.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// Reads something, also where nothing looked at the caller's tokio runtime before.
+    async fn get(
+        &self,
+        operation: &'static str,
+        path: &str,
+        holds: Holds,
+    ) -> Result<Value, RuntimeError> {
+        drivers::with_io().map_err(|lacks| {
+            RuntimeError::new(NAME, operation, RuntimeErrorKind::Refused, lacks)
+        })?;
+        let response = self
+            .shared
+            .http
+            .call(Request {
+                operation,
+                method: Method::GET,
+                path,
+                body: None,
+                holds,
+            })
+            .await?;
+        Ok(response.json())
     }
 
     /// Starts the task that keeps the stream on the caller's tokio runtime, unless one runs.
@@ -327,6 +330,10 @@ impl Runtime for CodexManager {
         Some(options::TOOLS)
     }
 
+    fn unfit_tokio(&self) -> Option<&'static str> {
+        drivers::with_io().err()
+    }
+
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
         Box::pin(self.create(request))
     }
@@ -406,18 +413,7 @@ impl Runtime for CodexManager {
         Box::pin(async move {
             let operation = "read the session";
             let path = session_path(operation, &session_id, "")?;
-            let response = self
-                .shared
-                .http
-                .call(Request {
-                    operation,
-                    method: Method::GET,
-                    path: &path,
-                    body: None,
-                    holds: Holds::Values,
-                })
-                .await?;
-            Ok(response.json())
+            self.get(operation, &path, Holds::Values).await
         })
     }
 
