@@ -52,6 +52,7 @@ mod app_server;
 mod builder;
 mod client;
 mod lifecycle;
+mod macros;
 mod send;
 mod session;
 mod signals;

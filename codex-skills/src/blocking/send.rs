@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::builder::options;
+use super::macros::options;
 use super::wait::wait;
 use crate::error::Error;
 use crate::runtime::Event;

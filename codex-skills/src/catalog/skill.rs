@@ -99,7 +99,7 @@ impl CatalogSkill {
         &self.description
     }
 
-    /// The schema of the arguments, as declared in [`Catalog::dynamic_tools`]. What is checked may be stricter: a
+    /// The schema of the arguments, as declared in [`Catalog::dynamic_tools`](crate::Catalog::dynamic_tools). What is checked may be stricter: a
     /// choice at the root is declared as one flat object.
     ///
     /// ```

@@ -52,7 +52,7 @@ pub(crate) use event::detail;
 pub use event::{DETAIL_BYTES, Event, TokenUsage, Tokens, TurnStatus};
 pub use options::{ApprovalPolicy, FilesystemSandbox, NetworkAccess, SessionOptions};
 pub(crate) use receipt::Answering;
-pub use receipt::Receipt;
+pub use receipt::{Receipt, Submission};
 pub use requests::{CodexReply, CodexRequest, CodexRequestKind, ReplyFuture, RequestHandler};
 
 /// A boxed future, as the methods of [`Runtime`] return it.
@@ -484,35 +484,6 @@ impl fmt::Debug for Accepted {
             .field("payload", &withheld::Json(&self.payload))
             .finish()
     }
-}
-
-/// The outcome of an answer's delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Submission {
-    /// The runtime took it.
-    Accepted,
-    /// It was passed on. [`EventSink::call_completed`] reports later whether it was taken.
-    Written,
-    /// The call has expired, or another client is answering it: nothing is left to do.
-    Settled {
-        /// Why, in the runtime's terms: `not_found`, `in_flight`, `connection_lost`, `process_restarted`, …
-        code: String,
-    },
-    /// It did not arrive, and may be sent again.
-    Retry {
-        /// Why.
-        reason: String,
-        /// When to try, where the runtime said so.
-        after: Option<std::time::Duration>,
-    },
-    /// The runtime carries no answer of this size.
-    TooLarge,
-    /// The runtime will never take it.
-    Refused {
-        /// Why.
-        reason: String,
-    },
 }
 
 /// What became of a session that was to be deleted.

@@ -3,7 +3,34 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Submission;
+/// The outcome of an answer's delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Submission {
+    /// The runtime took it.
+    Accepted,
+    /// It was passed on. [`EventSink::call_completed`](super::EventSink::call_completed) reports later whether it was taken.
+    Written,
+    /// The call has expired, or another client is answering it: nothing is left to do.
+    Settled {
+        /// Why, in the runtime's terms: `not_found`, `in_flight`, `connection_lost`, `process_restarted`, …
+        code: String,
+    },
+    /// It did not arrive, and may be sent again.
+    Retry {
+        /// Why.
+        reason: String,
+        /// When to try, where the runtime said so.
+        after: Option<std::time::Duration>,
+    },
+    /// The runtime carries no answer of this size.
+    TooLarge,
+    /// The runtime will never take it.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
 
 /// Observer of one answer's delivery.
 pub(crate) trait Answering: Send + Sync {

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::http::NAME;
+use super::exchange::NAME;
 use super::profile::Settings;
 use crate::runtime::{RuntimeError, RuntimeErrorKind};
 

@@ -9,8 +9,8 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use super::CodexManager;
 use super::address;
+use super::exchange::{Holds, NAME, Request, Response};
 use super::failure::{self, Broken, How};
-use super::http::{Holds, NAME, Request, Response};
 use super::link::LinkState;
 use super::registry::Fate;
 use super::shared::Shared;

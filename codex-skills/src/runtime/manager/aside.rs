@@ -13,7 +13,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::http::{Holds, Http, NAME, Request, Response};
+use super::exchange::{Holds, NAME, Request, Response};
+use super::http::Http;
 use crate::runtime::{RuntimeError, RuntimeErrorKind};
 
 /// Completes the sentence "could not …".

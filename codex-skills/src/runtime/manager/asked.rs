@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address;
+use super::exchange::{Holds, Request};
 use super::failure;
-use super::http::{Holds, Request};
 use super::question::{self, Kind, Question};
 use super::shared::Shared;
 use crate::runtime::{CodexReply, CodexRequest, Event, EventSink, RequestHandler, RuntimeError};

@@ -7,12 +7,13 @@ use futures_util::StreamExt as _;
 use reqwest::Method;
 
 use super::address;
+use super::detail::Detail;
+use super::exchange::{Holds, NAME, Request};
 use super::failure;
-use super::http::{Holds, NAME, Request};
 use super::link::LinkState;
 use super::registry::{ActiveTurn, Which};
 use super::shared::{Shared, UNNAMED, tell};
-use super::wire::{self, Detail, Frame, TurnEnd};
+use super::wire::{self, Frame, TurnEnd};
 use crate::runtime::{RuntimeError, RuntimeErrorKind, TurnStatus};
 
 /// How many ancestors of a thread are looked at to find the session that serves it.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::http::{Holds, Request};
+use super::detail::Detail;
+use super::exchange::{Holds, Request};
 use super::link::LinkState;
-use super::wire::Detail;
 use super::{CodexManager, session_path};
 use crate::runtime::{Deletion, RuntimeError, RuntimeErrorKind};
 
@@ -112,7 +112,7 @@ impl CodexManager {
             .await?;
         if response.status.is_server_error() && !is_thread_id(thread_id) {
             return Err(RuntimeError::new(
-                super::http::NAME,
+                super::exchange::NAME,
                 operation,
                 RuntimeErrorKind::NotFound,
                 format!("`{thread_id}` is no id of a session"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::http::{self, NAME, Request, Response};
+use super::exchange::{NAME, Request, Response, is_transient};
 use crate::runtime::{HttpFailure, RuntimeError, RuntimeErrorKind};
 
 /// How many bytes of what a server says are repeated in a message.
@@ -68,7 +68,7 @@ pub(super) fn of(
     let status = response.status;
     let kind = match status.as_u16() {
         404 | 410 => RuntimeErrorKind::NotFound,
-        _ if http::is_transient(status) => RuntimeErrorKind::Unavailable,
+        _ if is_transient(status) => RuntimeErrorKind::Unavailable,
         _ => RuntimeErrorKind::Refused,
     };
     let mut message = format!("{method} {path} answered {}", status.as_u16());

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::catch_up::Because;
+use super::detail::Detail;
+use super::exchange::{Holds, NAME, Request, Response};
 use super::failure::How;
-use super::http::{Holds, NAME, Request, Response};
 use super::registry::ActiveTurn;
 use super::sent::Sent;
-use super::wire::Detail;
 use super::{CodexManager, session_path};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Accepted, HttpFailure, RuntimeError, RuntimeErrorKind, TurnStatus};

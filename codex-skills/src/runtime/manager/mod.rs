@@ -22,6 +22,8 @@ mod asked;
 mod builder;
 mod catch_up;
 mod deletion;
+mod detail;
+mod exchange;
 mod failure;
 mod http;
 mod link;
@@ -46,10 +48,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use self::catch_up::Because;
-use self::http::{Holds, NAME, Request, Response};
+use self::detail::Detail;
+use self::exchange::{Holds, NAME, Request, Response};
 use self::link::LinkState;
 use self::shared::Shared;
-use self::wire::Detail;
 use super::{
     Accepted, Created, Deletion, EventSink, NewSession, RequestHandler, Resumed, Runtime,
     RuntimeError, RuntimeErrorKind, RuntimeFuture, RuntimeMetrics, SendRequest, Submission,

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::http::NAME;
+use super::exchange::NAME;
 use crate::runtime::{NewSession, RuntimeError, RuntimeErrorKind, SessionOptions};
 
 /// Tools that a session may have at most.

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub(super) use self::detail::Detail;
 use super::question::{self, Kind, Question};
 use crate::runtime::read::{ID_BYTES, Id, Ids, LastWords, Text, each};
 use crate::runtime::{TurnStatus, peer};
 use crate::skill::{RequestId, ToolCall};
-
-mod detail;
 
 /// Calls that are read from one list at most.
 const LISTED_CALLS: usize = 64 * 1024;
@@ -245,7 +242,7 @@ struct Item<'a> {
 }
 
 /// Whether an item is that of a new thread.
-fn is_spawn(kind: &str, tool: Option<&str>) -> bool {
+pub(super) fn is_spawn(kind: &str, tool: Option<&str>) -> bool {
     kind == "collabAgentToolCall" && tool == Some("spawnAgent")
 }
 
@@ -472,7 +469,7 @@ fn turn_end(turn: Turn<'_>, payload: &RawValue) -> TurnEnd {
 }
 
 /// What went wrong with a turn: a text, or something with a `message`.
-fn error_of(error: &RawValue) -> Option<String> {
+pub(super) fn error_of(error: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     struct Said<'a> {
         #[serde(borrow)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{KnownTurn, TurnEnd, error_of, is_spawn};
+use super::wire::{KnownTurn, TurnEnd, error_of, is_spawn};
 use crate::runtime::TurnStatus;
 use crate::runtime::read::{Id, Ids, Text, each};
 
@@ -19,9 +19,9 @@ const CHILDREN: usize = 4096;
 
 /// A session with its turns. What cannot be read of it is missing.
 #[derive(Debug, Default)]
-pub(in super::super) struct Detail<'a> {
+pub(super) struct Detail<'a> {
     /// The thread that it is a sub-agent of.
-    pub(in super::super) parent: Option<Arc<str>>,
+    pub(super) parent: Option<Arc<str>>,
     /// Its newest turns, the oldest first; `None` where it has no list of them.
     turns: Option<VecDeque<Turn<'a>>>,
     transcript: Option<&'a RawValue>,
@@ -30,7 +30,7 @@ pub(in super::super) struct Detail<'a> {
 
 /// A turn of a session.
 #[derive(Debug, Deserialize)]
-pub(in super::super) struct Turn<'a> {
+pub(super) struct Turn<'a> {
     #[serde(borrow)]
     id: Id<'a>,
     #[serde(borrow, default)]
@@ -88,7 +88,7 @@ struct Entry<'a> {
 
 impl<'a> Detail<'a> {
     /// Reads the answer about a session.
-    pub(in super::super) fn read(body: &'a str) -> Self {
+    pub(super) fn read(body: &'a str) -> Self {
         let Ok(outer) = serde_json::from_str::<Outer<'a>>(body) else {
             return Self::default();
         };
@@ -107,12 +107,12 @@ impl<'a> Detail<'a> {
     }
 
     /// The turns, the newest first.
-    pub(in super::super) fn newest_first(&self) -> impl Iterator<Item = &Turn<'a>> {
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Turn<'a>> {
         self.turns.iter().flatten().rev()
     }
 
     /// The turns that it had before it was opened; `None` where there is no list of them.
-    pub(in super::super) fn known_turns(&self) -> Option<Vec<KnownTurn>> {
+    pub(super) fn known_turns(&self) -> Option<Vec<KnownTurn>> {
         let turns = self.turns.as_ref()?.iter();
         let known = turns.map(|turn| KnownTurn {
             id: turn.id.shared(),
@@ -122,7 +122,7 @@ impl<'a> Detail<'a> {
     }
 
     /// How a turn ended, with the last reply in it.
-    pub(in super::super) fn end_of(&self, turn_id: &str) -> Option<TurnEnd> {
+    pub(super) fn end_of(&self, turn_id: &str) -> Option<TurnEnd> {
         let turn = self.newest_first().find(|turn| turn.id() == turn_id)?;
         let whole = self.whole.unwrap_or(RawValue::NULL);
         let mut reply = None;
@@ -142,7 +142,7 @@ impl<'a> Detail<'a> {
     }
 
     /// The threads that the turns have to do with: sub-agents. Those that codex made for them are marked.
-    pub(in super::super) fn children(&self) -> Vec<(Arc<str>, bool)> {
+    pub(super) fn children(&self) -> Vec<(Arc<str>, bool)> {
         let mut children = Vec::new();
         let mut known = HashSet::new();
         for turn in self.turns.iter().flatten() {
@@ -165,7 +165,7 @@ impl<'a> Detail<'a> {
     }
 
     /// What the user said in a turn: its items, or where there are none, the transcript.
-    pub(in super::super) fn said(&self, turn: &Turn<'a>) -> Vec<Cow<'a, str>> {
+    pub(super) fn said(&self, turn: &Turn<'a>) -> Vec<Cow<'a, str>> {
         let mut said = turn.user_messages();
         if said.is_empty() {
             self.entries(turn.id(), "user", |entry| said.push(entry.content.0));
@@ -190,12 +190,12 @@ impl<'a> Detail<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub(in super::super) fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.id.0
     }
 
     /// How it stands; it runs, unless it says otherwise.
-    pub(in super::super) fn status(&self) -> TurnStatus {
+    pub(super) fn status(&self) -> TurnStatus {
         let status = self.status.and_then(text);
         status.map_or(TurnStatus::InProgress, |status| (&*status).into())
     }
