@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::pipe::{self, Frame, Outgoing, Writer, Written};
+use super::transport::{self, Frame, Outgoing, Writer, Written};
 use super::version::Version;
 use super::wire::{self, RpcError};
 use crate::runtime::{Receipt, RuntimeError, RuntimeErrorKind, Submission};
@@ -147,7 +147,7 @@ impl Connection {
         tokio::spawn(async move {
             // Also when it panics: without a writer there is no connection.
             let ended = over.clone().drop_guard();
-            pipe::write(writer, &mut queue, close, over).await;
+            transport::write(writer, &mut queue, close, over).await;
             drop(ended);
             // Drain senders that reserved a slot, so that their receipts fire.
             while queue.recv().await.is_some() {}

@@ -3,7 +3,7 @@
 //!
 //! [A chapter of the manual](crate::guide::app_server) has a program to begin with, and what can go wrong.
 //
-// Parts: `link` keeps one connection at a time (`process` or `socket`, read and written by `pipe`); `wire` reads what
+// Parts: `supervisor` keeps one connection at a time (`process` or `socket`, read and written by `transport`); `wire` reads what
 // codex writes; `registry` routes it to sessions; `shared` ties both together on the reading task; `connection` matches
 // requests with their answers; `threads` has the requests of the seam; `catch_up` and `lost_send` have what follows a
 // lost connection.
@@ -17,21 +17,21 @@
 //
 // Locks: see `shared`.
 
-mod asked;
 mod catch_up;
 mod connection;
 mod error;
-mod link;
+mod intern;
 mod lost_send;
 mod options;
-mod pipe;
 mod process;
 mod registry;
+mod server_requests;
 mod settings;
 mod shared;
 mod socket;
-mod texts;
+mod supervisor;
 mod threads;
+mod transport;
 mod version;
 mod wire;
 
@@ -84,12 +84,12 @@ impl AppServer {
     async fn open(settings: settings::Settings) -> Result<Self, AppServerError> {
         let tokio = drivers::with_io().map_err(|lacks| AppServerError::UnfitTokio { lacks })?;
         let shared = Arc::new(Shared::new(settings));
-        let opened = link::open(&shared).await?;
+        let opened = supervisor::open(&shared).await?;
         let fingerprints = Fingerprints::in_folder(shared.settings.home(&opened.server)).await;
         shared.set_server(opened.server.clone(), fingerprints);
         shared.set_state(State::Up(opened.connection.clone()));
         let keeper = shared.set_keeper(tokio.id());
-        link::start(&shared, keeper, Some(opened));
+        supervisor::start(&shared, keeper, Some(opened));
         Ok(Self { shared })
     }
 

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::AppServerError;
-use super::pipe::{Drain, Source};
 use super::process::Program;
 use super::shared::Server;
 use super::socket::Address;
+use super::transport::{Drain, Source};
 
 /// What to do when codex goes away.
 ///

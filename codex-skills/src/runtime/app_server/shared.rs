@@ -19,11 +19,11 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::asked::{Address, Asked};
 use super::connection::Connection;
+use super::intern::Texts;
 use super::registry::{Delivery, NOTHING_WRITTEN, Registry};
+use super::server_requests::{Address, Asked};
 use super::settings::{Settings, Target};
-use super::texts::Texts;
 use super::version::Version;
 use super::wire::{self, Message, Notice};
 use crate::runtime::fingerprints::Fingerprints;

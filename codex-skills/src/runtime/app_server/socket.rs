@@ -16,7 +16,7 @@ use tungstenite::client::IntoClientRequest as _;
 use tungstenite::protocol::WebSocketConfig;
 
 use super::error::AppServerError;
-use super::pipe::{MESSAGE_BYTES, Reader, Writer};
+use super::transport::{MESSAGE_BYTES, Reader, Writer};
 use crate::runtime::peer;
 
 /// The largest message that codex reads from a socket, 16 MiB (contract §4), less some for safety.

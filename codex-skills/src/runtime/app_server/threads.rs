@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::AppServer;
 use super::connection::{Connection, NAME, RequestError};
-use super::link;
 use super::lost_send;
 use super::registry::Fate;
 use super::shared::tell;
+use super::supervisor;
 use super::wire;
 use crate::runtime::{
     Accepted, Created, Deletion, NetworkAccess, NewSession, Resumed, RuntimeError,
@@ -48,7 +48,7 @@ impl AppServer {
         if !self.shared.stop.is_cancelled()
             && let Some(keeper) = self.shared.succeed_keeper(tokio)
         {
-            link::start(&self.shared, keeper, None);
+            supervisor::start(&self.shared, keeper, None);
         }
         let patience = self.shared.settings.request_timeout;
         let up = self.shared.up(patience).await;

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::texts::Texts;
+use super::intern::Texts;
 use crate::runtime::read::{ID_BYTES, Id, Ids, LastWords, Text};
 use crate::runtime::{TakenAnswer, TokenUsage, Tokens, TurnStatus, detail, peer};
 use crate::skill::{RequestId, SkillOutput, ToolCall};

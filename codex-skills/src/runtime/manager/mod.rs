@@ -4,7 +4,7 @@
 //
 // Parts: `http` sends requests (`address`, `tls`, `failure`), `wire` reads what the server writes; `stream` keeps the
 // WebSocket, whose timing is `link`'s; `poll` asks in its place, through `catch_up`; `registry` routes frames to sessions;
-// `answer` delivers answers, `asked` puts questions to handlers; `shared` is what they share.
+// `answer` delivers answers, `server_requests` puts questions to handlers; `shared` is what they share.
 //
 // Life cycle: the first session starts the stream on the caller's tokio runtime; while it is down, polls stand in; when it
 // is back, what was missed is asked for. A codex process that was replaced (`Shared::now_is`) expires the calls of the
@@ -18,7 +18,6 @@
 mod address;
 mod answer;
 mod aside;
-mod asked;
 mod builder;
 mod catch_up;
 mod deletion;
@@ -34,6 +33,7 @@ mod profile;
 mod question;
 mod registry;
 mod sent;
+mod server_requests;
 mod shared;
 mod stream;
 mod tls;

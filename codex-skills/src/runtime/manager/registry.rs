@@ -20,9 +20,9 @@ use std::sync::{Arc, Weak};
 use self::answers::Outbound;
 use self::family::{Parent, STRANGERS};
 use self::session::{Calls, ENDED_TURNS, Look, Looks, Session};
-use super::asked::AskedIn;
 use super::lost_send::Before;
 use super::sent::Sent;
+use super::server_requests::AskedIn;
 use super::wire::{Frame, KnownTurn, PendingCall, TurnEnd};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink, RequestHandler};
@@ -288,7 +288,7 @@ impl Registry {
     pub(super) fn take(&mut self, frame: Frame, generation: u64) -> Option<Delivery> {
         match frame {
             Frame::Ready | Frame::Pong | Frame::Other => None,
-            // `asked` handles questions, once for all announcements.
+            // `server_requests` handles questions, once for all announcements.
             Frame::Asked { thread_id, .. } | Frame::Decided { thread_id, .. } => {
                 self.session(&thread_id)?.frames += 1;
                 None

@@ -11,12 +11,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::answer::Outage;
-use super::asked::Asked;
 use super::catch_up::Because;
 use super::http::Http;
 use super::link::{LinkConfig, LinkState};
 use super::profile::Settings;
 use super::registry::{Delivery, Registry, Which};
+use super::server_requests::Asked;
 use super::wire::Frame;
 use crate::runtime::fingerprints::Fingerprints;
 use crate::runtime::peer::Sparse;

@@ -22,11 +22,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{Connection, RequestError};
 use super::error::AppServerError;
-use super::pipe::{Read, Reader, Writer};
+use super::intern::Texts;
 use super::process::Process;
 use super::settings::{RestartPolicy, Settings, Target};
 use super::shared::{Server, Shared, State};
-use super::texts::Texts;
+use super::transport::{Read, Reader, Writer};
 use super::version::Version;
 use super::{socket, wire};
 use crate::runtime::peer;
