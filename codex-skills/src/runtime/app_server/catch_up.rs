@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, RequestError};
 use super::registry::{Fate, Live};
-use super::shared::{Server, Shared, State, tell};
+use super::shared::{Shared, State, tell};
+use super::version::Server;
 use super::wire;
 use crate::runtime::fingerprints::Fingerprints;
 use crate::runtime::{TurnStatus, peer};

@@ -13,8 +13,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::AppServer;
+use super::before::Before;
 use super::connection::{Connection, NAME, RequestError};
+use super::server::AppServer;
 use super::shared::tell;
 use super::wire::{self, TurnEnd};
 use crate::runtime::newest::Newest;
@@ -44,17 +45,6 @@ pub(super) struct Message {
     id: String,
     text: String,
     before: Before,
-}
-
-/// State of a thread when a request is sent to it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Before {
-    /// The newest turn, where it is known.
-    pub(super) newest: Option<Newest>,
-    /// The turn that runs, which the request would steer.
-    pub(super) active: Option<Arc<str>>,
-    /// Requests that this turn has taken already.
-    pub(super) taken: u64,
 }
 
 impl Message {

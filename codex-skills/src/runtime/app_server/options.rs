@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::AppServer;
 use super::error::AppServerError;
 use super::process::Program;
+use super::server::AppServer;
 use super::settings::{RestartPolicy, Settings, Streams, Target};
 use super::socket::{Address, Place, Token};
 use crate::runtime::{ApprovalPolicy, FilesystemSandbox};

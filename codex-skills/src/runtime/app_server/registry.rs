@@ -18,7 +18,7 @@ use foldhash::HashMap;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::lost_send::Before;
+use super::before::Before;
 use super::wire::{Notice, TurnEnd};
 use crate::runtime::newest::Newest;
 use crate::runtime::{Event, EventSink, RequestHandler, TurnStatus};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::error::AppServerError;
 use super::process::Program;
-use super::shared::Server;
 use super::socket::Address;
 use super::transport::{Drain, Source};
+use super::version::Server;
 
 /// What to do when codex goes away.
 ///

@@ -8,7 +8,6 @@
 //! while an event is delivered, or across an await.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,7 +23,7 @@ use super::intern::Texts;
 use super::registry::{Delivery, NOTHING_WRITTEN, Registry};
 use super::server_requests::{Address, Asked};
 use super::settings::{Settings, Target};
-use super::version::Version;
+use super::version::Server;
 use super::wire::{self, Message, Notice};
 use crate::runtime::fingerprints::Fingerprints;
 use crate::runtime::peer::{self, Sparse};
@@ -67,13 +66,6 @@ impl State {
             Self::Down(_) | Self::Gone(_) => None,
         }
     }
-}
-
-/// What codex said of itself in the handshake.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Server {
-    pub(super) version: Option<Version>,
-    pub(super) home: Option<PathBuf>,
 }
 
 /// The task that keeps the connection, and whether it is gone with its tokio runtime.

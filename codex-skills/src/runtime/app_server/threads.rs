@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::AppServer;
 use super::connection::{Connection, NAME, RequestError};
 use super::lost_send;
 use super::registry::Fate;
+use super::server::AppServer;
 use super::shared::tell;
 use super::supervisor;
 use super::wire;
@@ -17,26 +17,6 @@ use crate::runtime::{
     Accepted, Created, Deletion, NetworkAccess, NewSession, Resumed, RuntimeError,
     RuntimeErrorKind, SendRequest, TurnStatus, peer,
 };
-use crate::skill::{ContentItem, SkillOutput};
-
-/// After how long code mode goes on without the answer of a call (contract §2.5).
-pub(super) const CODE_MODE_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Bytes of an answer that the model reads (contract §2.2): 12,000 by default, about 4.8 for each token of the limit.
-pub(super) fn shown_bytes(token_limit: Option<u64>) -> usize {
-    token_limit.map_or(12_000, |tokens| {
-        usize::try_from(tokens.saturating_mul(24) / 5).unwrap_or(usize::MAX)
-    })
-}
-
-/// How many bytes of an answer are text.
-pub(super) fn text_bytes(output: &SkillOutput) -> usize {
-    let texts = output.items().iter().map(|item| match item {
-        ContentItem::Text { text } => text.len(),
-        _ => 0,
-    });
-    texts.sum()
-}
 
 fn unavailable(operation: &'static str, why: impl Into<String>) -> RuntimeError {
     RuntimeError::new(NAME, operation, RuntimeErrorKind::Unavailable, why)
@@ -556,11 +536,5 @@ mod tests {
         );
         assert_eq!(refused("no active turn to interrupt"), None);
         assert_eq!(found_instead(&RequestError::Lost), None);
-    }
-
-    #[test]
-    fn the_model_reads_more_where_codex_is_told_so() {
-        assert_eq!(shown_bytes(None), 12_000);
-        assert_eq!(shown_bytes(Some(100_000)), 480_000);
     }
 }

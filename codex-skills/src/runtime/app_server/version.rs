@@ -1,6 +1,7 @@
 //! Codex version parsing and minimum versions.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// A version of codex, without what follows its three numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,13 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.0, self.1, self.2)
     }
+}
+
+/// What codex said of itself in the handshake.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Server {
+    pub(super) version: Option<Version>,
+    pub(super) home: Option<PathBuf>,
 }
 
 #[cfg(test)]
