@@ -1,4 +1,4 @@
-//! Calling a catalog without a session: for unit tests of skills.
+//! Calls of a catalog without a session, for unit tests of skills.
 
 use std::fmt;
 use std::sync::Arc;

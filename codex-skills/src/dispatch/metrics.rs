@@ -1,4 +1,4 @@
-//! Counting calls: what the dispatchers of a client counted together, and the snapshot of it.
+//! The counters that the sessions of a client share, and snapshots of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use super::budget::RetryBudget;
 use super::record::{DispatchRecord, Outcome, SubmissionStatus};
 use crate::runtime::RuntimeMetrics;
 
-/// What a client and its clones did so far, in all of their sessions.
+/// A snapshot of the counters of a client and its clones, over all of their sessions.
 ///
 /// Every call that was received is in exactly one of `running`, `answered`, `expired` and `undelivered`.
 /// An answer that is sent again moves its call back to `running`, so these may become less; all other

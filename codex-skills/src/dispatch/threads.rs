@@ -72,7 +72,7 @@ impl Pool {
         self.submit(Box::new(move || {
             let _within = tokio.as_ref().map(Handle::enter);
             if !done.is_closed() {
-                // The one who waited may be gone.
+                // The receiver may have been dropped.
                 let _ = done.send(work());
             }
         }));

@@ -1,4 +1,4 @@
-//! What happens in a session, and how its turns end.
+//! The events of a session, and the status of its turns.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::requests::CodexRequest;
 use crate::skill::ToolCall;
 use crate::withheld;
 
-/// How a turn stands.
+/// The status of a turn.
 ///
 /// ```
 /// use codex_skills::TurnStatus;
@@ -70,7 +70,7 @@ impl From<&str> for TurnStatus {
     }
 }
 
-/// Something that happened in a session. Its `Debug` has sizes in the place of what the model says and is asked.
+/// An event of a session. Its `Debug` shows sizes in place of texts of the model and of requests.
 ///
 /// ```
 /// use codex_skills::{Error, Event, Session};
@@ -165,15 +165,14 @@ pub enum Event {
         /// What codex asks.
         request: Box<CodexRequest>,
     },
-    /// What was left to others is decided, or codex wants to know it no longer.
+    /// A request that was left to others is decided, or codex wants no decision any more.
     RequestSettled {
         /// The turn of the session.
         turn_id: Option<Arc<str>>,
         /// The runtime's id of the question.
         id: Arc<str>,
     },
-    /// Something that the runtime says on the side: that it tries again to reach the model, that a setting is
-    /// obsolete.
+    /// A warning of the runtime: that it tries again to reach the model, that a setting is obsolete.
     Warning {
         /// What it says.
         text: String,
@@ -186,7 +185,7 @@ pub enum Event {
         status: TurnStatus,
         /// What went wrong, where it failed.
         error: Option<String>,
-        /// What the runtime tells about the turn's end, as it came; `null` where that is [too large](DETAIL_BYTES).
+        /// The runtime's description of the turn, as it came; `null` where that is [too large](DETAIL_BYTES).
         detail: Arc<RawValue>,
     },
     /// The session is gone or cannot be reached any more.
@@ -198,10 +197,10 @@ pub enum Event {
     },
 }
 
-/// The most that is kept of what a runtime tells about a turn's end, in bytes: as JSON values it takes many times as much.
+/// Largest description of a turn's end that is kept, in bytes. As JSON values it takes many times as much memory.
 pub const DETAIL_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is kept of what a runtime tells about a turn's end.
+/// Returns a runtime's description of a turn's end as it is kept.
 #[cfg(any(feature = "app-server", feature = "manager"))]
 pub(crate) fn detail(raw: &RawValue) -> Arc<RawValue> {
     let raw = if raw.get().len() > DETAIL_BYTES {
@@ -348,7 +347,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// How many tokens were used.
+/// The tokens that were used.
 ///
 /// ```
 /// # use codex_skills::TokenUsage;

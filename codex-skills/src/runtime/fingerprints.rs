@@ -18,16 +18,16 @@ use serde::{Deserialize, Serialize};
 /// The name of the file in its folder.
 const FILE: &str = "codex-skills.jsonl";
 
-/// From which size on, in bytes, a file is written anew.
+/// Size in bytes from which a file is rewritten.
 const LARGE: u64 = 4 * 1024 * 1024;
-/// How much of a file is read, in bytes, the newest part of it: others may have written more meanwhile.
+/// Bytes of a file that are read at most, its newest part: other programs may have written more meanwhile.
 const READ: u64 = 2 * LARGE;
-/// How many sessions, the newest, are kept when a file is written anew.
+/// Sessions, the newest, that are kept when a file is rewritten.
 const KEPT: usize = 10_000;
 /// The longest line that is written, in bytes: ids and fingerprints are short.
 const LINE: usize = 4096;
 
-/// How often a file that another program has locked is tried: for five seconds, on a thread of its own.
+/// Attempts to lock a file that another program has locked: for five seconds, on a thread of its own.
 const LOCK_ATTEMPTS: usize = 1000;
 /// The pause between two attempts.
 const LOCK_PAUSE: Duration = Duration::from_millis(5);

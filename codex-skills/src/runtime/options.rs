@@ -25,7 +25,7 @@ pub struct SessionOptions {
     pub config: BTreeMap<String, Value>,
 }
 
-/// Without the values of codex's settings, which may be secrets.
+/// Leaves out the values of codex's settings, which may be secrets.
 impl fmt::Debug for SessionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionOptions")

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// The most of a peer's text that an error or a line of the log has, in bytes.
+/// Bytes of a peer's text in an error or a log line at most.
 pub(crate) const TEXT_BYTES: usize = 1024;
 
 /// Returns the beginning of a text as one line: cut, with control characters escaped.
@@ -23,7 +23,7 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
-/// Whether a character does something rather than be shown: controls, ends of lines, changes of direction.
+/// Whether a character has an effect instead of a shape: controls, line ends, changes of direction.
 fn is_obeyed(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -40,7 +40,7 @@ pub(crate) fn end(text: &str) -> &str {
     &text[crate::boundary::after(text, text.len().saturating_sub(TEXT_BYTES))..]
 }
 
-/// Says what is wrong with a JSON text, with nothing of it: it may have arguments or answers in it.
+/// Describes an error in a JSON text without quoting the text, which may have arguments or answers in it.
 #[cfg(any(feature = "app-server", feature = "manager"))]
 pub(crate) fn place(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
@@ -82,19 +82,19 @@ struct Lines {
 }
 
 impl Sparse {
-    /// How many lines are written at a stretch.
+    /// Lines written at a stretch.
     const STRETCH: u64 = 5;
-    /// After how long more are written.
+    /// Pause after which another stretch may be written.
     #[cfg(any(feature = "app-server", feature = "manager"))]
     const PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
 
-    /// Whether to write a line now, and how many were left out before it.
+    /// Claims a line of the log; returns how many were left out before it, or `None` if this one is left out.
     #[cfg(any(feature = "app-server", feature = "manager"))]
     pub(crate) fn line(&self) -> Option<u64> {
         self.line_after(Self::PAUSE)
     }
 
-    /// The same with another pause between stretches.
+    /// Like `line`, with another pause between stretches.
     pub(crate) fn line_after(&self, pause: std::time::Duration) -> Option<u64> {
         let now = tokio::time::Instant::now();
         let mut lines = self

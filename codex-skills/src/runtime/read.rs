@@ -1,4 +1,4 @@
-//! What is read of a peer's messages in a bounded way: short ids, lists as far as they are of use, the last of many texts.
+//! Bounded reading of a peer's messages: short ids, the beginning of long lists, the last of many texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 /// The longest id or name that is taken, in bytes: these are kept long after their messages.
 pub(crate) const ID_BYTES: usize = 1024;
 
-/// How many ids of one list are taken.
+/// Ids that are read from one list at most.
 const LISTED: usize = 1024;
 
 /// A text that is borrowed where it has no escapes.

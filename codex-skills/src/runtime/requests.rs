@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::withheld;
 
-/// Something that codex asks while a turn runs, and that is no tool call: may this command run, may this
-/// file be changed, what does the user answer.
+/// A server request other than a tool call, made while a turn runs: may this command run, may this file be changed,
+/// what does the user answer.
 ///
 /// ```
 /// use codex_skills::{CodexRequest, CodexRequestKind};
@@ -35,7 +35,7 @@ pub struct CodexRequest {
     pub params: Value,
 }
 
-/// Without the parameters: commands and questions may have secrets in them.
+/// Leaves out the parameters: commands and questions may have secrets in them.
 impl fmt::Debug for CodexRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CodexRequest")
@@ -124,7 +124,7 @@ impl CodexRequest {
     }
 }
 
-/// What a [`CodexRequest`] is about.
+/// The kind of a [`CodexRequest`].
 ///
 /// ```
 /// use codex_skills::{CodexReply, CodexRequest, CodexRequestKind};
@@ -180,7 +180,7 @@ pub enum CodexReply {
     Result(Value),
 }
 
-/// Without the result: what a user answers may be a secret.
+/// Leaves out the result: a user's answer may be a secret.
 impl fmt::Debug for CodexReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Letting go of sessions, on request and at a guard's end.
+//! Closing sessions, on request and at a guard's end, and deleting them.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -15,16 +15,16 @@ use super::report::CleanupReport;
 use crate::error::Error;
 use crate::runtime::{Deletion, RuntimeError};
 
-/// How long a deletion is tried again after the last clone of the client was dropped.
+/// Time for which a deletion is retried after the last clone of the client was dropped.
 const WITHOUT_A_CLIENT: Duration = Duration::from_secs(60);
 
-/// How rare the attempts at a deletion become that fails for long.
+/// Longest pause between attempts at a deletion that keeps failing.
 const RAREST_ATTEMPTS: Duration = Duration::from_secs(10);
 
-/// How long a runtime may take for the answers of the cancelled calls of a session that stays.
+/// Time that the answers of cancelled calls have when a session is closed and stays.
 pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// Lets go of a session now. One that stays has its calls answered before.
+/// Closes a session now. If the session stays, its calls are answered first.
 pub(super) async fn close(
     shared: &ClientShared,
     session_id: &Arc<str>,
@@ -135,7 +135,7 @@ impl CloseSession {
         self
     }
 
-    /// Accepted for compatibility with the reference SDK; does nothing, as there.
+    /// Does nothing; accepted for compatibility with the reference SDK, where it does nothing either.
     pub fn sync_runtime_on_cleanup(self, _sync: bool) -> Self {
         self
     }
@@ -147,7 +147,7 @@ impl IntoFuture for CloseSession {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            // A task of its own: once begun, the deletion does not depend on who waits for it.
+            // On a task of its own, so that the deletion goes on when the future is dropped.
             let Self {
                 shared,
                 session_id,
@@ -161,7 +161,7 @@ impl IntoFuture for CloseSession {
     }
 }
 
-/// The report, or the error in it where that was asked for.
+/// Returns the report, or the error in it where errors are not ignored.
 pub(crate) fn checked(
     report: CleanupReport,
     ignore_cleanup_errors: bool,

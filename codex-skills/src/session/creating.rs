@@ -1,4 +1,4 @@
-//! Creating a session in a way that survives its tokio runtime.
+//! Creation of a session that survives its tokio runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use super::client::ClientShared;
 use super::presence::Busy;
 use super::rescue;
 
-/// How long a thread may take to finish a creation.
+/// Time that a thread has to finish a creation.
 const LAST_CREATION: Duration = Duration::from_secs(30);
 
 /// A creation on a task. When the tokio runtime drops it unfinished, a thread finishes it, so that it is

@@ -1,8 +1,8 @@
-//! Deletions of one client's sessions: how many at the same time, for how long, and which are still due.
+//! The deletions of one client's sessions: their number at a time, their retries, and which are still due.
 //!
-//! Deleting is idempotent, so a deletion whose answer was lost is asked for again: for a while by the one who waits
-//! for it, then in the background while the client lives, and once more when the client shuts down. A deletion is
-//! *due* from the moment when it is given up for now until the runtime says that the session is gone, or refuses.
+//! Deleting is idempotent, so a deletion whose answer was lost is requested again: for a while by its caller, then in
+//! the background while the client lives, and once more when the client shuts down. A deletion is *due* from the moment
+//! when it is given up for now until the runtime reports that the session is gone, or refuses.
 //!
 //! The lock guards plain data and is never held across an await.
 
@@ -17,20 +17,20 @@ use tokio::time::Instant;
 use crate::runtime::peer::Sparse;
 use crate::runtime::{Deletion, Runtime, RuntimeError, RuntimeErrorKind};
 
-/// How long a runtime may take to delete a session, from when it is asked.
+/// Time that a runtime has to delete a session.
 pub(crate) const DELETION: Duration = Duration::from_secs(30);
 
-/// How long attempts are begun for someone who waits, since the last deletion of the client that succeeded.
+/// Time for which attempts are begun for a waiting caller, since the client's last successful deletion.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many deletions of a client are asked for at the same time. A codex with 1,000 threads deletes two a second:
 /// more at once would run into their own time limit.
 const AT_ONCE: usize = 8;
 
-/// After how long failures for now are written to the log again, once a few were.
+/// Pause in the log of temporary failures, after a few were logged.
 const QUIET: Duration = Duration::from_secs(5 * 60);
 
-/// How many deletions that failed for now are remembered.
+/// Deletions remembered as due.
 const REMEMBERED: usize = 4096;
 
 /// Deletions of one client's sessions.
@@ -50,7 +50,7 @@ struct State {
     progress: Option<Instant>,
 }
 
-/// What the attempts to delete a session came to.
+/// Result of the attempts to delete a session.
 pub(super) struct Attempted {
     pub(super) outcome: Result<Deletion, RuntimeError>,
     /// Whether an earlier attempt may have done it.
@@ -91,7 +91,7 @@ impl Deletions {
         }
     }
 
-    /// Asks once, as soon as there is room, and notes what came of it.
+    /// Makes one attempt as soon as a permit is free, and records its result.
     pub(super) async fn attempt(
         &self,
         runtime: &dyn Runtime,
@@ -119,7 +119,7 @@ impl Deletions {
         outcome
     }
 
-    /// Waits for room, as long as others get on.
+    /// Waits for a permit, as long as other deletions make progress.
     async fn slot(&self) -> Option<SemaphorePermit<'_>> {
         let since = Instant::now();
         let acquired = self.slots.acquire();
@@ -142,8 +142,8 @@ impl Deletions {
             .map_or(since, |progress| progress.max(since))
     }
 
-    /// Notes that the deletion of a session is due. Returns whether it is to be pursued, which is not the case when
-    /// someone does already, or too many are due.
+    /// Records that the deletion of a session is due. Returns whether the caller is to pursue it: not when another task
+    /// does already, or when too many are due.
     pub(super) fn set_due(&self, session_id: &Arc<str>) -> bool {
         let mut state = self.state();
         if state.due.len() >= REMEMBERED && !state.due.contains(session_id) {
@@ -154,7 +154,7 @@ impl Deletions {
         state.due.insert(session_id.clone())
     }
 
-    /// Notes that the deletion of a session is not tried again.
+    /// Records that the deletion of a session is not tried again.
     pub(super) fn give_up(&self, session_id: &str) {
         self.state().due.remove(session_id);
     }
@@ -184,12 +184,12 @@ impl Deletions {
         }
     }
 
-    /// Waits for the time of a next attempt, or until there is a hurry. Cancel safe.
+    /// Waits for the time of the next attempt, or until `hurry`. Cancel safe.
     pub(super) async fn pause(&self, delay: Duration) {
         let _ = tokio::time::timeout(delay, self.hurry.notified()).await;
     }
 
-    /// Has what is due attempted now.
+    /// Has due deletions attempted now.
     pub(super) fn hurry(&self) {
         self.hurry.notify_waiters();
     }

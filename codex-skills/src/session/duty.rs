@@ -1,4 +1,4 @@
-//! The duty to let a session go: done on request, in the background, or on a thread when tokio goes down.
+//! The duty to close a session: done on request, in the background, or on a thread when tokio goes down.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn broken_down(runtime: &dyn Runtime) -> RuntimeError {
     )
 }
 
-/// The duty to let a session go: done by [`finish`](Self::finish), or in the background when dropped.
+/// The duty to close a session: done by [`finish`](Self::finish), or in the background when dropped.
 pub(crate) struct Ownership {
     duty: Option<Duty>,
     /// After the duty, which begins when it is dropped.
@@ -54,14 +54,14 @@ impl Ownership {
         }
     }
 
-    /// Gives the duty up: the session stays as it is.
+    /// Drops the duty: the session stays as it is.
     pub(crate) fn release(mut self) {
         if let Some(duty) = self.duty.take() {
             duty.shared.set_owned(&duty.session_id, false);
         }
     }
 
-    /// Lets go of the session. Dropping the future does not stop it.
+    /// Closes the session. Dropping the future does not stop it.
     pub(crate) async fn finish(&mut self) -> CleanupReport {
         let Some(duty) = self.duty.take() else {
             return CleanupReport::kept("".into());
@@ -143,7 +143,7 @@ struct CleanupTask {
 }
 
 impl CleanupTask {
-    /// Lets go of the session, reports, and goes on as long as the deletion is due.
+    /// Closes the session, reports, and goes on as long as the deletion is due.
     async fn run(&mut self) {
         let Some(duty) = &mut self.duty else { return };
         let report = close(&duty.shared, &duty.session_id, duty.is_to_delete()).await;
@@ -155,7 +155,7 @@ impl CleanupTask {
         }
         due.retain(|session_id| duty.shared.deletions.set_due(session_id));
         let unreported = match self.done.take() {
-            // The one who waited may be gone.
+            // The receiver may have been dropped.
             Some(done) => done.send(report).err(),
             None => Some(report),
         };
@@ -190,7 +190,7 @@ impl Drop for CleanupTask {
             done: self.done.take(),
             last: true,
         };
-        // A panic is no end of the tokio runtime: its connections go on, and its workers must not wait.
+        // After a panic the tokio runtime goes on, with its connections; its workers must not wait here.
         let is_end = !std::thread::panicking();
         if is_end && let Some(tokio) = broken_off {
             shared.runtime.detach(tokio);

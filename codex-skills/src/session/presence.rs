@@ -16,13 +16,13 @@ use super::client::ClientShared;
 /// Default of how long the end of a client waits for its cleanups.
 const EXIT_GRACE: Duration = Duration::from_secs(3);
 
-/// How long it waits at most.
+/// Longest wait, whatever the program sets.
 pub(super) const LONGEST_EXIT_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the end of a client waits.
+/// The wait at the end of a client.
 pub(super) struct Exit {
     pub(super) grace: Duration,
-    /// Until when, once the last clone is dropped.
+    /// The end of the wait, once the last clone is dropped.
     pub(super) until: Option<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! What became of sessions that were let go.
+//! The report of a session's cleanup.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::deletions::Attempted;
 use crate::runtime::{Deletion, RuntimeError};
 
-/// What became of a session that was let go.
+/// The result of closing a session.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! Finishing what a tokio runtime broke off when it went down: on a thread with a tokio runtime of its own.
+//! Finishes work that a tokio runtime broke off when it went down, on a thread with a tokio runtime of its own.
 //!
 //! A runtime goes down when `main` returns, and then the process ends, with this thread in it. So the one that drops
 //! the work waits for it, for a bounded time: on the thread that drops the runtime or on a worker that ends, where no

@@ -1,4 +1,4 @@
-//! A session's events for programs that watch it or run their own loop.
+//! The events of a session for programs that watch it or run their own loop.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::dispatch::{Common, Limits};
 use crate::runtime::Event;
 
-/// How many notifications wait for a slow reader before the oldest are dropped.
+/// Notifications that wait for a slow reader before the oldest are dropped.
 const NOTIFICATIONS: usize = 1024;
 
 /// The events of a session, from the moment of [`Session::signals`](crate::Session::signals) on.
@@ -90,7 +90,7 @@ impl fmt::Debug for Signals {
 pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Notify,
-    /// How many tool calls wait.
+    /// Number of tool calls in the queue.
     calls: usize,
     bytes: usize,
     common: Arc<Common>,

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::{Empty, display};
 
-/// How many turns may have a span; the oldest lose theirs.
+/// Turns that may have a span; the oldest lose theirs.
 const TURNS: usize = 64;
 
-/// A span that says how long it took and what came of it.
+/// A span that records its duration and result.
 struct Timed {
     span: Span,
     began: Instant,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-/// How many texts are kept.
+/// Texts kept at most.
 const PLACES: usize = 64;
 
 /// The longest text that is kept, in bytes.
 const LONGEST: usize = 128;
 
-/// The texts that were seen lately. Each has one place, where the next one that belongs there takes over.
+/// The texts that were seen lately. Each hashes to one slot; a new text replaces the one in its slot.
 #[derive(Debug)]
 pub(super) struct Texts([Option<Arc<str>>; PLACES]);
 

@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 use super::error::AppServerError;
 use crate::runtime::peer;
 
-/// How many lines of stderr are kept for the message about a process that does not start.
+/// Lines of stderr kept for the error about a process that does not start.
 const STDERR_LINES: usize = 10;
-/// How many bytes of a line of stderr are kept.
+/// Bytes kept of a line of stderr.
 const STDERR_BYTES: u64 = 4096;
 
 /// The command line and environment of codex.
@@ -31,7 +31,7 @@ pub(super) struct Program {
     pub(super) environment: Vec<(OsString, OsString)>,
 }
 
-/// Without the values of settings and variables, which may be secrets.
+/// Leaves out the values of settings and variables, which may be secrets.
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = |setting: &String| setting.split('=').next().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! How codex is started or reached, and what is done when it goes away.
+//! Settings of a client: how codex is started or reached, and what is done when it is lost.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::socket::Address;
 use super::transport::{Drain, Source};
 use super::version::Server;
 
-/// What to do when codex goes away.
+/// Policy of restarts and reconnects when codex is lost.
 ///
 /// A codex that was started is started again, and its sessions are taken up where they are on disk; a socket is
 /// connected again. Delays double and are jittered.
@@ -56,7 +56,7 @@ impl RestartPolicy {
     }
 }
 
-/// Where codex is.
+/// The codex that a client talks to.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
     Program(Program),
@@ -90,7 +90,7 @@ impl Target {
         matches!(self, Self::Socket(_))
     }
 
-    /// Where it is, as a user knows it.
+    /// Returns its address, as a user knows it.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Program(_) | Self::Streams(_) => "codex app-server".to_owned(),

@@ -334,7 +334,7 @@ impl AppServer {
         if let Err(error) = &interrupted
             && let Some(found) = found_instead(error)
         {
-            // What was known of the active turn was old. A turn that was named is over when another one runs.
+            // The known active turn was out of date. A turn that was named is over when another one runs.
             if turn_id.is_some() && self.shared.registry().has_ended(&thread_id, &wanted) {
                 return Ok(());
             }
@@ -466,8 +466,8 @@ fn read(answer: &RawValue) -> Result<Value, RequestError> {
         .map_err(|error| RequestError::Unreadable(peer::place(&error)))
 }
 
-/// Why a thread was not created. Where no answer came, there may be one that has no owner, and another attempt makes
-/// another one.
+/// Returns the error of a thread that was not created. Where no answer came, codex may have made one without an owner,
+/// and another attempt would make another.
 fn not_created(error: RequestError, operation: &'static str) -> RuntimeError {
     if !error.is_unclear() {
         return error.into_runtime(operation);

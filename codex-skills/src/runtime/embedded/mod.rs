@@ -64,7 +64,7 @@ pub struct Embedded {
     checked: Mutex<Vec<(Weak<RawValue>, Tools)>>,
 }
 
-/// How many texts of tools are known to have passed.
+/// Tool arrays remembered as checked.
 const CHECKED: usize = 16;
 
 impl Embedded {
@@ -94,7 +94,7 @@ impl Embedded {
         self.sessions().keys().map(ToString::to_string).collect()
     }
 
-    /// How many sessions there are.
+    /// Returns the number of sessions.
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.sessions().len()

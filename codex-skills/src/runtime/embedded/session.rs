@@ -25,7 +25,7 @@ use crate::skill::call::qualified;
 use crate::skill::output::{SHOWN_BYTES, bytes_of_tokens};
 use crate::skill::{RequestId, SkillOutput, ToolCall};
 
-/// How many rounds a turn may have before it is ended as failed.
+/// Rounds that a turn may have before it is ended as failed.
 const ROUNDS: usize = 256;
 
 pub(super) struct EmbeddedSession {

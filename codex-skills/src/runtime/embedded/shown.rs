@@ -1,4 +1,4 @@
-//! What the model is shown of a skill's answer.
+//! The part of a skill's answer that the model is shown.
 
 use crate::skill::{ContentItem, SkillOutput};
 

@@ -22,7 +22,7 @@ pub(crate) struct StrictTool {
     pub(crate) defer_loading: bool,
 }
 
-/// Whether codex neither lists nor dispatches the tool, without a word, with any of its models.
+/// Whether codex silently neither lists nor dispatches the tool, whatever its model.
 pub(crate) fn is_shadowed(namespace: Option<&str>, name: &str) -> bool {
     // An empty namespace counts as none.
     let namespace = namespace.filter(|namespace| !namespace.is_empty());

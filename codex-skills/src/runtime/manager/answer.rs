@@ -67,7 +67,7 @@ impl CodexManager {
             response = self.post_once(request) => response.map(|response| classify(&path, &response)),
             fate = answering.told() => Ok(settled(fate)),
         };
-        // What the stream said meanwhile counts for more than a failure of the exchange.
+        // The stream's report counts for more than a failed exchange.
         let submission = match (submission, answering.fate()) {
             (Err(_) | Ok(Submission::Retry { .. }), Some(fate)) => settled(fate),
             (submission, _) => submission?,
@@ -138,7 +138,7 @@ pub(super) struct Outage {
     over: Notify,
 }
 
-/// How long an answer waits for a server that is away before the attempt has failed.
+/// Time that an answer waits for a server that is away before the attempt fails.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(30);
 /// The delay before the server is asked whether it is back; it doubles.
 const OUTAGE_DELAY: Duration = Duration::from_millis(50);
@@ -204,7 +204,7 @@ impl Drop for Answering<'_> {
     }
 }
 
-/// What an answer to an answer means.
+/// Returns the outcome of a delivery from the server's response.
 fn classify(path: &str, response: &Response) -> Submission {
     let body = response.json();
     let text = |key: &str| body.get(key).and_then(Value::as_str);

@@ -171,8 +171,8 @@ impl CodexManagerBuilder {
 
     /// The largest answer to a request that has all of a session, or the arguments of the calls that wait, in bytes; 64 MiB.
     ///
-    /// Of a larger one nothing is known. Then the end of a turn that the stream did not tell is not found, nor are calls that
-    /// wait, or the turn of a request whose answer was lost. A session is resumed all the same.
+    /// A larger one is not read. Then the end of a turn that the stream did not bring is not found, nor are waiting
+    /// calls, or the turn of a request whose answer was lost. A session is resumed all the same.
     pub fn history_limit(mut self, bytes: usize) -> Self {
         self.history_bytes = Some(bytes);
         self
@@ -190,16 +190,15 @@ impl CodexManagerBuilder {
         self
     }
 
-    /// After how long a silence the stream is asked whether it is there, 15 seconds; after almost three
-    /// times as long it is given up and made anew.
+    /// The silence after which the stream is pinged, 15 seconds; after almost three times as long it is replaced.
     pub fn heartbeat(mut self, silence: Duration) -> Self {
         self.link.heartbeat = silence;
         self.link.dead_after = silence.saturating_mul(8) / 3;
         self
     }
 
-    /// The delays before the stream is made anew: the first one (100 milliseconds), which doubles each
-    /// time, and the longest (10 seconds). They are jittered.
+    /// The delays before the stream is opened again: the first one (100 milliseconds), which doubles each time, and the
+    /// longest (10 seconds). They are jittered.
     pub fn reconnect_delays(mut self, first: Duration, longest: Duration) -> Self {
         self.link.backoff = first;
         self.link.max_backoff = longest;
@@ -313,8 +312,7 @@ impl CodexManagerBuilder {
     }
 }
 
-/// Where it is kept which catalogs sessions were created with: beside the profile file. A folder that the program named
-/// is not made.
+/// Returns the file of fingerprints beside the profile file. A folder that the program named is not created.
 fn fingerprints_beside(profile: &Path, is_named: bool) -> Fingerprints {
     let folder = profile.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() {

@@ -11,7 +11,7 @@ use super::link::LinkState;
 use super::{CodexManager, session_path};
 use crate::runtime::{Deletion, RuntimeError, RuntimeErrorKind};
 
-/// How many sub-agents of a session are looked for in what the server remembers of it.
+/// Sub-agents of a session that are looked for in its history.
 const READ_CHILDREN: usize = 256;
 
 impl CodexManager {
@@ -128,7 +128,7 @@ impl CodexManager {
     }
 }
 
-/// Whether codex takes it for an id of a thread: of others the server says no more than that something went wrong.
+/// Whether codex takes a text for the id of a thread. For others the server's error does not say what is wrong.
 fn is_thread_id(id: &str) -> bool {
     let parts = id.split('-').map(str::len);
     let is_hex = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();

@@ -11,10 +11,10 @@ use super::wire::{KnownTurn, TurnEnd, error_of, is_spawn};
 use crate::runtime::TurnStatus;
 use crate::runtime::read::{Id, Ids, Text, each};
 
-/// How many turns of a session are looked at, the newest.
+/// Turns of a session that are read, the newest.
 const TURNS: usize = 16 * 1024;
 
-/// How many sub-agents of a session are looked for.
+/// Sub-agents of a session that are read at most.
 const CHILDREN: usize = 4096;
 
 /// A session with its turns. What cannot be read of it is missing.
@@ -121,7 +121,7 @@ impl<'a> Detail<'a> {
         Some(known.collect())
     }
 
-    /// How a turn ended, with the last reply in it.
+    /// Returns the end of a turn, with the last reply in it.
     pub(super) fn end_of(&self, turn_id: &str) -> Option<TurnEnd> {
         let turn = self.newest_first().find(|turn| turn.id() == turn_id)?;
         let whole = self.whole.unwrap_or(RawValue::NULL);
@@ -164,7 +164,7 @@ impl<'a> Detail<'a> {
         children
     }
 
-    /// What the user said in a turn: its items, or where there are none, the transcript.
+    /// Returns the user's messages in a turn: from its items, or where there are none, from the transcript.
     pub(super) fn said(&self, turn: &Turn<'a>) -> Vec<Cow<'a, str>> {
         let mut said = turn.user_messages();
         if said.is_empty() {

@@ -11,7 +11,7 @@ pub(super) const NAME: &str = "codex-manager";
 /// Default limit of codex-manager for the body of a request, in bytes (contract §9.6).
 pub(super) const REQUEST_BYTES: usize = 1024 * 1024;
 
-/// What a 2xx answer holds, which says how much of it is read.
+/// Content of a 2xx answer, which decides how much of it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
     /// A status and ids.
@@ -29,7 +29,7 @@ pub(super) enum Holds {
 }
 
 impl Holds {
-    /// The most that is read, in bytes.
+    /// Returns the bytes that are read at most.
     pub(super) fn most(self, history: usize) -> usize {
         match self {
             Self::Word => 64 * 1024,
@@ -40,7 +40,7 @@ impl Holds {
         }
     }
 
-    /// What is said of an answer that is longer.
+    /// Returns the error text for a longer answer.
     pub(super) fn too_long(self, most: usize) -> String {
         let cure = match self {
             Self::History => {

@@ -1,4 +1,4 @@
-//! What went wrong with a request, in words: what the server said, what it knows of its codex, and what to do.
+//! Texts of failed requests: the server's error, the state of its codex, and the remedy.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::exchange::{NAME, Request, Response, is_transient};
 use crate::runtime::{HttpFailure, RuntimeError, RuntimeErrorKind};
 
-/// How many bytes of what a server says are repeated in a message.
+/// Bytes of a server's text that are repeated in a message.
 const SAID_BYTES: usize = 1024;
-/// How many of the server's complaints about a request are repeated.
+/// Validation issues of the server that are repeated in a message.
 const ISSUES: usize = 5;
 
 /// A request that got no answer.
@@ -94,7 +94,7 @@ pub(super) fn of(
     )))
 }
 
-/// What the server says, with its complaints one by one.
+/// Returns the server's error with its validation issues.
 fn said(response: &Response) -> String {
     let body = response.json();
     let text = |key: &str| body.get(key).and_then(Value::as_str);

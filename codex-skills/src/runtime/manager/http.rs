@@ -15,10 +15,10 @@ use super::failure::{self, Broken, How};
 use super::profile::{self, ProfileError, Settings};
 use crate::runtime::RuntimeError;
 
-/// The most that is read of the body of an error, in bytes.
+/// Bytes of an error's body that are read at most.
 const ERROR_BYTES: usize = 64 * 1024;
 
-/// How requests get to the server.
+/// The way of requests to the server: through a proxy or without.
 #[derive(Clone, Default)]
 pub(super) struct Way {
     /// The proxy to go through.
@@ -53,7 +53,7 @@ pub(super) struct Http {
 
 /// The longest time that a server's `Retry-After` is obeyed for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// How often a request is sent that may be sent again, the first time included.
+/// Attempts at an idempotent request, the first included.
 const RETRIED_ATTEMPTS: usize = 4;
 /// The delay before the second time; it doubles.
 const RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -158,7 +158,7 @@ impl Http {
         }
     }
 
-    /// The same, with how it broke where it did.
+    /// Like [`send`](Self::send), with the kind of a failure.
     pub(super) async fn exchange(&self, request: Request<'_>) -> Result<Response, Broken> {
         let mut builder = self
             .client()
@@ -175,8 +175,8 @@ impl Http {
             Err(error) => {
                 let mut broken = self.broken(&request, error);
                 let bytes = request.body.as_ref().map_or(0, Vec::len);
-                // What is too large is refused while it is still being written, and the connection closed: whether the
-                // refusal is read is then a matter of luck.
+                // The server refuses a body that is too large while it is being written, and closes the connection:
+                // whether the refusal can be read is a matter of luck.
                 if broken.how == How::Cut && bytes > self.request_bytes {
                     broken.how = How::Oversized(bytes);
                 }
@@ -197,7 +197,7 @@ impl Http {
             .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
         let location = header(LOCATION).map(str::to_owned);
         let status = response.status();
-        // Of an error no more is read than is shown or looked at.
+        // Read no more of an error than is shown or examined.
         let limit = if status.is_success() {
             request.holds.most(self.history_bytes)
         } else {
@@ -309,11 +309,11 @@ impl Http {
     }
 }
 
-/// What is known of the codex process.
+/// State of the codex process, as the server reports it.
 #[derive(Clone, Debug)]
 pub(super) struct Process {
     pub(super) id: Option<u64>,
-    /// How it ended, in words, where it does not run any more.
+    /// How it ended, where it does not run any more.
     pub(super) death: Option<String>,
 }
 

@@ -1,30 +1,28 @@
-//! The life of the stream's connection: a pure state machine. Time is passed in, and what is to be done
-//! is handed back.
+//! The life of the stream's connection in time: a pure state machine, which is given the time and returns what to do.
 
 use std::time::Duration;
 
 /// Twice this and a little is the time within which a dead codex is known: a silence begins anywhere between two looks.
 pub(super) const PULSE: Duration = Duration::from_millis(750);
 
-/// How the connection is kept.
+/// Intervals of the connection's heartbeat, retries and polls.
 #[derive(Clone, Debug)]
 pub(super) struct LinkConfig {
-    /// After so long without a frame, a ping is sent.
+    /// Silence after which a ping is sent.
     pub(super) heartbeat: Duration,
-    /// After so long without a frame, the connection is given up, if it was asked whether it is there and had its time
-    /// to answer: it is half open.
+    /// Silence after which the connection counts as half open and is given up, if it was pinged and had its time to
+    /// answer.
     pub(super) dead_after: Duration,
     /// The delay before the first reconnect.
     pub(super) backoff: Duration,
     /// The longest delay between two attempts.
     pub(super) max_backoff: Duration,
-    /// How often sessions with an active turn are asked about while the stream is down.
+    /// Interval of polls about sessions with an active turn while the stream is down.
     pub(super) poll: Duration,
-    /// After so long without a frame of a session whose turn is active, it is asked about all the same: a
-    /// frame may have been lost.
+    /// Silence of a session with an active turn after which it is polled while the stream is up: a frame may have been
+    /// lost.
     pub(super) recheck: Duration,
-    /// After so long without a frame of a session whose turn is active, it is asked whether codex runs, and whether the
-    /// stream is there.
+    /// Silence of a session with an active turn after which codex's process is checked and the stream is pinged.
     pub(super) pulse: Duration,
 }
 
@@ -42,7 +40,7 @@ impl Default for LinkConfig {
     }
 }
 
-/// Whether the stream can be relied on; what is greater is worse.
+/// State of the stream; a greater one is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LinkState {
     /// Frames come.
@@ -90,8 +88,8 @@ impl Link {
         self.pinged = None;
     }
 
-    /// Something came. Only that shows a connection to be good: one that is accepted and dropped again
-    /// keeps backing off.
+    /// Records that a message came. Only that resets the back-off: a connection that is accepted and dropped at once
+    /// does not.
     pub(super) fn heard(&mut self, now: Duration) {
         self.heard = now;
         self.pinged = None;

@@ -33,7 +33,7 @@ const LOOKS: [Duration; 7] = [
     Duration::from_millis(1600),
 ];
 
-/// How many of these there are where the request most likely broke since it is too large: it was hardly read.
+/// Looks made for a request that most likely failed because it is too large: the server has hardly read it.
 const LOOKS_AT_OVERSIZED: usize = 4;
 
 /// The pause between looks at a turn that may have taken the request, and at a server that is away.
@@ -49,7 +49,7 @@ pub(super) struct Message {
     pub(super) before: Before,
 }
 
-/// What was known of a session when a request was sent.
+/// State of a session when a request was sent.
 #[derive(Debug, Default)]
 pub(super) struct Before {
     /// The key of the request among those that were sent.
@@ -68,7 +68,7 @@ impl Before {
     }
 }
 
-/// What a look at a session's turns shows.
+/// Result of one look at a session's turns.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
     /// The turn that took the request.
@@ -82,7 +82,7 @@ enum Look {
 /// A request of the user that failed.
 pub(super) struct Failed {
     pub(super) error: RuntimeError,
-    /// What is said of it where no turn began; without, that it can be sent again.
+    /// The error to return if no turn took the request; by default, that it can be sent again.
     instead: Option<RuntimeError>,
 }
 
@@ -211,7 +211,7 @@ impl CodexManager {
 /// Completes the sentence "could not …" of a look.
 const LOOK: &str = "read the session";
 
-/// What comes of an attempt to look at a session.
+/// Result of an attempt to look at a session.
 #[derive(Debug)]
 enum Seen {
     Turns(Look),
@@ -223,7 +223,7 @@ enum Seen {
     Refusal,
 }
 
-/// Where looks are made.
+/// Source of looks; a test has its own.
 trait Looks {
     /// Looks at the session once.
     fn look(&self) -> impl Future<Output = Seen> + Send;
@@ -307,7 +307,8 @@ impl Looks for AtServer<'_> {
     }
 }
 
-/// What is said where no look showed the turn that took the request; `instead` of that it can be sent again.
+/// Returns the error of a request for which no look showed a turn; `instead` replaces the one that it can be sent
+/// again.
 fn given_up(
     may: Option<Arc<str>>,
     lost: &RuntimeError,

@@ -1,4 +1,4 @@
-//! What a session is created with, as codex-manager takes it.
+//! The options of a session in the form that codex-manager takes.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What codex asks besides calls, as codex-manager writes it, and the decision as it takes it.
+//! Questions (server requests other than tool calls) as codex-manager writes them, and decisions as it takes them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::address;
 use crate::runtime::read::each;
 use crate::runtime::{CodexReply, CodexRequest, RuntimeError};
 
-/// Which of the server's routes a question goes through.
+/// The server's route for a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     /// May a command run, may files be changed?
@@ -22,7 +22,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) const ALL: [Self; 2] = [Self::Approval, Self::Input];
 
-    /// What the list of those that wait is called, after the path of the session.
+    /// Returns the path of the list of pending questions, below the session.
     pub(super) fn list(self) -> &'static str {
         match self {
             Self::Approval => "/approvals",
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// Where a decision goes.
+    /// Returns the path to which a decision is posted.
     pub(super) fn path(self, operation: &'static str, id: &str) -> Result<String, RuntimeError> {
         let before = match self {
             Self::Approval => "/approvals",

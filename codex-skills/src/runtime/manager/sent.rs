@@ -1,12 +1,12 @@
-//! What a session was sent from here, and which turns took it: with it, the texts of a turn tell whether there is one that
-//! only a request whose answer was lost explains.
+//! The requests that were sent to a session from here, and the turns that took them: what remains of a turn's texts is
+//! explained only by a request whose answer was lost.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::registry::hash;
 
-/// How many requests of a session are remembered.
+/// Requests remembered for each session.
 const REMEMBERED: usize = 64;
 
 /// The last requests of a session.
@@ -23,10 +23,10 @@ struct Request {
     place: Place,
 }
 
-/// Where a request went.
+/// Fate of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    /// It is under way, or whether it was taken is not known.
+    /// It is on its way, or its fate is not known.
     Unknown,
     /// A turn began with it.
     Began(Arc<str>),
@@ -68,7 +68,7 @@ impl Sent {
         self.requests.retain(|request| request.key != key);
     }
 
-    /// How many other requests of this text some turn may have taken.
+    /// Returns the number of other requests of this text that some turn may have taken.
     pub(super) fn uncertain(&self, key: u64, text: &str) -> usize {
         let text = hash(text);
         let others = self.requests.iter().filter(|request| {
@@ -77,7 +77,7 @@ impl Sent {
         others.count()
     }
 
-    /// How many requests of this text a turn took.
+    /// Returns the number of requests of this text that a turn took.
     pub(super) fn taken(&self, turn_id: &str, text: &str) -> usize {
         let text = hash(text);
         let own = self.requests.iter().filter(|request| {

@@ -37,7 +37,7 @@ struct Waiting {
     bytes: usize,
     /// Ends the wait for a handler; without one it is left to others.
     handler: Option<CancellationToken>,
-    /// Whether it was decided. It is remembered until its turn ends: a list that was made before has it still.
+    /// It was decided. It is remembered until its turn ends, since a list that was made before still has it.
     is_decided: bool,
 }
 
@@ -189,7 +189,7 @@ impl Shared {
                 Ok(()) => shared.asked.keep(&key),
                 Err(error) => {
                     tracing::warn!(target: "codex_skills::manager", method = request.method, %error, "a decision was not taken");
-                    // It is asked again, if codex still wants to know.
+                    // It is asked again, if codex still wants a decision.
                     shared.asked.waiting().remove(&key);
                 }
             }
