@@ -145,7 +145,10 @@ impl Sources {
                 let end = text[at..].find(|c: char| !(c == ':' || c == '_' || c.is_alphanumeric()));
                 let path = text[at..][..end.unwrap_or(text.len() - at)].trim_end_matches(':');
                 let path: Place = path.split("::").map(str::to_owned).collect();
-                found.extend(self.absolute(module, &path));
+                // Before a list, or a star, there is no more than the beginning.
+                if path.iter().any(|name| name != "super" && name != "crate") {
+                    found.extend(self.absolute(module, &path));
+                }
             }
         }
         found
@@ -175,7 +178,7 @@ struct Import {
 
 /// Code without comments and without the tests at its end.
 fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let text = text.split("\nmod tests {").next().unwrap();
     let lines = text.lines().map(|line| line.split("//").next().unwrap());
     lines.collect::<Vec<_>>().join("\n")
 }
