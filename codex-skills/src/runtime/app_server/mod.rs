@@ -19,9 +19,11 @@
 
 mod before;
 mod catch_up;
+mod child;
 mod connection;
 mod error;
 mod intern;
+mod locate;
 mod lost_send;
 mod options;
 mod process;

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
+use super::child::Child;
 use super::error::AppServerError;
+use super::locate;
 use crate::runtime::peer;
 
 /// Lines of stderr kept for the error about a process that does not start.
@@ -57,7 +59,7 @@ pub(super) struct Process {
 impl Program {
     /// The program itself. It looks at files, and so blocks.
     pub(super) fn find(&self) -> Result<PathBuf, AppServerError> {
-        find(self.codex.as_deref())
+        locate::find(self.codex.as_deref())
     }
 
     /// The home that codex is given by name.
@@ -111,18 +113,14 @@ impl Program {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         if let Some(home) = &self.home {
             command.env("CODEX_HOME", home);
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        // A group of its own: Ctrl-C in a terminal is for this program, which ends codex in good order.
-        #[cfg(unix)]
-        command.process_group(0);
-        let mut child = command.spawn().map_err(|error| {
+        let mut child = Child::start(command).map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound && self.directory.is_none() {
                 AppServerError::NotFound {
                     looked_for: self.codex.clone(),
@@ -134,8 +132,7 @@ impl Program {
                 }
             }
         })?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+        let Some((stdin, stdout, stderr)) = child.take_pipes() else {
             return Err(AppServerError::CannotStart {
                 path: path.to_owned(),
                 error: std::io::Error::other("its pipes are missing"),
@@ -192,11 +189,13 @@ impl Process {
                 Step::Wait => {}
                 Step::Tell => {
                     tracing::debug!(target: "codex_skills::app_server", "codex does not end, and is told to");
-                    self.tell();
+                    self.child.tell();
                 }
                 Step::Make => {
                     tracing::warn!(target: "codex_skills::app_server", "codex does not end, and is killed");
-                    self.make().await;
+                    if let Err(error) = self.child.kill().await {
+                        tracing::warn!(target: "codex_skills::app_server", %error, "codex cannot be killed");
+                    }
                 }
             }
             if tokio::time::timeout(grace, self.child.wait()).await.is_ok() {
@@ -204,44 +203,6 @@ impl Process {
             }
         }
     }
-
-    #[cfg(unix)]
-    fn group(&self) -> Option<rustix::process::Pid> {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok())?;
-        rustix::process::Pid::from_raw(id)
-    }
-
-    fn tell(&self) {
-        #[cfg(unix)]
-        if let Some(group) = self.group() {
-            // It may have ended meanwhile.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
-        }
-    }
-
-    async fn make(&mut self) {
-        #[cfg(unix)]
-        if let Some(group) = self.group() {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        if let Err(error) = self.child.kill().await {
-            tracing::warn!(target: "codex_skills::app_server", %error, "codex cannot be killed");
-        }
-    }
-}
-
-/// Sends SIGTERM to a process that is not waited for, and to those that it started.
-pub(super) fn terminate(id: u32) {
-    #[cfg(unix)]
-    if let Some(group) = i32::try_from(id)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-    {
-        // It may have ended meanwhile.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
-    }
-    #[cfg(not(unix))]
-    let _ = id;
 }
 
 #[derive(Clone, Copy)]
@@ -294,80 +255,4 @@ fn plain(line: &str) -> String {
         }
     }
     text
-}
-
-/// The native program: where it was said to be, or on `PATH`, and behind npm's shim, which would be ended
-/// in its stead.
-fn find(codex: Option<&Path>) -> Result<PathBuf, AppServerError> {
-    let found = match codex {
-        // Where it runs may be elsewhere.
-        Some(path) if path.components().count() > 1 => path
-            .exists()
-            .then(|| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
-        Some(name) => on_path(name),
-        None => on_path(Path::new("codex")),
-    };
-    let found = found.ok_or_else(|| AppServerError::NotFound {
-        looked_for: codex.map(Path::to_owned),
-    })?;
-    let real = found.canonicalize().unwrap_or_else(|_| found.clone());
-    if real.extension().is_some_and(|extension| extension == "js")
-        && let Some(native) = behind_shim(&real)
-    {
-        return Ok(native);
-    }
-    Ok(found)
-}
-
-fn on_path(name: &Path) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let names = if cfg!(windows) {
-        vec![name.with_extension("exe"), name.with_extension("cmd")]
-    } else {
-        vec![name.to_owned()]
-    };
-    std::env::split_paths(&path)
-        .flat_map(|directory| names.iter().map(move |name| directory.join(name)))
-        .find(|candidate| candidate.is_file())
-}
-
-/// The native program of an npm installation: `…/@openai/codex/bin/codex.js` starts
-/// `…/@openai/codex-<platform>/vendor/<target>/bin/codex`.
-fn behind_shim(shim: &Path) -> Option<PathBuf> {
-    let package = shim.parent()?.parent()?;
-    let scope = package.parent()?;
-    let name = if cfg!(windows) { "codex.exe" } else { "codex" };
-    let platform = format!("codex-{}-{}", platform(), architecture());
-    let packages = [
-        package.join("node_modules").join("@openai").join(&platform),
-        scope.join(&platform),
-        package.to_owned(),
-    ];
-    packages
-        .iter()
-        .filter_map(|package| std::fs::read_dir(package.join("vendor")).ok())
-        .flat_map(|targets| targets.flatten().map(|target| target.path()))
-        .flat_map(|target| {
-            [
-                target.join("bin").join(name),
-                target.join("codex").join(name),
-            ]
-        })
-        .find(|candidate| candidate.is_file())
-}
-
-fn platform() -> &'static str {
-    match std::env::consts::OS {
-        "macos" => "darwin",
-        "windows" => "win32",
-        other => other,
-    }
-}
-
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }

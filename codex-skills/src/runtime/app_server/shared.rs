@@ -177,7 +177,7 @@ impl Shared {
         };
         // It would hold the threads while another one deletes them. What owned it may be long in being dropped.
         if let Some(process) = process {
-            super::process::terminate(process);
+            super::child::terminate(process);
         }
         self.lose_connection();
     }
