@@ -154,3 +154,33 @@ fn an_expression_is_judged_as_it_is_read() {
     assert!(!is_allowed("MIT AND GPL-3.0", &allowed));
     assert!(!is_allowed("", &allowed));
 }
+
+/// A registry shows the README without the repository around it.
+#[test]
+fn each_link_of_the_readme_is_absolute_and_leads_to_a_file() {
+    const REPOSITORY: [&str; 2] = [
+        "https://github.com/codex-skills/codex-skills/blob/main/",
+        "https://raw.githubusercontent.com/codex-skills/codex-skills/main/",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let defined = readme
+        .lines()
+        .filter(|line| line.starts_with('['))
+        .filter_map(|line| line.split_once("]: "))
+        .map(|(_, target)| target);
+    let inline = readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target);
+    let targets: Vec<&str> = defined.chain(inline).collect();
+    assert!(targets.len() > 10, "{targets:?}");
+    for target in targets {
+        assert!(target.starts_with("https://"), "{target}");
+        let path = REPOSITORY.iter().find_map(|base| target.strip_prefix(base));
+        if let Some(path) = path {
+            assert!(root.join(path).is_file(), "{path} is not there");
+        }
+    }
+}
