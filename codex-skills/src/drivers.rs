@@ -1,8 +1,8 @@
-//! What this crate needs of the tokio runtime that it is used on: that there is one, that it keeps time, and for sockets and
+//! Checks of the tokio runtime that a program uses: that there is one, that it keeps time, and for sockets and
 //! processes that it has I/O.
 //!
-//! Tokio tells of a missing driver by a panic alone, at its first use, which may be far from here: so each is asked for
-//! where something is opened. The panic is caught; of it the panic hook may speak.
+//! Tokio reports a missing driver only by a panic at its first use, which may be far from here. So each driver is tried
+//! where something is opened. The panic is caught; the panic hook may report it all the same.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

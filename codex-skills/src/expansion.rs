@@ -1,9 +1,9 @@
-//! What `#[skill]` and `lifecycle!` expand to uses of: a key to the names in the compiler's messages.
+//! The names that code expanded from `#[skill]` and `lifecycle!` uses: a key to the compiler's messages.
 //!
 //! A program names none of these; it reads them where a message ends with "required by a bound in ...". What to do is
 //! said at the message's beginning and in its notes.
 //!
-//! | name in a message | what was asked for |
+//! | name in a message | what the compiler checks |
 //! |---|---|
 //! | [`Parameter`] | whether the model can fill a parameter of this type: `serde::Deserialize` and `schemars::JsonSchema` |
 //! | [`Argument`], [`HasDeserialize`], [`HasSchema`] | the trait that it lacks: both, the first, the second |

@@ -1,4 +1,4 @@
-//! The same surface without async.
+//! The surface of the crate without async.
 //!
 //! Each type and method is named as its asynchronous twin. Where that is awaited, a builder ends in
 //! `wait()`, and a method without options just blocks:

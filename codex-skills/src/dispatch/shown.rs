@@ -1,4 +1,4 @@
-//! How much codex shows its model of an answer (contract §2.2), as it was measured on 0.169.0 and 0.171.0.
+//! The part of an answer that codex shows its model (contract §2.2), as measured on 0.169.0 and 0.171.0.
 //!
 //! Codex counts the bytes of an answer's texts, item by item. In direct mode it shows 12,000 bytes with a model that
 //! it does not know, and 48,000 with one that it knows (`gpt-5.5`): the middle of the text that goes beyond is left
@@ -13,7 +13,7 @@ use super::limits::Limits;
 use crate::skill::output::SHOWN_BYTES;
 use crate::skill::{ContentItem, SkillOutput, ToolCall};
 
-/// What it shows of all that a program prints in code mode.
+/// Bytes that codex shows of a program's output in code mode.
 const PRINTED_BYTES: usize = 40_000;
 
 /// An answer of which the model is shown a part.
@@ -29,10 +29,10 @@ const PRINTED_BYTES: usize = 40_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cut {
-    /// How many bytes its texts have together.
+    /// The bytes of its texts together.
     pub sent: usize,
-    /// How many of them the model is shown: an estimate, that is never more than what codex shows with its default
-    /// settings. In code mode: how many it can be shown, if the program prints the answer.
+    /// The bytes of them that the model is shown: an estimate, never more than codex shows with its default settings.
+    /// In code mode: the bytes that it can be shown, if the program prints the answer.
     pub shown: usize,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Cut {
 }
 
 impl Cut {
-    /// What codex leaves out of an answer.
+    /// Returns the cut of an answer, if codex leaves out a part of it.
     pub(crate) fn of(output: &SkillOutput, limit: usize) -> Option<Self> {
         let texts = output.items().iter().map(|item| match item {
             ContentItem::Text { text } => text.len(),
@@ -54,7 +54,7 @@ impl Cut {
     }
 }
 
-/// How many bytes of an answer are shown.
+/// The limits of what is shown of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown {
     direct: usize,
@@ -71,7 +71,7 @@ impl Shown {
         }
     }
 
-    /// How many bytes of the answer to a call are shown.
+    /// Returns the bytes of a call's answer that are shown.
     pub(crate) fn bytes(&self, in_code_mode: bool) -> usize {
         if in_code_mode {
             self.printed
@@ -81,7 +81,7 @@ impl Shown {
     }
 }
 
-/// Whether a program calls, in code mode: codex gives its calls ids of their own kind.
+/// Whether a program in code mode makes the call: codex gives such calls ids of their own kind.
 pub(crate) fn is_in_code_mode(call: &ToolCall) -> bool {
     call.call_id
         .as_deref()

@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// How many threads there are at most; further jobs wait.
+/// Threads at most; further jobs wait.
 const THREADS: usize = 512;
 
-/// How long a thread without a job is kept.
+/// Time for which a thread without a job is kept.
 const KEPT: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -26,7 +26,7 @@ type Job = Box<dyn FnOnce() + Send>;
 static POOL: Pool = Pool::new(THREADS);
 
 struct Pool {
-    /// How many threads there are at most.
+    /// Threads at most.
     limit: usize,
     state: Mutex<State>,
     work: Condvar,

@@ -1,4 +1,4 @@
-//! What `lifecycle!` expands to calls of. Hidden: the macro is the interface.
+//! Functions that the expansion of `lifecycle!` calls. Hidden: the macro is the interface.
 
 use std::any::Any;
 use std::future::Future;
@@ -15,7 +15,7 @@ use crate::catalog::Draft;
 use crate::error::Error;
 use crate::runtime::Runtime;
 
-/// What `lifecycle!` takes as its first argument.
+/// The first argument of `lifecycle!`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a client of codex",
     label = "expected a `Client`",

@@ -165,7 +165,7 @@ fn missing(descriptor: &ParameterDescriptor) -> SkillFailure {
     SkillFailure::arguments(is_missing(descriptor.name, descriptor.description))
 }
 
-/// What to say of a parameter that is needed and not there.
+/// Returns the error text for a required parameter that is missing.
 pub(crate) fn is_missing(name: &str, description: Option<&str>) -> String {
     match description {
         Some(description) => format!("`{name}` is missing: {}", description.trim()),
@@ -297,7 +297,7 @@ fn names(table: &[ParameterDescriptor]) -> Vec<&str> {
     table.iter().map(|parameter| parameter.name).collect()
 }
 
-/// What to say of a member that no parameter takes.
+/// Returns the error text for a member that no parameter takes.
 pub(crate) fn unknown(name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(64).collect();
     match nearest_name(&shown, known) {

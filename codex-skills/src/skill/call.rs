@@ -74,7 +74,7 @@ impl ToolCall {
         }
     }
 
-    /// The same call of a tool in a namespace.
+    /// Returns the call with the namespace of its tool.
     #[must_use]
     pub fn with_namespace(mut self, namespace: Option<Arc<str>>) -> Self {
         self.namespace = namespace;
@@ -93,7 +93,7 @@ impl ToolCall {
         qualified(self.namespace(), &self.tool)
     }
 
-    /// The same call without its arguments.
+    /// Returns the call without its arguments.
     pub(crate) fn without_arguments(&self) -> Self {
         Self {
             session_id: self.session_id.clone(),
@@ -149,7 +149,7 @@ pub(crate) fn qualified<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, s
     }
 }
 
-/// What makes two announcements the same call: the thread, the turn, and the id within it. Cheap to clone.
+/// Identity of a call across announcements: the thread, the turn, and the id within it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct CallKey {
     call: Arc<ToolCall>,
@@ -201,7 +201,7 @@ impl CallKey {
         key
     }
 
-    /// The same key without the arguments that its call came with.
+    /// Returns the key without the arguments that its call came with.
     pub(crate) fn without_arguments(&self) -> Self {
         Self {
             call: Arc::new(self.call.without_arguments()),

@@ -1,4 +1,4 @@
-//! What a handler can ask about the call it serves, and the state it borrows.
+//! The context of a handler: its call, its deadline and cancellation, and the state it borrows.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -182,7 +182,7 @@ impl Interest {
     }
 }
 
-/// What keeps the interest in a call: the call's claim, or the interest itself where there is none.
+/// Holder of the interest in a call: the call's claim, or the interest itself where there is none.
 pub(crate) trait Interested: fmt::Debug + Send + Sync {
     fn interest(&self) -> &Interest;
 }
@@ -212,7 +212,7 @@ impl CallContext for SkillContext {
     }
 }
 
-/// Everything that a handler is given.
+/// All inputs of a handler.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     pub(crate) context: SkillContext,

@@ -13,7 +13,7 @@ use crate::withheld;
 /// The longest path and the longest reason, which repeat what the model wrote.
 const PATH: usize = 200;
 const REASON: usize = 1_500;
-/// What is said of an enumeration of which serde says only that a value is expected.
+/// Error text for an enumeration where serde reports only that a value is expected.
 const ONE_OF_ITS_VALUES: &str = "expected one of the values that its schema lists";
 /// Above so many bytes, arguments take so long to decode that their call may be over.
 const LONG: usize = 16 * 1024;
@@ -222,7 +222,7 @@ impl PathError {
         starts("unknown member ") || starts("its name ")
     }
 
-    /// The same of a value in which this one is a member.
+    /// Returns the error as one of the value in which this one is a member.
     pub(crate) fn within(mut self, name: &str) -> Self {
         self.path = joined(name, &self.path);
         self.steps.insert(0, Step::Member(name.to_owned()));
@@ -263,12 +263,12 @@ fn position(json: &str, error: &serde_json::Error) -> usize {
     before.sum::<usize>() + error.column()
 }
 
-/// What serde says, without the position in a text that the model never wrote in lines, and in words of JSON.
+/// Returns serde's error in words of JSON, without the position: the model's text has no lines.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     match text.strip_suffix(&position).unwrap_or(&text) {
-        // What is said of an enumeration that is given neither a text nor an object.
+        // serde's error for an enumeration that is given neither a text nor an object.
         "expected value" => ONE_OF_ITS_VALUES.to_owned(),
         "number out of range" => "the number is out of range, expected a smaller one".to_owned(),
         "recursion limit exceeded" => {
@@ -334,7 +334,7 @@ mod words {
         text.to_owned()
     }
 
-    /// What a message says of a member: its name, and what is wrong with it.
+    /// Splits a message about a member into its name and the error.
     pub(super) fn of_member(text: &str) -> Option<(&str, &str)> {
         let (name, said) = text.strip_prefix('`')?.split_once("` ")?;
         ["is missing", "is given twice"]

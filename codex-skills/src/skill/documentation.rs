@@ -112,13 +112,13 @@ pub const fn or_none(text: Option<&'static str>) -> &'static str {
     }
 }
 
-/// What a documentation says first.
+/// Returns the description at the beginning of a documentation.
 #[must_use]
 pub const fn first(text: &str) -> Option<&str> {
     sections::description(text)
 }
 
-/// What the documentation of a skill says first.
+/// Returns the description at the beginning of a skill's documentation.
 ///
 /// ```compile_fail,E0080
 /// #[doc = concat!("# Examples\n", "none")]
@@ -127,7 +127,7 @@ pub const fn first(text: &str) -> Option<&str> {
 /// ```
 ///
 /// # Panics
-/// While compiling, if that is nothing.
+/// While compiling, if there is none.
 #[must_use]
 #[allow(clippy::panic, reason = "while compiling only")]
 pub const fn described(text: &str) -> &str {
@@ -139,7 +139,7 @@ pub const fn described(text: &str) -> &str {
     }
 }
 
-/// What it says of the answer.
+/// Returns the description of the answer.
 #[must_use]
 pub const fn returns(text: &str) -> Option<&str> {
     sections::returns(text)
@@ -194,7 +194,7 @@ pub const fn argument_length(text: &str, names: &[&str]) -> usize {
     }
 }
 
-/// What it says.
+/// Returns the text about an argument.
 #[must_use]
 pub const fn argument<const N: usize>(text: &str, names: &[&str]) -> [u8; N] {
     let mut bytes = [0; N];

@@ -102,8 +102,7 @@ impl fmt::Debug for Skill {
     }
 }
 
-/// What becomes of a skill when its handler completes it: a [`Skill`] by itself, or a draft that has
-/// one skill more.
+/// Destination of a skill that is complete: returned by itself as a [`Skill`], or added to a draft.
 pub trait SkillParent {
     /// What the handler's method returns.
     type Done;
@@ -120,7 +119,7 @@ impl SkillParent for () {
     }
 }
 
-/// What a handler of [`Skill::builder`] returns: a future with a `Result`.
+/// The result of a handler of [`Skill::builder`]: a future with a `Result`.
 #[diagnostic::on_unimplemented(
     message = "the handler of a skill is an async closure that returns a `Result`",
     label = "not a future with a `Result`",
@@ -213,8 +212,8 @@ impl<P: SkillParent> SkillBuilder<P> {
         self
     }
 
-    /// What the model reads. Without it, the description of the arguments' type is taken, and
-    /// failing that `Remote skill NAME`.
+    /// The description that the model reads. Default: the description of the arguments' type, and failing that `Remote
+    /// skill NAME`.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.meta.description = Some(description.into());
         self

@@ -1,4 +1,4 @@
-//! What a type lacks for the model to fill it, found out by the compiler and said at the type.
+//! Finds at compile time what a parameter's type lacks, and has the compiler report it at the type.
 //!
 //! Bounds alone would have rustc report each missing trait apart, or the outermost type instead of the one inside
 //! that lacks something. So each named type is asked first. `Reads::<T>::HAS` is an inherent constant where `T`
@@ -38,7 +38,7 @@ pub trait Lacking {
 impl<T: ?Sized> Lacking for Reads<T> {}
 impl<T: ?Sized> Lacking for Described<T> {}
 
-/// What is to be said of a type, if some inside of it were asked before.
+/// Returns what to report of a type, after the types inside of it were asked.
 #[must_use]
 pub const fn after(inside: u8, own: u8) -> u8 {
     if inside == 3 { own } else { 4 }
@@ -55,7 +55,7 @@ impl<T: DeserializeOwned + JsonSchema> Parameter<3, T> {
         Slot::new(name, description)
     }
 
-    /// Nothing to say.
+    /// Nothing is lacking.
     pub const fn check() {}
 }
 

@@ -1,5 +1,5 @@
-//! What a skill is: static metadata, decoding of its arguments, and the shape of its answer.
-//! How skills are gathered is [`crate::catalog`]'s business; how calls reach them, `dispatch`'s.
+//! Skills: their static descriptors, the decoding of their arguments, and the shape of their answers.
+//! Collecting skills is left to `catalog`, calling them to `dispatch`.
 
 pub(crate) mod arguments;
 pub(crate) mod built_in;

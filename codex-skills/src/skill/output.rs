@@ -1,4 +1,4 @@
-//! What a handler answers: text, images and audio, or a failure that the model can act on.
+//! Answers of handlers: text, images and audio, or a failure that the model can act on.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,19 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::withheld;
 
-/// How long a program in code mode waits for a call before the model goes on (contract §2.5).
+/// Time that a program in code mode waits for a call before the model goes on (contract §2.5).
 pub(crate) const CODE_MODE_WAITS: Duration = Duration::from_secs(30);
 
-/// How many bytes of an answer's texts codex shows its model in direct mode, unless its configuration or its model
-/// says otherwise (contract §2.2).
+/// Bytes of an answer's texts that codex shows its model in direct mode, unless its configuration or its model says
+/// otherwise (contract §2.2).
 pub(crate) const SHOWN_BYTES: usize = 12_000;
 
-/// How many bytes codex shows with a `tool_output_token_limit`: as measured, 4.8 for each token.
+/// Returns the bytes that codex shows with a `tool_output_token_limit`: as measured, 4.8 for each token.
 pub(crate) fn bytes_of_tokens(tokens: u64) -> usize {
     usize::try_from(tokens.saturating_mul(48) / 10).unwrap_or(usize::MAX)
 }
 
-/// What the model reads in the place of a text that is empty, or has blanks only.
+/// Text that the model reads in place of an empty or blank one.
 const BLANK: &str = "(empty text)";
 
 /// One item of an answer, as codex takes it.
@@ -409,7 +409,7 @@ pub enum OutputError {
     /// The first bytes are not those of an image of the media type.
     #[error("the data is not an image of the type `{mime}`: {found}")]
     NotOfItsType {
-        /// The media type that was said.
+        /// The declared media type.
         mime: String,
         /// What the bytes are.
         found: &'static str,
@@ -522,7 +522,7 @@ pub struct SkillFailure {
     pub(crate) message: String,
 }
 
-/// Whose fault a failure is.
+/// Origin of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
     Arguments,

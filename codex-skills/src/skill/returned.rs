@@ -100,7 +100,7 @@ impl<E: Never> Explain<Inapplicable> for E {
     }
 }
 
-/// What a handler returned.
+/// A handler's return value.
 pub struct Returned<T>(pub T);
 
 /// Without the value, which is an answer.
