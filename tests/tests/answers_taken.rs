@@ -1,12 +1,6 @@
 //! What the model may write: each spelling of a value that the schema allows runs the handler with that value, and
 //! what the type or the schema forbids is refused with words that help.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    dead_code,
-    reason = "tests fail by panicking, and fields are there to be shown"
-)]
+#![allow(dead_code, reason = "fields are there to be shown")]
 
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]

@@ -1,11 +1,4 @@
 //! Sessions on the real codex, through `AppServer`. What is beside a test's name is the version that it runs on.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 #[path = "app_server/support.rs"]
 mod support;

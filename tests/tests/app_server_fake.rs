@@ -1,11 +1,4 @@
 //! What the real codex cannot be made to do on demand: a codex that is old, refuses, is silent, mad, overloaded or stubborn.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

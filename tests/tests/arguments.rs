@@ -1,12 +1,9 @@
 //! Arguments that the model got wrong: each call has exactly one failed answer, which names the place
 //! and what is expected there, and the handler is not run.
 #![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     clippy::unused_async,
     dead_code,
-    reason = "tests fail by panicking, skills are async to be run as such, and fields are there to be shown"
+    reason = "skills are async to be run as such, and fields are there to be shown"
 )]
 
 #[path = "../support/calls.rs"]

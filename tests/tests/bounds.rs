@@ -1,7 +1,6 @@
 //! What a peer or a model can make the client keep: each row of the guide's table is flooded in a process of its own, whose
 //! memory stays within some times the limit.
 #![cfg(target_os = "linux")]
-#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};

@@ -1,12 +1,5 @@
 //! What the other tests of the real codex stand on: the provider, the smallest client, and that what they say to each
 //! other is what was recorded.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,11 +1,4 @@
 //! Answers of which codex shows its model a part: they are seen, and may be failures instead.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::time::Duration;
 

@@ -1,10 +1,4 @@
 //! Skills that are not named: found in this program and in the crates that are linked into it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
 
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]

@@ -1,10 +1,4 @@
 //! Arguments, answers, requests and payloads are in no `Debug`: each public type that holds one shows its size instead.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -1,11 +1,4 @@
 //! Each call runs once and is answered once, whatever happens to it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::fmt;
 use std::sync::Arc;

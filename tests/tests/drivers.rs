@@ -1,11 +1,4 @@
 //! A tokio runtime that lacks something is refused with what it lacks, wherever something is opened, and nothing panics.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::fmt::Display;
 use std::future::IntoFuture;

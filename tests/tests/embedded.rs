@@ -1,11 +1,4 @@
 //! The runtime in the process is as strict as codex.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::sync::{Arc, Mutex, Weak};
 

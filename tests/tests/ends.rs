@@ -1,11 +1,4 @@
 //! No session outlives a program that ends by itself, shut down or not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::process::{Output, Stdio};
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! Fingerprints are kept on users' disks: the same catalog has the same one in every version.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,5 +1,4 @@
 //! A short fuzz, with seeds that are fixed: what a peer says spoils nothing but itself. `tests/fuzz` goes on from there.
-#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 // The targets of `cargo fuzz` are compiled here as they are, so that they go on compiling: with this crate in the place of
 // libFuzzer's.

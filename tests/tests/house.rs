@@ -1,6 +1,5 @@
 //! The prose of the house: citations of the contract are found in `codex-skills/docs/contract`, paths and functions of
 //! `codex-skills/docs/architecture.md` in the sources, and comments use plain words.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

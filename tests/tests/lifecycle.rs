@@ -1,11 +1,4 @@
 //! No session outlives its guard, however the guard ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

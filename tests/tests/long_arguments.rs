@@ -1,12 +1,5 @@
 //! Long arguments on each runtime: their deadline covers the check and the decoding, and what is over the limit is not
 //! decoded.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,11 +1,4 @@
 //! Sessions of a codex-manager, over real sockets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 #[path = "manager/support.rs"]
 mod support;

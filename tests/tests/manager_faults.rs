@@ -1,12 +1,5 @@
 //! The fault matrix: whatever goes wrong between a client and its codex-manager, every call is answered
 //! once, every handler runs once at most, every turn ends, and every guard's session is deleted.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 #[path = "manager/support.rs"]
 mod support;

@@ -1,12 +1,5 @@
 //! Sessions of a real codex-manager, whose address is in `CODEX_SKILLS_MANAGER`: `e2e/manager.sh` starts one. Its model
 //! is our provider.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::time::Duration;
 

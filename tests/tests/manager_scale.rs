@@ -1,12 +1,5 @@
 //! Many sessions, and how fast calls are answered. Numbers are printed; what they must be depends on the
 //! machine.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 #[path = "manager/support.rs"]
 mod support;

@@ -1,11 +1,4 @@
 //! `tests/README.md` maps behaviours and weaknesses of the reference SDK to tests: those must exist.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

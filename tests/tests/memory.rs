@@ -1,13 +1,7 @@
 //! The memory that checking arguments takes: as many bytes are allocated as the arguments are long, times a constant,
 //! however deep and wide they are and whatever forms their schema has. Their types read nothing, so that it is the
 //! check that is measured.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    dead_code,
-    reason = "tests fail by panicking, and of types only their schemas are used"
-)]
+#![allow(dead_code, reason = "of types only their schemas are used")]
 
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]

@@ -1,11 +1,4 @@
 //! What a client counts.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,12 +1,5 @@
 //! Skills in namespaces, and skills that the model finds by searching.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unused_async,
-    missing_docs,
-    reason = "tests fail by panicking, and skills are async to be run as such"
-)]
+#![allow(clippy::unused_async, reason = "skills are async to be run as such")]
 
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]

@@ -1,12 +1,5 @@
 //! The packages that we build on: their licences, where they come from, and which of them come twice. The lists are
 //! those of `deny.toml`, so that this holds where cargo-deny is not installed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! What a peer says ends in no log and no error as it came, and where it points no file is written.
-#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,11 +1,4 @@
 //! What `on_event` shows of a turn while it runs, and what it cannot spoil.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::sync::mpsc;
 use std::time::Duration;

@@ -1,11 +1,8 @@
 //! What holds for any skills in any order, and for any arguments.
 #![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     clippy::unused_async,
     dead_code,
-    reason = "tests fail by panicking, skills are async to be run as such, and fields are there to be shown"
+    reason = "skills are async to be run as such, and fields are there to be shown"
 )]
 
 #[path = "../support/calls.rs"]

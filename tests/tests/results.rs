@@ -1,11 +1,5 @@
 //! What the model reads of what a handler returns.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unused_async,
-    reason = "tests fail by panicking, some skills too, and skills are async to be run as such"
-)]
+#![allow(clippy::unused_async, reason = "skills are async to be run as such")]
 
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]

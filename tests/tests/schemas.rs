@@ -1,12 +1,9 @@
 //! The schemas of real types as they are declared, and what is demanded of a call at run time.
 #![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     clippy::unused_async,
     clippy::too_many_arguments,
     dead_code,
-    reason = "tests fail by panicking, skills are async to be run as such, and fields are there to be shown"
+    reason = "skills are async to be run as such, and fields are there to be shown"
 )]
 
 #[path = "../support/calls.rs"]

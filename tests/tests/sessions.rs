@@ -1,11 +1,4 @@
 //! Sessions: created with a catalog, opened again, closed, and what they send.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use codex_skills::embedded::{Content, Step};
 use codex_skills::{

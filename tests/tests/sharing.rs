@@ -1,11 +1,4 @@
 //! Two clients that have one session: on the embedded runtime, on a codex behind a socket, on a codex-manager.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -1,11 +1,5 @@
 //! `#[skill]` from end to end: what is written at a function arrives in the catalog and at its calls.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unused_async,
-    reason = "tests fail by panicking, and skills are async to be run as such"
-)]
+#![allow(clippy::unused_async, reason = "skills are async to be run as such")]
 
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]

@@ -1,12 +1,6 @@
 //! A check that is as strict as the type: what serde reads and the shown schema allows runs with serde's value, and what
 //! either forbids is refused, beyond the spellings that are taken on purpose. And no error says less than serde's own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    dead_code,
-    reason = "tests fail by panicking, and fields are there to be shown"
-)]
+#![allow(dead_code, reason = "fields are there to be shown")]
 
 #[path = "../support/calls.rs"]
 #[allow(dead_code, reason = "each file uses a part")]

@@ -1,5 +1,4 @@
 //! The structure of the library: which files use which, without circles but for those that are listed.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

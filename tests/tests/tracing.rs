@@ -1,11 +1,4 @@
 //! What a program can read in its logs, and what it must never find there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 #[path = "manager/support.rs"]
 mod support;

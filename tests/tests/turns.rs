@@ -1,11 +1,4 @@
 //! A request, the calls it leads to, and what comes of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::sync::Arc;
 use std::time::Duration;

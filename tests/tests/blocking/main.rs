@@ -1,11 +1,4 @@
 //! The client without async: the same results, from any thread, and nothing is left behind.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 mod lifecycle;
 mod same_as_async;
