@@ -79,7 +79,7 @@ impl AppServer {
         self.shared.reconnects()
     }
 
-    /// Starts codex again, or connects again: now, whatever the [policy](RestartPolicy) says. Turns that run in a
+    /// Starts codex again, or connects again: now, whatever the [policy](super::RestartPolicy) says. Turns that run in a
     /// process that was started end as [lost](crate::TurnStatus::Lost). Returns at once; requests wait until it is
     /// there.
     pub fn restart(&self) {
