@@ -197,13 +197,13 @@ impl Count {
 
 impl Counters {
     /// A call is taken up for the first time.
-    pub(super) fn receive(&self) {
+    pub(crate) fn receive(&self) {
         self.received.up();
         self.running.up();
     }
 
     /// The answer of a settled call is on its way again.
-    pub(super) fn reopen(&self, status: SubmissionStatus) {
+    pub(crate) fn reopen(&self, status: SubmissionStatus) {
         if let Some(count) = self.standing(status) {
             count.down();
             self.running.up();
@@ -211,7 +211,7 @@ impl Counters {
     }
 
     /// It is known now what became of the answer of a settled call.
-    pub(super) fn resettle(&self, before: SubmissionStatus, now: SubmissionStatus) {
+    pub(crate) fn resettle(&self, before: SubmissionStatus, now: SubmissionStatus) {
         if let (Some(before), Some(now)) = (self.standing(before), self.standing(now)) {
             before.down();
             now.up();
@@ -219,7 +219,7 @@ impl Counters {
     }
 
     /// A call is settled. `repeat`: its answer was sent again, and nothing ran.
-    pub(super) fn settle(&self, record: &Arc<DispatchRecord>, repeat: bool) {
+    pub(crate) fn settle(&self, record: &Arc<DispatchRecord>, repeat: bool) {
         if let Some(count) = self.standing(record.submission.status) {
             self.running.down();
             count.up();
@@ -259,11 +259,11 @@ impl Counters {
         }
     }
 
-    pub(super) fn repeat(&self) {
+    pub(crate) fn repeat(&self) {
         self.repeated.up();
     }
 
-    pub(super) fn leave_waiting(&self) {
+    pub(crate) fn leave_waiting(&self) {
         self.left_waiting.up();
     }
 

@@ -1,12 +1,10 @@
-//! From a call to its answer: claim it once, run the handler, submit, record.
+//! What is done for a call: run the handler, submit the answer, record and count it.
 //!
-//! The [`ledger`] decides, [`run`] runs, [`submit`] delivers; the [`Dispatcher`] of a session ties them
-//! together. It knows runtimes by their trait and sessions not at all.
+//! [`run`] runs and [`submit`] submits, within the bounds that the [`Executor`] of a session has. It knows runtimes by their
+//! trait and sessions not at all: which calls were announced before, a session's state machine knows.
 
 mod budget;
-mod claim;
-mod dispatcher;
-mod ledger;
+mod executor;
 mod limits;
 mod local;
 mod metrics;
@@ -15,6 +13,7 @@ mod run;
 mod shown;
 mod submit;
 mod threads;
+mod unrun;
 mod verdict;
 
 pub use limits::{Limits, RetryPolicy};
@@ -23,11 +22,11 @@ pub use metrics::{FailedCalls, Metrics, UndeliveredAnswers};
 pub use record::{DispatchRecord, Outcome, SubmissionRecord, SubmissionStatus};
 pub use shown::Cut;
 
-#[cfg(test)]
-pub(crate) use claim::broken_off;
-pub(crate) use claim::{Settle, SharedLedger, is_newer};
-pub(crate) use dispatcher::{Announced, Dispatcher};
+pub(crate) use executor::{Executor, beginning};
 #[cfg(feature = "embedded")]
 pub(crate) use local::written;
 pub(crate) use metrics::Common;
-pub(crate) use run::discard;
+pub(crate) use run::{Finished, Turn as PlaceInLine, discard};
+pub(crate) use submit::{Answer, OnItsWay};
+pub(crate) use unrun::{broken_off, left_waiting, never_sent};
+pub(crate) use verdict::Verdict;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::sync::Notify;
 
-use super::claim::Running;
 use super::limits::RetryPolicy;
 use super::metrics::Common;
 use super::record::{SubmissionRecord, SubmissionStatus};
 use crate::runtime::{Runtime, RuntimeErrorKind, Submission};
+use crate::skill::context::Interest;
 use crate::skill::{SkillOutput, ToolCall};
 
 /// The longest wait between two attempts, whatever a runtime asks for, and however many wait in line.
@@ -19,33 +20,52 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// still arrives.
 const LAST_ATTEMPT: Duration = Duration::from_secs(6);
 
+/// What the delivery of an answer asks of its call while it goes on.
+pub(crate) trait OnItsWay: Send + Sync {
+    /// Lost when the call is cancelled: no one may wait for the answer any more.
+    fn interest(&self) -> &Interest;
+
+    /// What the runtime said on its own of an answer that is to go to an address. `sent`: whether it was sent before.
+    fn known(&self, address: &ToolCall, own: &SkillOutput, sent: bool) -> Option<SubmissionRecord>;
+
+    /// Notified after the runtime said something.
+    fn said(&self) -> &Notify;
+}
+
 /// An answer and where it goes.
 #[derive(Clone, Copy)]
-pub(super) struct Answer<'a> {
-    pub(super) call: &'a Arc<ToolCall>,
-    pub(super) output: &'a Arc<SkillOutput>,
+pub(crate) struct Answer<'a> {
+    pub(crate) call: &'a Arc<ToolCall>,
+    pub(crate) output: &'a Arc<SkillOutput>,
     /// Whether it was sent there before, and did not arrive.
-    pub(super) is_retry: bool,
-    /// The call on its way. When it is cancelled, no one may wait for the answer any more.
-    pub(super) running: &'a Running,
+    pub(crate) is_retry: bool,
+    /// Its call.
+    pub(crate) of: &'a dyn OnItsWay,
 }
 
 impl Answer<'_> {
     /// Waits until the call is cancelled.
     async fn cancelled(self) {
-        self.running.interest.cancelled().await;
+        self.of.interest().cancelled().await;
     }
 
     /// Waits until the runtime has said on its own what became of the answer.
     async fn is_known(self) {
-        let verdict = &self.running.verdict;
-        verdict.is_known(self.call, self.output).await;
+        loop {
+            let said = self.of.said().notified();
+            tokio::pin!(said);
+            said.as_mut().enable();
+            if self.of.known(self.call, self.output, true).is_some() {
+                return;
+            }
+            said.await;
+        }
     }
 
     /// What the runtime said on its own of the answer.
     fn known(self, attempts: usize) -> Option<SubmissionRecord> {
         let sent = attempts > 0 || self.is_retry;
-        let known = self.running.verdict.on(self.call, self.output, sent)?;
+        let known = self.of.known(self.call, self.output, sent)?;
         Some(SubmissionRecord { attempts, ..known })
     }
 }

@@ -679,7 +679,7 @@ pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
     core.check_open()?;
     let (client, send) = (core.client.clone(), core.send_defaults);
     let catalog = core.has_catalog().then(|| core.catalog().clone());
-    let limits = core.dispatcher().limits().clone();
+    let limits = core.limits().clone();
     if client.is_shutting_down() {
         return Err(Error::ShuttingDown);
     }
@@ -719,7 +719,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
     let attaching = config.shared.attaching(&session_id);
     let _attaching = attaching.lock().await;
     if let Some(core) = config.shared.find(&session_id) {
-        if core.inbox().closed().is_none() {
+        if !core.is_closed() {
             match (&catalog, core.created_with()) {
                 (Some(catalog), Some(created)) if catalog.fingerprint() != created => {
                     return Err(other_catalog(created, catalog));
@@ -737,7 +737,7 @@ async fn attach(open: OpenSession) -> Result<Session, Error> {
             }
         }
         // Its cancelled calls are still being answered, and must not be found waiting.
-        core.dispatcher().settled(None).await;
+        core.settled(None).await;
     }
     if config.shared.is_shutting_down() {
         return Err(Error::ShuttingDown);

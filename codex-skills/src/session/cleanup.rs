@@ -36,7 +36,7 @@ pub(super) async fn close(
     if let Some(core) = &core {
         let waiting = core.close("it was closed");
         cleared = core.catalog().len();
-        cancelled_calls = core.dispatcher().cancel_all();
+        cancelled_calls = core.cancel_all();
         if !delete {
             core.dismiss(waiting);
         }

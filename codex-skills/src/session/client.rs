@@ -23,6 +23,7 @@ use super::builder::{CreateSession, OpenLifecycle, OpenSession};
 use super::cleanup::{CloseSession, LAST_ANSWERS};
 use super::core::SessionCore;
 use super::deletions::{DELETION, Deletions};
+use super::delivery::SessionState;
 use super::duty::Ownership;
 use super::introduction::Introduction;
 use super::past::Past;
@@ -30,7 +31,7 @@ use super::presence::{Background, Exit, LONGEST_EXIT_GRACE, Presence};
 use super::report::CleanupReport;
 use super::rescue::Rescue;
 use crate::catalog::{Catalog, IntoDraft, Register};
-use crate::dispatch::{Common, Limits, Metrics, SharedLedger};
+use crate::dispatch::{Common, Limits, Metrics};
 use crate::runtime::{Runtime, RuntimeError};
 
 /// Opens sessions on a runtime `R`, and closes them. Runtimes make their client themselves
@@ -531,8 +532,8 @@ impl ClientShared {
         }
     }
 
-    /// Returns the ledger of a session: the one that it had before, or a new one.
-    pub(crate) fn ledger(&self, session_id: &Arc<str>, limits: &Limits) -> SharedLedger {
+    /// Returns the state of a session, with the ledger that it had before.
+    pub(crate) fn state(&self, session_id: &Arc<str>, limits: &Limits) -> SessionState {
         self.past().enter(session_id, limits)
     }
 
@@ -695,7 +696,7 @@ async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport
     }
     for (core, _) in &open {
         if !core.settled_until(deadline).await {
-            report.cancelled_calls += core.dispatcher().cancel_all();
+            report.cancelled_calls += core.cancel_all();
         }
     }
     let deadline = Instant::now().checked_add(LAST_ANSWERS);
@@ -706,7 +707,7 @@ async fn shut_down(shared: Arc<ClientShared>, grace: Duration) -> ShutdownReport
     };
     due.iter().for_each(&mut delete);
     for (core, _) in &open {
-        core.dispatcher().cancel_all();
+        core.cancel_all();
         core.last_answers(deadline).await;
         match shared.leave(&core.id) {
             Leave::Owned => delete(&core.id),

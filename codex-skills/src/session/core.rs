@@ -1,28 +1,30 @@
-//! The heart of a session: takes its events, has its calls answered, wakes whoever waits.
+//! The heart of a session, shared by its handles: what it was opened with, and waiting for what becomes of it.
+//!
+//! What it knows is in its [`state`](super::state), a pure machine behind one lock. What happens goes in and is carried out in
+//! [`driver`](super::driver). The locks of a session are never held together: the state's, the readers', the spans'.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::client::ClientShared;
-use super::inbox::{Action, Closed, Inbox, Left, Turn};
+use super::delivery::{Running, SessionState};
 use super::introduction::Introduction;
 use super::signals::Queue;
 use super::spans::Spans;
+use super::state::{Closed, Left, Opening, OpeningId, State, Turn};
 use crate::catalog::Catalog;
-use crate::dispatch::{Announced, DispatchRecord, Dispatcher, Limits, Settle};
+use crate::dispatch::{Executor, Limits};
 use crate::error::Error;
-use crate::runtime::{CompletedCall, Event, EventSink, RequestHandler, Runtime, RuntimeError};
+use crate::runtime::{EventSink, RequestHandler, Runtime, RuntimeError};
 use crate::skill::ToolCall;
+use crate::skill::context::Interest;
 
-/// What `send` does unless it is told otherwise.
+/// Defaults of `send`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SendDefaults {
     /// Which requests begin with what the tools do not say: each or none, or only the first.
@@ -47,20 +49,24 @@ pub(crate) struct SessionCore {
     pub(crate) introduction: Introduction,
     /// Where background work of the session runs.
     pub(crate) tokio: Handle,
-    dispatcher: Arc<Dispatcher>,
+    pub(super) executor: Executor,
+    state: SessionState,
+    /// Which opening of the session this is.
+    pub(super) opening: OpeningId,
+    /// Lost when everything is cancelled, now and later.
+    pub(super) interest: Interest,
     /// Whether the session was opened with its catalog.
     has_catalog: bool,
     /// The fingerprint of the tools that the session was created with, once it was asked for, where it is known.
     created_with: OnceLock<Option<Arc<str>>>,
     /// Whether a call was left to others.
     has_left: AtomicBool,
-    inbox: Mutex<Inbox>,
-    changed: Notify,
+    pub(super) changed: Notify,
     readers: Mutex<Vec<Weak<Queue>>>,
-    /// Who answers what codex asks besides calls.
+    /// What answers what codex asks besides calls.
     requests: Mutex<Option<RequestHandler>>,
-    spans: Spans,
-    this: Weak<Self>,
+    pub(super) spans: Spans,
+    pub(super) this: Weak<Self>,
 }
 
 impl SessionCore {
@@ -75,28 +81,25 @@ impl SessionCore {
         limits: Limits,
         send_defaults: SendDefaults,
     ) -> Arc<Self> {
-        let inbox = Inbox::new(&limits);
         let has_catalog = catalog.is_some();
         let catalog = catalog.unwrap_or_else(Catalog::empty);
-        let ledger = client.ledger(&id, &limits);
+        let state = client.state(&id, &limits);
+        let opening = state.lock().open(&limits);
         let introduction = client.introduction(&id);
-        let dispatcher = Arc::new(Dispatcher::new(
-            catalog.clone(),
-            client.runtime.clone(),
-            limits,
-            ledger,
-            client.common.clone(),
-        ));
+        let (runtime, common) = (client.runtime.clone(), client.common.clone());
+        let executor = Executor::new(catalog.clone(), runtime, limits, common);
         let core = Arc::new_cyclic(|core: &Weak<Self>| Self {
             id: id.clone(),
             send_defaults,
             introduction,
             tokio: Handle::current(),
-            dispatcher,
+            executor,
+            state,
+            opening,
+            interest: Interest::default(),
             has_catalog,
             created_with: OnceLock::new(),
             has_left: AtomicBool::new(false),
-            inbox: Mutex::new(inbox),
             changed: Notify::new(),
             readers: Mutex::default(),
             requests: Mutex::default(),
@@ -114,12 +117,25 @@ impl SessionCore {
         &self.client.runtime
     }
 
-    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.dispatcher
+    pub(crate) fn catalog(&self) -> &Catalog {
+        self.executor.catalog()
     }
 
-    pub(crate) fn catalog(&self) -> &Catalog {
-        self.dispatcher.catalog()
+    pub(crate) fn limits(&self) -> &Limits {
+        self.executor.limits()
+    }
+
+    /// What the session knows, locked. Nothing else is locked before it is unlocked.
+    pub(super) fn state(&self) -> MutexGuard<'_, State<Arc<Running>>> {
+        self.state.lock()
+    }
+
+    /// Looks at what the session knows of its turns and of its end.
+    pub(super) fn look<T: Default>(&self, look: impl FnOnce(&mut Opening) -> T) -> T {
+        self.state()
+            .opening(self.opening)
+            .map(look)
+            .unwrap_or_default()
     }
 
     /// Has what codex asks besides calls answered by `handler`. Without one it is left to the people who attend the
@@ -148,9 +164,9 @@ impl SessionCore {
         self.has_catalog
     }
 
-    /// Notes the fingerprint of the tools that the session was created with, or that nobody knows it.
+    /// Notes the fingerprint of the tools that the session was created with, or that it is not known.
     pub(crate) fn set_created_with(&self, fingerprint: Option<Arc<str>>) {
-        // Told once, by whoever opens the session.
+        // Set once, when the session is opened.
         let _ = self.created_with.set(fingerprint);
     }
 
@@ -169,7 +185,7 @@ impl SessionCore {
 
     /// Whether calls of the session are left to those who have its catalog. Not knowing whether it has tools is not
     /// knowing that it has none.
-    fn leaves_calls(&self) -> bool {
+    pub(super) fn leaves_calls(&self) -> bool {
         let has_no_tools = |created: &Arc<str>| **created == *self.catalog().fingerprint();
         !self.has_catalog
             && !self
@@ -180,18 +196,23 @@ impl SessionCore {
     /// Whether a call is left to others: all are without the catalog. With a catalog that may not be the session's, those
     /// of tools that it does not have, where others can answer (contract §2.8).
     pub(crate) fn leaves(&self, call: &ToolCall) -> bool {
+        self.leaves_where(self.runtime().is_shared(), call)
+    }
+
+    /// The same on a runtime that others use as well, or that they do not.
+    pub(super) fn leaves_where(&self, is_shared: bool, call: &ToolCall) -> bool {
         if !self.has_catalog {
             return self.leaves_calls();
         }
-        self.created_with.get().is_none_or(Option::is_none)
-            && self.runtime().is_shared()
+        is_shared
+            && self.created_with.get().is_none_or(Option::is_none)
             && self.catalog().find(call.namespace(), &call.tool).is_none()
     }
 
-    /// Leaves a call to others. Where there are none, those who wait for its turn are told.
-    fn leave(&self, call: &ToolCall) {
+    /// Leaves a call to others. Where there are none, those that wait for its turn get an error.
+    pub(super) fn leave(&self, call: &ToolCall) {
         if !self.runtime().is_shared() {
-            self.inbox().leave(call);
+            self.look(|opening| opening.leave(call));
         }
         if !self.has_left.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -226,129 +247,24 @@ impl SessionCore {
         )
     }
 
-    pub(crate) fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has a call answered and waits for the record. Cancel safe: the call goes on.
-    pub(crate) async fn respond(
-        &self,
-        call: Arc<ToolCall>,
-        announced: Announced,
-    ) -> Arc<DispatchRecord> {
-        self.inbox().forget_waiting(&call);
-        self.dispatch(call, announced).await
-    }
-
-    /// Has a call answered; its handler runs unless its turn is over. What it returns need not be awaited.
-    fn dispatch(
-        &self,
-        call: Arc<ToolCall>,
-        announced: Announced,
-    ) -> impl Future<Output = Arc<DispatchRecord>> + use<> {
-        let over = self.inbox().is_over(&call);
-        // The call's span is in that of its turn, unless the turn is over or a sub-agent's.
-        let within = match &call.turn_id {
-            Some(turn_id) if !over && call.thread_id.is_none() => self.spans.turn(turn_id),
-            _ => self.spans.session().clone(),
-        };
-        let dispatched = within.in_scope(|| {
-            let handle = self.handle();
-            self.dispatcher
-                .dispatch(call.clone(), announced, over, self.settled(), &handle)
-        });
-        // The turn may have ended before there was a handler to be cancelled.
-        if !over && self.inbox().is_over(&call) {
-            self.dispatcher.cancel_call(&call);
-        }
-        dispatched.record()
-    }
-
-    /// Has calls answered as cancelled, those excepted that were answered before.
-    pub(crate) fn dismiss(&self, calls: Vec<Arc<ToolCall>>) {
-        let _within = self.spans.session().enter();
-        for call in calls.into_iter().filter(|call| !self.leaves(call)) {
-            let (settled, handle) = (self.settled(), self.handle());
-            self.dispatcher
-                .dispatch(call, Announced::Event, true, settled, &handle);
-        }
-    }
-
-    /// Who notes the record of a call. Holds the session: while one of its calls runs, it is found by whoever
-    /// opens it again, with its ledger.
-    fn settled(&self) -> Option<Arc<dyn Settle>> {
-        Some(self.this.upgrade()?)
-    }
-
-    /// Has calls answered as they come, until the guard is dropped.
-    pub(crate) fn serve(&self) -> Result<Serving<'_>, Error> {
-        self.check_catalog()?;
-        Ok(self.begin_serving())
-    }
-
-    /// The same for a turn that is waited for, which may have no calls where it is not known whether the session has
-    /// tools.
-    pub(crate) fn serve_turn(&self) -> Result<Serving<'_>, Error> {
-        if self.known_fingerprint().is_some() {
-            self.check_catalog()?;
-        }
-        Ok(self.begin_serving())
-    }
-
-    fn begin_serving(&self) -> Serving<'_> {
-        let waiting = self.inbox().serve();
-        let serving = Serving(self);
-        for call in waiting {
-            if self.leaves(&call) {
-                self.leave(&call);
-                continue;
-            }
-            let announced = announced(&call);
-            drop(self.dispatch(call, announced));
-        }
-        serving
-    }
-
     /// Remembers the turns that end while the guard lives, however many.
     pub(crate) fn watch(&self) -> Watching<'_> {
         Watching {
             core: self,
-            since: self.inbox().watch(),
-        }
-    }
-
-    /// Waits for the answers of all calls, and tells whether they came in time. Cancel safe.
-    pub(crate) async fn settled_until(&self, deadline: Option<Instant>) -> bool {
-        let settled = self.dispatcher.settled(None);
-        match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, settled).await.is_ok(),
-            None => {
-                settled.await;
-                true
-            }
-        }
-    }
-
-    /// The same for calls that were cancelled.
-    pub(crate) async fn last_answers(&self, deadline: Option<Instant>) {
-        if !self.settled_until(deadline).await {
-            tracing::warn!(target: "codex_skills::session", session = &*self.id, "a session is let go while answers are still on their way");
+            since: self.look(Opening::watch),
         }
     }
 
     /// Refuses what only an open session can do.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        let closed = self.inbox().closed().cloned();
+        let closed = self.look(|opening| opening.closed().cloned());
         closed.map_or(Ok(()), |closed| Err(self.closed_error(closed)))
     }
 
     /// What a failed request comes to: where the session was lost meanwhile, sending it again does not help.
     pub(crate) fn or_lost(&self, error: RuntimeError) -> Error {
-        let lost = self
-            .inbox()
-            .closed()
-            .filter(|closed| closed.is_lost)
-            .cloned();
+        let closed = self.look(|opening| opening.closed().cloned());
+        let lost = closed.filter(|closed| closed.is_lost);
         lost.map_or_else(|| error.into(), |closed| self.closed_error(closed))
     }
 
@@ -370,8 +286,8 @@ impl SessionCore {
     ) -> Result<Option<Left>, Error> {
         let mut waits: Option<Left> = None;
         loop {
-            let news = self.until(|inbox| {
-                let turn = inbox.get(turn_id);
+            let news = self.until(|opening| {
+                let turn = opening.turn(turn_id);
                 if turn.is_some_and(Turn::has_ended) {
                     return Some(Ok(None));
                 }
@@ -380,7 +296,7 @@ impl SessionCore {
                         format!("was opened without its catalog, and a call of `{tool}` waits");
                     return Some(Err(self.without_catalog(&waits)));
                 }
-                if let Some(closed) = inbox.closed() {
+                if let Some(closed) = opening.closed() {
                     return Some(Err(self.closed_error(closed.clone())));
                 }
                 let left = turn.and_then(|turn| turn.undecided.first());
@@ -403,16 +319,16 @@ impl SessionCore {
 
     /// Waits until the session is closed. Cancel safe.
     pub(crate) async fn closed(&self) -> String {
-        self.until(|inbox| inbox.closed().map(|closed| closed.reason.clone()))
+        self.until(|opening| opening.closed().map(|closed| closed.reason.clone()))
             .await
     }
 
-    async fn until<T>(&self, mut ready: impl FnMut(&Inbox) -> Option<T>) -> T {
+    async fn until<T>(&self, mut ready: impl FnMut(&Opening) -> Option<T>) -> T {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(value) = ready(&self.inbox()) {
+            if let Some(value) = self.look(|opening| ready(opening)) {
                 return value;
             }
             changed.await;
@@ -421,20 +337,26 @@ impl SessionCore {
 
     /// What is known of a turn.
     pub(crate) fn turn(&self, turn_id: &str) -> Turn {
-        self.inbox().get(turn_id).cloned().unwrap_or_default()
+        let turn = self.look(|opening| opening.turn(turn_id).cloned());
+        turn.unwrap_or_default()
     }
 
     /// Adds a reader of the session's events.
     pub(crate) fn read(&self) -> Arc<Queue> {
-        let queue = Queue::new(self.dispatcher.limits(), self.client.common.clone());
+        let queue = Queue::new(self.limits(), self.client.common.clone());
         let mut readers = self.readers();
         readers.retain(|reader| reader.strong_count() > 0);
         readers.push(Arc::downgrade(&queue));
         drop(readers);
-        if self.inbox().closed().is_some() {
+        if self.is_closed() {
             queue.close();
         }
         queue
+    }
+
+    /// Whether it takes no calls any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.look(|opening| opening.closed().is_some())
     }
 
     /// Takes no calls any more; running handlers go on. Returns the calls that waited.
@@ -442,9 +364,9 @@ impl SessionCore {
         self.close_as(Closed::by_us(reason))
     }
 
-    fn close_as(&self, closed: Closed) -> Vec<Arc<ToolCall>> {
+    pub(super) fn close_as(&self, closed: Closed) -> Vec<Arc<ToolCall>> {
         let reason = closed.reason.clone();
-        let waiting = self.inbox().close(closed);
+        let waiting = self.look(|opening| opening.close(closed));
         self.spans.end(&reason);
         for reader in self.readers().drain(..) {
             if let Some(queue) = reader.upgrade() {
@@ -455,99 +377,8 @@ impl SessionCore {
         waiting
     }
 
-    fn readers(&self) -> MutexGuard<'_, Vec<Weak<Queue>>> {
+    pub(super) fn readers(&self) -> MutexGuard<'_, Vec<Weak<Queue>>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How an event's call became known.
-fn announced(call: &ToolCall) -> Announced {
-    if call.is_listed {
-        Announced::Waiting
-    } else {
-        Announced::Event
-    }
-}
-
-impl Settle for SessionCore {
-    fn settled(&self, record: &Arc<DispatchRecord>, is_new: bool) {
-        let is_first_loss = {
-            let mut inbox = self.inbox();
-            let lost = inbox.stripped();
-            inbox.on_record(record, is_new);
-            lost == 0 && inbox.stripped() > 0
-        };
-        if is_first_loss {
-            tracing::warn!(target: "codex_skills::session", session = &*self.id, "the records of the session's turns are too large: the oldest lose their arguments and answers");
-        }
-    }
-
-    /// The caller's tokio runtime, or the one that the session was opened on.
-    fn handle(&self) -> Handle {
-        Handle::try_current().unwrap_or_else(|_| self.tokio.clone())
-    }
-}
-
-impl EventSink for SessionCore {
-    fn call_completed(&self, completed: &CompletedCall) {
-        let arguments = RawValue::NULL.to_owned();
-        let mut call = ToolCall::new(self.id.clone(), self.id.clone(), arguments);
-        call.turn_id = Some(completed.turn_id.clone());
-        call.call_id = Some(completed.call_id.clone());
-        call.thread_id = completed.thread_id.clone();
-        self.dispatcher
-            .completed(&Arc::new(call), completed.answer, Some(self));
-    }
-
-    fn call_resolved(&self, call: &Arc<ToolCall>) {
-        self.dispatcher.resolve_call(call, self);
-    }
-
-    fn answers_calls(&self) -> bool {
-        !self.leaves_calls()
-    }
-
-    fn deliver(&self, event: Event) {
-        let action = self.inbox().on_event(&event);
-        match &event {
-            Event::TurnStarted { turn_id } => drop(self.spans.turn(turn_id)),
-            Event::TurnCompleted {
-                turn_id, status, ..
-            } => self.spans.end_turn(turn_id, status),
-            _ => {}
-        }
-        let closed = match &event {
-            Event::SessionClosed { reason, is_lost } => Some(Closed {
-                reason: reason.clone(),
-                is_lost: *is_lost,
-            }),
-            _ => None,
-        };
-        for reader in self.readers().iter() {
-            if let Some(queue) = reader.upgrade() {
-                queue.push(event.clone());
-            }
-        }
-        match action {
-            Action::None => {}
-            Action::Dispatch(call) | Action::Refuse(call) if self.leaves(&call) => {
-                self.leave(&call);
-            }
-            Action::Dispatch(call) => {
-                let announced = announced(&call);
-                drop(self.dispatch(call, announced));
-            }
-            Action::Refuse(call) => drop(self.dispatch(call, Announced::Surplus)),
-            Action::CancelTurn(turn_id) => self.dispatcher.cancel_turn(&turn_id),
-            Action::CancelCall(call) => self.dispatcher.expire_call(&call, self),
-            Action::CancelAll => {
-                self.dispatcher.cancel_all();
-            }
-        }
-        match closed {
-            Some(closed) => drop(self.close_as(closed)),
-            None => self.changed.notify_waiters(),
-        }
     }
 }
 
@@ -555,6 +386,9 @@ impl Drop for SessionCore {
     fn drop(&mut self) {
         self.client.forget(&self.id);
         self.close("its last handle was dropped");
+        let forgotten = self.state().forget(self.opening);
+        // Outside of the lock.
+        drop(forgotten);
     }
 }
 
@@ -568,7 +402,7 @@ impl fmt::Debug for SessionCore {
     }
 }
 
-/// Somebody waits for the end of a turn.
+/// A wait for the end of a turn.
 #[must_use = "the turn is remembered while the guard lives"]
 pub(crate) struct Watching<'a> {
     core: &'a SessionCore,
@@ -577,16 +411,6 @@ pub(crate) struct Watching<'a> {
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        self.core.inbox().unwatch(self.since);
-    }
-}
-
-/// Somebody serves the session's calls.
-#[must_use = "calls are served while the guard lives"]
-pub(crate) struct Serving<'a>(&'a SessionCore);
-
-impl Drop for Serving<'_> {
-    fn drop(&mut self) {
-        self.0.inbox().unserve();
+        self.core.look(|opening| opening.unwatch(self.since));
     }
 }

@@ -9,8 +9,9 @@ use super::builder;
 use super::core::SessionCore;
 use super::send::{SendAndHandle, SendText};
 use super::signals::Signals;
+use super::state::Announced;
 use crate::catalog::{Catalog, CreateTime, RuntimeSync};
-use crate::dispatch::{Announced, DispatchRecord};
+use crate::dispatch::DispatchRecord;
 use crate::error::Error;
 use crate::runtime::Event;
 use crate::skill::{SkillOutput, ToolCall};
@@ -314,7 +315,7 @@ impl Session {
         core.check_open()?;
         let arguments = to_raw_value(arguments)?;
         let call = ToolCall::new(core.id.clone(), tool.into(), arguments);
-        Ok(core.dispatcher().run(Arc::new(call)).await.output)
+        Ok(core.run(call).await.output)
     }
 
     /// Ends the active turn. Its handlers are cancelled.

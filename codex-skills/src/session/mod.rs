@@ -9,11 +9,12 @@ mod client;
 mod core;
 mod creating;
 mod deletions;
+mod delivery;
+mod driver;
 mod duty;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod handle;
-mod inbox;
 mod introduction;
 mod lifecycle;
 #[cfg(feature = "manager")]
@@ -25,7 +26,7 @@ mod rescue;
 mod send;
 mod signals;
 mod spans;
-mod weight;
+mod state;
 
 pub use builder::{CreateSession, OpenLifecycle, OpenSession};
 pub use cleanup::CloseSession;

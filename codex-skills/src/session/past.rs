@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::delivery::SessionState;
 use super::introduction::Introduction;
-use crate::dispatch::{Limits, SharedLedger};
+use crate::dispatch::Limits;
 
 /// Sessions without handles that are remembered.
 const LEFT_SESSIONS: usize = 1024;
@@ -23,7 +24,7 @@ pub(super) struct Past {
 }
 
 struct PastSession {
-    ledger: SharedLedger,
+    state: SessionState,
     /// Fingerprint of the tools that it was created with.
     fingerprint: Option<Arc<str>>,
     introduction: Introduction,
@@ -32,13 +33,13 @@ struct PastSession {
 }
 
 impl Past {
-    /// Returns the ledger of a session that is opened.
-    pub(super) fn enter(&mut self, session_id: &Arc<str>, limits: &Limits) -> SharedLedger {
+    /// Returns the state of a session that is opened, with the ledger that it had before.
+    pub(super) fn enter(&mut self, session_id: &Arc<str>, limits: &Limits) -> SessionState {
         let session = self
             .known
             .entry(session_id.clone())
             .or_insert_with(|| PastSession {
-                ledger: SharedLedger::new(limits),
+                state: SessionState::new(limits),
                 fingerprint: None,
                 introduction: Introduction::default(),
                 has_left: false,
@@ -46,7 +47,7 @@ impl Past {
         if std::mem::take(&mut session.has_left) {
             self.left.retain(|left| left != session_id);
         }
-        session.ledger.clone()
+        session.state.clone()
     }
 
     /// Records the fingerprint of the tools that a session was created with.
@@ -86,9 +87,9 @@ impl Past {
         let left = self.left.iter().rev().filter_map(|id| self.known.get(id));
         let mut bytes: usize = 0;
         for session in left {
-            bytes = bytes.saturating_add(session.ledger.settled_bytes());
+            bytes = bytes.saturating_add(session.state.settled_bytes());
             if bytes > LEFT_BYTES {
-                session.ledger.drop_answers();
+                session.state.drop_answers();
             }
         }
     }

@@ -141,6 +141,11 @@ impl fmt::Debug for ToolCall {
     }
 }
 
+/// Whether an answer should go where `call` says rather than where `known` says.
+pub(crate) fn is_newer(call: &ToolCall, known: &ToolCall) -> bool {
+    call.request_id.is_some() && (known.request_id.is_none() || call.generation >= known.generation)
+}
+
 /// A name with its namespace before it. Neither contains a dot.
 pub(crate) fn qualified<'a>(namespace: Option<&str>, name: &'a str) -> Cow<'a, str> {
     match namespace {
@@ -212,6 +217,11 @@ impl CallKey {
     /// The size of what the key keeps alive beside ids, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.call.bytes()
+    }
+
+    /// The announcement that the key was made from.
+    pub(crate) fn call(&self) -> &Arc<ToolCall> {
+        &self.call
     }
 
     pub(crate) fn thread_id(&self) -> &Arc<str> {

@@ -22,7 +22,7 @@ use super::decoding::reads;
 use super::output::{SkillFailure, SkillOutput};
 use super::schema::check::Reads;
 
-/// What a handler hands back to the dispatcher.
+/// What a handler hands back to what runs it.
 pub type Answer = Result<SkillOutput, SkillFailure>;
 
 /// The future of an asynchronous handler.

@@ -515,7 +515,7 @@ fn check_image(mime: &str, bytes: &[u8]) -> Result<(), OutputError> {
     })
 }
 
-/// Why a call has no proper answer. The dispatcher turns it into a failed [`SkillOutput`].
+/// Why a call has no proper answer. A session turns it into a failed [`SkillOutput`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct SkillFailure {
     pub(crate) kind: FailureKind,

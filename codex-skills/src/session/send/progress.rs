@@ -16,8 +16,8 @@ use crate::dispatch::discard;
 use crate::error::Error;
 use crate::runtime::Event;
 use crate::session::core::SessionCore;
-use crate::session::inbox::Turn;
 use crate::session::signals::Signals;
+use crate::session::state::Turn;
 
 /// How long an end that the wait saw may take to reach the reader. The two are steps of one function.
 const GRACE: Duration = Duration::from_secs(1);
@@ -109,11 +109,12 @@ impl<'a> Progress<'a> {
 
     /// Whether an end is known to the session that was not shown yet.
     fn is_behind(&self, turn_id: Option<&str>) -> bool {
-        let inbox = self.core.inbox();
-        let has_ended = |id: &&str| inbox.get(id).is_some_and(Turn::has_ended);
         let is_shown = |id: &str| self.ended.iter().any(|ended| **ended == *id);
-        let ended = turn_id.filter(has_ended);
-        inbox.closed().is_some() || ended.is_some_and(|id| !is_shown(id))
+        self.core.look(|opening| {
+            let has_ended = |id: &&str| opening.turn(id).is_some_and(Turn::has_ended);
+            let ended = turn_id.filter(has_ended);
+            opening.closed().is_some() || ended.is_some_and(|id| !is_shown(id))
+        })
     }
 
     /// Whether nothing is shown any more.

@@ -136,7 +136,7 @@ impl<'a> Request<'a> {
             };
             interrupt(&*runtime, &id, &accepted.turn_id).await;
             if let Some(core) = core.upgrade() {
-                core.dispatcher().cancel_turn(&accepted.turn_id);
+                core.cancel_turn(&accepted.turn_id);
             }
         });
         Ok(None)

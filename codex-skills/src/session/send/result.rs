@@ -192,7 +192,7 @@ pub(super) fn incomplete(core: &SessionCore, turn_id: &str) -> Box<TurnIncomplet
         error: turn.error,
         assistant_reply: turn.reply,
         dispatches: turn.records,
-        unsettled: core.dispatcher().unsettled(turn_id),
+        unsettled: core.unsettled(turn_id),
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn turn(request: Request<'_>, bounds: Bounds) -> Result<TurnRes
         },
     };
     let turn_id = &accepted.turn_id;
-    let patience = core.dispatcher().limits().decision_timeout;
+    let patience = core.limits().decision_timeout;
     let ended = core.turn_ended(turn_id, patience);
     let ended = match deadline {
         None => ended.await,
@@ -59,7 +59,7 @@ pub(super) async fn turn(request: Request<'_>, bounds: Bounds) -> Result<TurnRes
             turn: incomplete(core, turn_id),
         });
     }
-    core.dispatcher().settled(Some(turn_id)).await;
+    core.settled(Some(turn_id)).await;
     let turn = core.turn(turn_id);
     if turn.status == TurnStatus::Lost && terminal.is_none() {
         return Err(Error::TurnLost {
@@ -93,8 +93,8 @@ impl Request<'_> {
     async fn end(&self, turn_id: &Arc<str>) {
         let core = self.core;
         interrupt(&**core.runtime(), &core.id, turn_id).await;
-        core.dispatcher().cancel_turn(turn_id);
-        let settled = core.dispatcher().settled(Some(turn_id));
+        core.cancel_turn(turn_id);
+        let settled = core.settled(Some(turn_id));
         if tokio::time::timeout(ENDING, settled).await.is_err() {
             tracing::warn!(target: "codex_skills::session", session = &*core.id, "answers of a turn that took too long are still on their way");
         }
