@@ -102,3 +102,20 @@ fn what_is_said_of_a_call_without_its_turn_is_said_of_the_call() {
     assert!(matches!(expired, Command::Cancel(cancelled) if cancelled.len() == 1));
     assert_eq!(state.unsettled("t"), ["tool"]);
 }
+
+#[test]
+fn what_the_runtime_says_of_an_answer_is_known_to_its_delivery() {
+    for which in [true, false] {
+        let (mut state, id) = state();
+        let (known, own) = (call(Some("t"), "a", 1), SkillOutput::text("own"));
+        let key = CallKey::new(&known);
+        assert_eq!(said(&mut state, id, &known), "run");
+        assert!(state.known(&key, &known, &own, true).is_none());
+        let command = match which {
+            true => state.on_completed(id, &known, TakenAnswer::from(&own)),
+            false => state.on_resolved(id, &known),
+        };
+        assert!(matches!(command, Command::Notify(_)));
+        assert!(state.known(&key, &known, &own, true).is_some());
+    }
+}
