@@ -191,19 +191,6 @@ const VAGUE: [&str; 7] = [
     "anybody", "nobody", "somebody", "told", "whoever", "whomever", "whosever",
 ];
 
-/// Files whose comments still have such words, in `codex-skills/src`.
-const VAGUE_STILL: [&str; 9] = [
-    "catalog/",
-    "dispatch/claim.rs",
-    "dispatch/dispatcher.rs",
-    "dispatch/run.rs",
-    "session/core.rs",
-    "session/inbox.rs",
-    "session/send/",
-    "session/send.rs",
-    "session/weight.rs",
-];
-
 /// The comment in a line; the `//` of an address begins none.
 fn comment(line: &str) -> Option<&str> {
     let mut starts = line.match_indices("//").map(|(at, _)| at);
@@ -225,10 +212,6 @@ fn comments_name_the_parts_of_the_program() {
     let mut problems = Vec::new();
     for path in sources {
         let shown = path.strip_prefix(root()).unwrap().to_str().unwrap();
-        let is_known = |known: &&str| shown.starts_with(&format!("codex-skills/src/{known}"));
-        if VAGUE_STILL.iter().any(is_known) {
-            continue;
-        }
         let text = fs::read_to_string(&path).unwrap();
         for (line, number) in text.lines().zip(1..) {
             if let Some(word) = comment(line).and_then(vague) {

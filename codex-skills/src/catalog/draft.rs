@@ -235,7 +235,7 @@ impl Draft {
     }
 
     /// Says what a namespace is for, in at most 1,024 characters, in place of the documentation of an annotated
-    /// `impl` block; codex has words of its own where nobody says it. A second description takes the place of the
+    /// `impl` block; codex has words of its own where there is none. A second description takes the place of the
     /// first. Sealing refuses one of a namespace without skills.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! What codex and the model are told of checked skills.
+//! Rendering of checked skills: declarations for codex, instruction text for the model.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

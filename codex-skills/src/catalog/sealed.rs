@@ -14,10 +14,10 @@ use crate::skill::context::StateMap;
 use crate::skill::schema::Form;
 use crate::suggest::most_similar;
 
-/// How many skills an unknown call is told of.
+/// Skills that the answer to an unknown call names.
 const LISTED: usize = 50;
 
-/// The skills of a session, sealed: what codex is told about them, and how they are called.
+/// The skills of a session, sealed: their declarations, and the handlers that are called.
 ///
 /// A clone is a reference to the same catalog; a thousand sessions of it hold one copy.
 ///
@@ -144,7 +144,7 @@ impl Catalog {
         skills.get(at.ok()?)
     }
 
-    /// What the model is told when it calls a tool that is not in the catalog.
+    /// Returns the text for the model when it calls a tool that is not in the catalog.
     pub(crate) fn unknown(&self, namespace: Option<&str>, name: &str) -> String {
         let tool = qualified(namespace, name);
         if self.is_empty() {

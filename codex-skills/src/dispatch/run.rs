@@ -129,7 +129,7 @@ impl From<std::thread::Result<Answer>> for Ended {
 }
 
 /// A place to run in. A synchronous handler keeps it until it returns, and an asynchronous one until its step on a thread
-/// for blocking code is over, even when nobody waits for it any more: so handlers that ignore their cancellation stay
+/// for blocking code is over, even when its answer is no longer wanted: so handlers that ignore their cancellation stay
 /// bounded too.
 struct Place {
     _turn: Option<OwnedMutexGuard<()>>,
@@ -284,7 +284,7 @@ impl<'a> Job<'a> {
     }
 
     fn start(&mut self, invocation: Invocation, place: Place, now: Instant) -> Started {
-        // What takes a call's time or cancels it also frees places: nobody waits for this one any more.
+        // What takes a call's time or cancels it also frees permits: this one is no longer wanted.
         if self.interested.interest().is_cancelled() {
             return Started::Over(Ended::Cancelled);
         }
@@ -299,7 +299,7 @@ impl<'a> Job<'a> {
         started.unwrap_or_else(|panic| Started::Over(Err(panic).into()))
     }
 
-    /// Waits for the handler, as long as somebody waits for its answer. Cancel safe: the handler is aborted.
+    /// Waits for the handler, as long as its answer is wanted. Cancel safe: the handler is aborted.
     pub(super) async fn end(&mut self, begun: Begun) -> Ended {
         let begun = match begun {
             // Seldom, so with a future of its own.
@@ -446,7 +446,7 @@ impl<'a> Job<'a> {
 }
 
 impl Drop for Job<'_> {
-    /// However it ends: work that the handler started elsewhere learns that nobody waits.
+    /// However it ends: work that the handler started elsewhere learns that the answer is no longer wanted.
     fn drop(&mut self) {
         self.interested.interest().end();
     }
