@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use codex_skills::embedded::{ModelItem, Step};
-use codex_skills::{Client, Embedded, Error, Event, Session, Skill, TurnStatus};
+use codex_skills::{Client, Embedded, Error, Event, Limits, Session, Skill, TurnStatus};
 use codex_skills_tests::skills::{Counter, asynchronous};
 use serde_json::json;
 use tokio::time::Instant;
@@ -247,4 +247,46 @@ async fn the_future_may_move_to_a_task() {
         events += 1;
     }
     assert!(events >= 3, "{events}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_event_that_drops_others_after_the_end_does_not_make_it_wait() {
+    let says = (0..30).map(|n| ModelItem::say(n.to_string()));
+    let large = Step::say("x".repeat(9_500));
+    let codex = Embedded::scripted([Step::items(says), large]);
+    let limits = Limits {
+        signal_bytes: 10_000,
+        ..Limits::default()
+    };
+    let opened = codex.create_session(|draft| draft).limits(limits).await;
+    let session = opened.unwrap().1;
+    let (over, is_over) = mpsc::channel();
+    let (go, mut goes) = tokio::sync::mpsc::unbounded_channel();
+    // At the first event it waits for the end of its turn, at the second for the end of the next one.
+    let mut shown = 0;
+    let asked = session.send_and_handle("go").on_event(move |_| {
+        shown += 1;
+        if shown == 2 {
+            go.send(()).unwrap();
+        }
+        if shown <= 2 {
+            is_over.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+    });
+    let mut signals = session.signals();
+    let another = session.clone();
+    let watching = tokio::spawn(async move {
+        while !matches!(signals.next().await, Some(Event::TurnCompleted { .. })) {}
+        over.send(()).unwrap();
+        goes.recv().await.unwrap();
+        another.send_and_handle("more").await.unwrap();
+        over.send(()).unwrap();
+    });
+    let turn = tokio::time::timeout(Duration::from_secs(60), asked).await;
+    let turn = turn
+        .expect("it waits for events that were dropped")
+        .unwrap();
+    watching.await.unwrap();
+    assert_eq!(turn.status, TurnStatus::Completed);
+    assert!(turn.lost_events > 0);
 }

@@ -52,8 +52,7 @@ impl Signals {
             changed.as_mut().enable();
             {
                 let mut state = self.queue.state();
-                if let Some(event) = state.events.pop_front() {
-                    state.forget(&event);
+                if let Some(event) = state.pop() {
                     return Some(event);
                 }
                 if state.closed {
@@ -62,6 +61,11 @@ impl Signals {
             }
             changed.await;
         }
+    }
+
+    /// The next event, where one waits.
+    pub(crate) fn try_next(&mut self) -> Option<Event> {
+        self.queue.state().pop()
     }
 
     /// How many events can be read at once.
@@ -106,6 +110,12 @@ struct State {
 }
 
 impl State {
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.forget(&event);
+        Some(event)
+    }
+
     fn forget(&mut self, event: &Event) {
         self.bytes -= event.bytes();
         if matches!(event, Event::ToolCall(_)) {

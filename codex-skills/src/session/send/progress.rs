@@ -11,6 +11,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::result::TurnResult;
 use crate::dispatch::discard;
 use crate::error::Error;
@@ -21,6 +23,9 @@ use crate::session::state::Turn;
 
 /// How long an end that the wait saw may take to reach the reader. The two are steps of one function.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The same where events were dropped, of which the end may be one.
+const GRACE_OF_LOST: Duration = Duration::from_millis(100);
 
 /// How many ends of turns are remembered as shown.
 const ENDS: usize = 16;
@@ -43,24 +48,28 @@ impl fmt::Debug for Callback<'_> {
 /// A reader of a session's events, and the callback that it has for them.
 pub(super) struct Progress<'a> {
     core: &'a SessionCore,
-    signals: Signals,
-    /// Nothing after it panicked.
-    callback: Option<Callback<'a>>,
+    /// None once everything was shown that there will ever be, or the callback panicked.
+    reading: Option<Reading<'a>>,
     /// The last turns whose ends were shown.
     ended: VecDeque<Arc<str>>,
-    /// Whether everything was shown that there will ever be.
-    is_closed: bool,
+    /// Events that were dropped before they were shown.
+    lost: u64,
+}
+
+struct Reading<'a> {
+    signals: Signals,
+    callback: Callback<'a>,
 }
 
 impl<'a> Progress<'a> {
     /// Reads from now on.
     pub(super) fn new(core: &'a SessionCore, callback: Callback<'a>) -> Self {
+        let signals = Signals::new(core.read());
         Self {
             core,
-            signals: Signals::new(core.read()),
-            callback: Some(callback),
+            reading: Some(Reading { signals, callback }),
             ended: VecDeque::new(),
-            is_closed: false,
+            lost: 0,
         }
     }
 
@@ -71,14 +80,14 @@ impl<'a> Progress<'a> {
     ) -> Result<TurnResult, Error> {
         let mut turn = pin!(turn);
         let mut result = loop {
-            if self.is_over() {
+            let Some(reading) = &mut self.reading else {
                 break turn.await;
-            }
+            };
             // The turn first: its time runs out however many events come.
             tokio::select! {
                 biased;
                 result = &mut turn => break result,
-                event = self.signals.next() => self.show(event),
+                event = reading.signals.next() => self.show(event),
             }
             tokio::task::coop::consume_budget().await;
         };
@@ -86,54 +95,80 @@ impl<'a> Progress<'a> {
             Ok(turn) => Some(turn.turn_id.clone()),
             Err(error) => error.turn().map(|turn| turn.turn_id.clone()),
         };
-        self.catch_up(turn_id.as_deref()).await;
+        self.catch_up(turn_id.as_deref(), result.is_err()).await;
+        self.count_lost();
         if let Ok(turn) = &mut result {
-            turn.lost_events = self.signals.lost();
+            turn.lost_events = self.lost;
         }
         result
     }
 
-    /// Shows what had happened by now, the end of the turn with it.
-    async fn catch_up(&mut self, turn_id: Option<&str>) {
-        for _ in 0..self.signals.waiting() {
-            let event = self.signals.next().await;
-            self.show(event);
+    /// Shows what had happened by now, and the end of the turn. A turn that took too long may be interrupted, whose end
+    /// comes a moment later.
+    async fn catch_up(&mut self, turn_id: Option<&str>, was_given_up: bool) {
+        let mut left = self
+            .reading
+            .as_ref()
+            .map_or(0, |reading| reading.signals.waiting());
+        // Fewer may be left than there were: the queue drops some for a large one that comes meanwhile.
+        while left > 0
+            && let Some(reading) = &mut self.reading
+            && let Some(event) = reading.signals.try_next()
+        {
+            left -= 1;
+            self.show(Some(event));
+            tokio::task::coop::consume_budget().await;
         }
-        while !self.is_over() && self.is_behind(turn_id) {
-            match tokio::time::timeout(GRACE, self.signals.next()).await {
+        self.count_lost();
+        let grace = if self.lost == 0 { GRACE } else { GRACE_OF_LOST };
+        let until = Instant::now() + grace;
+        while self.is_behind(turn_id, was_given_up)
+            && let Some(reading) = &mut self.reading
+        {
+            match tokio::time::timeout_at(until, reading.signals.next()).await {
                 Ok(event) => self.show(event),
                 Err(_) => return,
             }
+            tokio::task::coop::consume_budget().await;
         }
     }
 
-    /// Whether an end is known to the session that was not shown yet.
-    fn is_behind(&self, turn_id: Option<&str>) -> bool {
+    /// Whether an end is known to the session, or expected of a turn that was given up, and was not shown yet.
+    fn is_behind(&self, turn_id: Option<&str>, was_given_up: bool) -> bool {
         let is_shown = |id: &str| self.ended.iter().any(|ended| **ended == *id);
         self.core.look(|opening| {
-            let has_ended = |id: &&str| opening.turn(id).is_some_and(Turn::has_ended);
+            let has_ended =
+                |id: &&str| was_given_up || opening.turn(id).is_some_and(Turn::has_ended);
             let ended = turn_id.filter(has_ended);
             opening.closed().is_some() || ended.is_some_and(|id| !is_shown(id))
         })
     }
 
-    /// Whether nothing is shown any more.
-    fn is_over(&self) -> bool {
-        self.is_closed || self.callback.is_none()
+    /// Ends the reading, so that nothing waits in the queue any more.
+    fn stop(&mut self) {
+        self.count_lost();
+        if let Some(Reading { callback, .. }) = self.reading.take()
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(callback)))
+        {
+            discard(panic);
+        }
+    }
+
+    fn count_lost(&mut self) {
+        if let Some(reading) = &self.reading {
+            self.lost = reading.signals.lost();
+        }
     }
 
     fn show(&mut self, event: Option<Event>) {
-        let Some(event) = event else {
-            self.is_closed = true;
+        let (Some(event), Some(reading)) = (event, &mut self.reading) else {
+            self.stop();
             return;
         };
-        let Some(callback) = &mut self.callback else {
-            return;
-        };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (callback.0)(&event))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (reading.callback.0)(&event))) {
             discard(panic);
             tracing::error!(target: "codex_skills::session", session = &*self.core.id, "the callback of `on_event` panicked: it is shown nothing more, and the turn goes on");
-            self.callback = None;
+            self.stop();
         }
         if let Event::TurnCompleted { turn_id, .. } = event {
             self.ended.truncate(ENDS - 1);
