@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, FnArg, LitStr, Meta, Pat, PatType, Type, TypeReference};
 
 use super::docs::{self, Words};
-use super::types::{find_impl, option_of, single_argument, unwrapped, written};
+use super::types::{find_impl, option_of, shared, single_argument, unwrapped, written};
 use super::{borrowing, foreign, keys};
 use crate::diagnostics::{Diagnostics, listed};
 use crate::options::{self, Owner};
@@ -334,6 +334,16 @@ fn refuse_options(mark: &str, marks: &Marks, diagnostics: &mut Diagnostics) {
 
 /// The type to decode, and how its value is passed to a parameter of type `ty`.
 fn decoded(ty: &Type, diagnostics: &mut Diagnostics) -> Option<(TokenStream, Pass)> {
+    if let Some((word, shared)) = shared(ty) {
+        diagnostics.at(
+            ty,
+            format!(
+                "a `{word}` is what a program shares, and the model cannot fill it\nhelp: write `#[state]` before the parameter, take `&{}`, and give the value with `state` or `shared_state`",
+                written(shared)
+            ),
+        );
+        return None;
+    }
     if let Some(part) = borrowing::of_a_part(ty) {
         diagnostics.at(
             part,

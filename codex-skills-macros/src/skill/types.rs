@@ -35,6 +35,26 @@ pub(crate) fn option_of(ty: &Type) -> Option<&Type> {
     single_argument(ty, "Option")
 }
 
+/// Types with inner mutability, which a program shares and nothing fills.
+const SHARED: [&str; 7] = [
+    "Mutex", "RwLock", "RefCell", "Cell", "OnceCell", "OnceLock", "LazyLock",
+];
+
+/// The name of a type with inner mutability, with the type itself, where this one is it, or an `Arc` or `Rc` of it.
+pub(crate) fn shared(ty: &Type) -> Option<(Ident, &Type)> {
+    let Type::Path(path) = unwrapped(ty) else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    if last.ident == "Arc" || last.ident == "Rc" {
+        return arguments(&last.arguments).next().and_then(shared);
+    }
+    SHARED
+        .iter()
+        .any(|name| last.ident == name)
+        .then(|| (last.ident.clone(), ty))
+}
+
 /// The types among the arguments of a path.
 pub(crate) fn arguments(arguments: &PathArguments) -> impl Iterator<Item = &Type> {
     let list = match arguments {
