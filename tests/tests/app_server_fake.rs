@@ -852,3 +852,20 @@ mod played {
         drop((deaf, session));
     }
 }
+
+#[test]
+fn a_tokio_runtime_without_io_does_not_take_the_connection_over() {
+    use tokio::runtime::Builder;
+
+    let first = Builder::new_multi_thread().enable_all().build().unwrap();
+    let client = first.block_on(async { fake("").await }).unwrap();
+    drop(first);
+    let second = Builder::new_current_thread().enable_time().build().unwrap();
+    let refused = second.block_on(async { tokio::time::timeout(PATIENCE, session(&client)).await });
+    let error = refused.expect("it fails at once").unwrap_err().to_string();
+    assert!(error.contains("this tokio runtime has no I/O"), "{error}");
+    // One that has it does.
+    let third = Builder::new_current_thread().enable_all().build().unwrap();
+    let taken = third.block_on(async { tokio::time::timeout(PATIENCE, session(&client)).await });
+    assert_eq!(taken.unwrap().unwrap().list(), ["echo"]);
+}

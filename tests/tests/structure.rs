@@ -178,7 +178,10 @@ struct Import {
 /// Code without comments and without the tests at its end.
 fn code(text: &str) -> String {
     let text = text.split("\nmod tests {").next().unwrap();
-    let lines = text.lines().map(|line| line.split("//").next().unwrap());
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("#["))
+        .map(|line| line.split("//").next().unwrap());
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -9,8 +9,8 @@
 //! [`Event::ToolCall`] is answered by [`answer_now`](Runtime::answer_now) or [`answer`](Runtime::answer); and
 //! [`delete_session`](Runtime::delete_session) ends it. [`Event::SessionClosed`] is the last event.
 //!
-//! Locks: a runtime delivers events while it holds none, since a sink may call the runtime again. Events of one session
-//! come in order, from one task at a time.
+//! Locks: a runtime delivers events while it holds none, since a sink may call the runtime again. What the wire
+//! says of one session comes in its order; what a request or a poll found may come between, from another task.
 
 #[cfg(feature = "app-server")]
 pub mod app_server;

@@ -240,7 +240,8 @@ impl SpawnAppServer {
         self
     }
 
-    /// How long codex may take to end by itself, then to end after SIGTERM; 2 seconds each. Then it is killed.
+    /// How long codex may take to end by itself, then to end after SIGTERM; 2 seconds each. Then it is killed. There is
+    /// no SIGTERM on Windows: it is killed after both.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = grace;
         self

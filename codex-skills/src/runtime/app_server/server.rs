@@ -205,6 +205,13 @@ impl Runtime for AppServer {
         matches!(self.shared.settings.target, Target::Program(_)).then(|| cwd.into())
     }
 
+    fn unfit_tokio(&self) -> Option<&'static str> {
+        // The runtime that keeps the connection has all it needs; another one may have to take it over.
+        drivers::with_io()
+            .err()
+            .filter(|_| self.shared.has_no_keeper())
+    }
+
     fn create_session(&self, request: NewSession) -> RuntimeFuture<'_, Created> {
         Box::pin(self.start_thread(request))
     }

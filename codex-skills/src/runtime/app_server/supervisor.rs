@@ -1,7 +1,8 @@
 //! The supervisor of the connection to codex: opens it, reads it, and replaces it when it is lost.
 //!
-//! Invariant: one connection at a time. The next is opened after the previous one was written out, its reading task has
-//! ended, and its process was ended; so messages of two connections never interleave.
+//! Invariant: one connection at a time. Before the next is opened, the previous one is written out and its process ended,
+//! as far as `grace` allows. A reading task that outlives it changes nothing: each connection has a `generation`, and what
+//! an old one brings is recognised by it.
 //!
 //! Life cycle: [`open`] connects and shakes hands; [`start`] spawns the keeper, which ends when the client is stopped,
 //! or is dropped with its tokio runtime; then the next request spawns another. When the attempts of the

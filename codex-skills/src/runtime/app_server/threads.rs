@@ -13,6 +13,7 @@ use super::server::AppServer;
 use super::shared::tell;
 use super::supervisor;
 use super::wire;
+use crate::drivers;
 use crate::runtime::{
     Accepted, Created, Deletion, NetworkAccess, NewSession, Resumed, RuntimeError,
     RuntimeErrorKind, SendRequest, TurnStatus, peer,
@@ -24,10 +25,12 @@ fn unavailable(operation: &'static str, why: impl Into<String>) -> RuntimeError 
 
 impl AppServer {
     async fn connection(&self, operation: &'static str) -> Result<Arc<Connection>, RuntimeError> {
+        let is_lost = self.shared.has_no_keeper() && !self.shared.stop.is_cancelled();
+        if is_lost && let Err(lacks) = drivers::with_io() {
+            return Err(unavailable(operation, lacks));
+        }
         let tokio = tokio::runtime::Handle::current().id();
-        if !self.shared.stop.is_cancelled()
-            && let Some(keeper) = self.shared.succeed_keeper(tokio)
-        {
+        if is_lost && let Some(keeper) = self.shared.succeed_keeper(tokio) {
             supervisor::start(&self.shared, keeper, None);
         }
         let patience = self.shared.settings.request_timeout;

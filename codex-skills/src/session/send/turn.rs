@@ -136,7 +136,8 @@ impl<'a, R> SendAndHandle<'a, R> {
     }
 
     /// Shows each event of the session to `callback` while the turn runs, in order: from sending to the turn's
-    /// [end](Event::TurnCompleted), which it sees before the future ends. Of several callbacks the last counts.
+    /// [end](Event::TurnCompleted), which it sees before the future ends. The end of a turn that was given up, after a
+    /// [`timeout`](Self::timeout), is waited for a second at most. Of several callbacks the last counts.
     ///
     /// ```
     /// # #[codex_skills::skill]
