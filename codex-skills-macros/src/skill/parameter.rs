@@ -255,6 +255,12 @@ fn take_marks(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) ->
             *marks.place(is_state) = Some(attribute);
         } else if path.is_ident("serde") || path.is_ident("schemars") {
             marks.foreign.push(attribute);
+        } else if let Some(cure) = misplaced_option(&attribute) {
+            let name = path.to_token_stream();
+            diagnostics.at(
+                &attribute,
+                format!("`#[{name}]` is no attribute of a skill's parameter\nhelp: {cure}"),
+            );
         } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
             diagnostics.at(
                 &attribute,
@@ -271,6 +277,23 @@ fn take_marks(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) ->
 fn misplaced_mark(attribute: &Attribute) -> Option<Ident> {
     let word: Ident = attribute.parse_args().ok()?;
     (word == "state" || word == "context").then_some(word)
+}
+
+/// What to write instead of an option that stands as an attribute of its own, as other tools have it.
+fn misplaced_option(attribute: &Attribute) -> Option<String> {
+    let name = attribute.path().get_ident()?.to_string();
+    match name.as_str() {
+        "default" | "rename" => {
+            let value = match &attribute.meta {
+                Meta::NameValue(value) => written(&value.value),
+                Meta::List(list) => written(&list.tokens),
+                Meta::Path(_) => "..".to_owned(),
+            };
+            Some(format!("write `#[skill({name} = {value})]`"))
+        }
+        "desc" | "description" | "arg" | "param" => Some(DOCUMENT.to_owned()),
+        _ => None,
+    }
 }
 
 fn name_of(pattern: &Pat, diagnostics: &mut Diagnostics) -> Option<Ident> {
