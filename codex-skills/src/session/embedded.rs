@@ -29,7 +29,7 @@ impl Embedded {
     }
 
     /// A client whose model follows a script, in each session from its beginning. After the last step it
-    /// says the outputs of the turn.
+    /// says the outputs of the turn. A text is a step that says it.
     ///
     /// ```
     /// use codex_skills::Embedded;
@@ -40,11 +40,12 @@ impl Embedded {
     ///     Step::call("lookup_ticket", json!({"ticket_id": "ABC-123"})),
     ///     Step::say("It is open."),
     /// ]);
-    /// # drop(codex);
+    /// let talkative = Embedded::scripted(["Hello.", "Goodbye."]);
+    /// # drop((codex, talkative));
     /// ```
     #[must_use]
-    pub fn scripted(steps: impl IntoIterator<Item = Step>) -> Client<Self> {
-        Client::new(Self::of_script(steps.into_iter().collect()))
+    pub fn scripted(steps: impl IntoIterator<Item: Into<Step>>) -> Client<Self> {
+        Client::new(Self::of_script(steps.into_iter().map(Into::into).collect()))
     }
 
     /// A client with a model of your own.

@@ -34,6 +34,20 @@ enum Response {
     Fail(String),
 }
 
+/// A step that says the text.
+impl From<&str> for Step {
+    fn from(text: &str) -> Self {
+        Self::say(text)
+    }
+}
+
+/// A step that says the text.
+impl From<String> for Step {
+    fn from(text: String) -> Self {
+        Self::say(text)
+    }
+}
+
 impl Step {
     /// Calls a tool: `lookup`, or `tickets.lookup` for one in a namespace.
     pub fn call(tool: impl Into<String>, arguments: Value) -> Self {
