@@ -2286,7 +2286,7 @@ mod own_loop {
         codex.runtime().announce(session.session_id(), late);
         idle().await;
         assert_eq!(codex.runtime().answers().len(), 1);
-        assert_eq!(serve.await, "it was closed");
+        assert_eq!(serve.await.unwrap(), "it was closed");
     }
 
     #[tokio::test]

@@ -480,7 +480,7 @@ mod opened {
         assert!(bare.list().is_empty());
         bare.send("go").await.unwrap();
         idle().await;
-        let told = bare.serve().await;
+        let told = bare.serve().await.unwrap_err().to_string();
         assert!(told.contains("opens it with `.catalog(..)`"), "{told}");
         for error in [
             bare.drain_pending_calls().await.unwrap_err(),
@@ -1044,7 +1044,7 @@ mod closed {
             .close_session(session.session_id(), true)
             .await
             .unwrap();
-        assert_eq!(serve.await, "it was deleted");
+        assert_eq!(serve.await.unwrap(), "it was deleted");
         while signals.next().await.is_some() {}
     }
 

@@ -292,7 +292,11 @@ async fn a_handle_without_the_catalog_answers_nothing<A: Runtime, B: Runtime>(
     session.send(CALL).await?;
     let call = next(&mut heard, is_call).await;
     next(&mut events, is_call).await;
-    assert!(bare.serve().await.contains("opens it with `.catalog(..)`"));
+    let refused = bare.serve().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("opens it with `.catalog(..)`"),
+        "{refused}"
+    );
     assert!(bare.respond_to_signal(&call).await.is_err());
     assert!(bare.drain_pending_calls().await.is_err());
     assert_eq!(session.pending_calls().await?.len(), 1);
@@ -329,7 +333,7 @@ async fn a_handle_without_the_catalog_answers_nothing<A: Runtime, B: Runtime>(
 
     let id = session.session_id().to_owned();
     two.owner.close_session(&id, false).await?;
-    serve.await.expect("no panic");
+    serve.await.expect("no panic").unwrap();
     two.end(session).await
 }
 
@@ -364,7 +368,7 @@ async fn another_catalog_is_refused_or_leaves_the_calls_alone<A: Runtime, B: Run
         .await;
         two.other_answered_nothing();
         two.other.close_session(opened.session_id(), false).await?;
-        serve.await.expect("no panic");
+        serve.await.expect("no panic").unwrap();
     }
     let right = two.other.session(session.session_id());
     let right = right.catalog(catalog(held(&runs, &gate))).await?;

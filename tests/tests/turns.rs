@@ -665,7 +665,7 @@ mod closed {
         assert!(session.send("go").await.is_err());
         assert!(session.send_and_handle("go").await.is_err());
         assert!(codex.runtime().sent().is_empty());
-        assert_eq!(session.serve().await, "it was closed");
+        assert_eq!(session.serve().await.unwrap(), "it was closed");
     }
 
     #[tokio::test]

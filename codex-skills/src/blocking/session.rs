@@ -75,9 +75,10 @@ impl Session {
     /// close it: with [`close_session`](super::Client::close_session), for example.
     ///
     /// # Errors
-    /// When the thread cannot wait; see [`blocking`](crate::blocking#errors).
+    /// At once, for a session that was opened [without its catalog](crate::OpenSession::catalog); and when the thread
+    /// cannot wait, see [`blocking`](crate::blocking#errors).
     pub fn serve(&self) -> Result<String, Error> {
-        wait(self.inner.serve())
+        wait(self.inner.serve())?
     }
 
     /// The events of the session from now on, for programs with a loop of their own.

@@ -617,7 +617,7 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
 /// let catalog = Draft::new().discover().seal()?;
 /// let codex = AppServer::spawn().await?;
 /// let session = codex.session("01a2").catalog(catalog).await?;
-/// session.serve().await;
+/// session.serve().await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -86,7 +86,7 @@ impl Session {
     /// let sent = session.send("Look around.").await?;
     /// println!("turn {} works on it", sent.turn_id);
     /// // Answers its calls, until the session is closed.
-    /// println!("closed: {}", session.serve().await);
+    /// println!("closed: {}", session.serve().await?);
     /// # Ok(())
     /// # }
     /// ```
@@ -120,12 +120,7 @@ impl Session {
         SendAndHandle::new(self.core(), text.into())
     }
 
-    /// Answers calls as they come until the session is closed, and returns why it was.
-    ///
-    /// A session that was opened [without its catalog](crate::OpenSession::catalog) is not served: that is returned at
-    /// once.
-    ///
-    /// Cancel safe: calls whose handlers run are still answered; later ones wait for the next server.
+    /// Answers calls as they come until the session is closed, and returns why it was closed.
     ///
     /// ```
     /// # use codex_skills::Session;
@@ -133,16 +128,22 @@ impl Session {
     /// fn answer_in_the_background(session: &Session) {
     ///     let session = session.clone();
     ///     tokio::spawn(async move {
-    ///         let why = session.serve().await;
-    ///         println!("the session is closed: {why}");
+    ///         match session.serve().await {
+    ///             Ok(why) => println!("the session is closed: {why}"),
+    ///             Err(error) => eprintln!("it is not served: {error}"),
+    ///         }
     ///     });
     /// }
     /// ```
-    pub async fn serve(&self) -> String {
-        match self.core().serve() {
-            Ok(_serving) => self.core().closed().await,
-            Err(error) => error.to_string(),
-        }
+    ///
+    /// # Errors
+    /// At once, for a session that was opened [without its catalog](crate::OpenSession::catalog).
+    ///
+    /// # Cancel safety
+    /// Calls whose handlers run are still answered; later ones wait for the next server.
+    pub async fn serve(&self) -> Result<String, Error> {
+        let _serving = self.core().serve()?;
+        Ok(self.core().closed().await)
     }
 
     /// Returns the events of the session from now on, to watch it while its calls are answered elsewhere: pieces of

@@ -82,7 +82,7 @@ async fn run() -> Result<(), Error> {
     println!("ask there; Ctrl-C ends this");
 
     tokio::select! {
-        reason = run.serve() => println!("ended     {reason}"),
+        reason = run.serve() => println!("ended     {}", reason?),
         () = tell(&run) => {}
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;

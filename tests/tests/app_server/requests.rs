@@ -116,7 +116,7 @@ async fn the_call_of_a_sub_agent_is_answered_by_the_skills_of_its_parent(
     assert_eq!(runs.get(), 1);
     // The sub-agent's thread goes with it.
     assert!(run.close().await?.deleted());
-    assert!(!serve.await.expect("no panic").is_empty());
+    assert!(!serve.await.expect("no panic").unwrap().is_empty());
     rig.end().await
 }
 

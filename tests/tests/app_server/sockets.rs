@@ -224,7 +224,7 @@ async fn the_record_of_an_answer_that_was_not_taken_says_so(codex: Codex) -> Res
     }
     assert_eq!(runs.get(), 2, "once in each ledger");
     second.shutdown().await;
-    serve.await.expect("no panic");
+    serve.await.expect("no panic").unwrap();
     run.close().await?;
     listening.end(first).await
 }
@@ -364,7 +364,7 @@ async fn a_call_of_a_sub_agent_is_answered_though_its_connection_broke(
     assert_eq!(answers(&listening.provider)[1], "held a");
     assert_eq!(runs.get(), 1);
     run.close().await?;
-    serve.await.expect("no panic");
+    serve.await.expect("no panic").unwrap();
     listening.end(client).await
 }
 

@@ -161,7 +161,7 @@ async fn an_answer_is_not_sent_before_it_is_known_that_its_process_is_still_ther
         }
     };
     tokio::select! {
-        reason = run.serve() => panic!("{reason}"),
+        reason = run.serve() => panic!("{reason:?}"),
         () = restart => {}
     }
     let calls = manager.calls();
