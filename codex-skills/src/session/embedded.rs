@@ -44,7 +44,7 @@ impl Embedded {
     /// # drop((codex, talkative));
     /// ```
     #[must_use]
-    pub fn scripted(steps: impl IntoIterator<Item: Into<Step>>) -> Client<Self> {
+    pub fn scripted<S: Into<Step>>(steps: impl IntoIterator<Item = S>) -> Client<Self> {
         Client::new(Self::of_script(steps.into_iter().map(Into::into).collect()))
     }
 
