@@ -248,16 +248,18 @@ async fn read(shared: Arc<Shared>, connection: Arc<Connection>, mut reader: Read
 
 /// Spawns the keeper on the caller's tokio runtime, with an open connection or to open one.
 pub(super) fn start(shared: &Arc<Shared>, keeper: u64, opened: Option<Opened>) {
-    tokio::spawn(keep(shared.clone(), keeper, opened));
+    // Before the spawn: a task that is dropped before its first poll has run nothing.
+    let guard = KeeperGuard {
+        shared: shared.clone(),
+        number: keeper,
+        is_over: false,
+    };
+    tokio::spawn(keep(guard, opened));
 }
 
 /// Keeps the connection until the client is stopped.
-async fn keep(shared: Arc<Shared>, number: u64, opened: Option<Opened>) {
-    let mut keeper = KeeperGuard {
-        shared: &shared,
-        number,
-        is_over: false,
-    };
+async fn keep(mut keeper: KeeperGuard, opened: Option<Opened>) {
+    let shared = keeper.shared.clone();
     let (mut attempts, is_up) = (0, opened.is_some());
     let opened = match opened {
         Some(opened) => Some(opened),
@@ -274,13 +276,13 @@ async fn keep(shared: Arc<Shared>, number: u64, opened: Option<Opened>) {
 }
 
 /// Reports that the keeper's task was dropped before its end, as when its tokio runtime ends.
-struct KeeperGuard<'a> {
-    shared: &'a Shared,
+struct KeeperGuard {
+    shared: Arc<Shared>,
     number: u64,
     is_over: bool,
 }
 
-impl Drop for KeeperGuard<'_> {
+impl Drop for KeeperGuard {
     fn drop(&mut self) {
         if !self.is_over {
             self.shared.keeper_dropped(self.number);
