@@ -7,23 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::client::ClientShared;
 use super::core::{SendDefaults, SessionCore};
 use super::creating::Creating;
 use super::duty::Ownership;
 use super::handle::Session;
 use super::lifecycle::Lifecycle;
-use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft, Register, Room};
+use super::requirements::{check, check_folder, declared, room, tokio_here};
+use super::shared::ClientShared;
+use crate::catalog::{Catalog, Draft, DraftFuture, IntoDraft, Register};
 use crate::dispatch::Limits;
-use crate::drivers;
 use crate::error::Error;
 use crate::runtime::{
     ApprovalPolicy, FilesystemSandbox, NetworkAccess, NewSession, RequestHandler, Runtime,
-    RuntimeError, RuntimeErrorKind, SessionOptions, ToolFormat,
+    RuntimeError, RuntimeErrorKind, SessionOptions,
 };
 use crate::skill::output::bytes_of_tokens;
 
@@ -55,18 +53,18 @@ impl<'a> Source<'a> {
 
 /// All settings of a new session.
 #[derive(Debug)]
-struct Config {
-    shared: Arc<ClientShared>,
-    options: SessionOptions,
-    limits: Limits,
-    send: SendDefaults,
-    requests: Option<RequestHandler>,
+pub(super) struct Config {
+    pub(super) shared: Arc<ClientShared>,
+    pub(super) options: SessionOptions,
+    pub(super) limits: Limits,
+    pub(super) send: SendDefaults,
+    pub(super) requests: Option<RequestHandler>,
     /// Whether a guard owns the session.
-    is_guarded: bool,
+    pub(super) is_guarded: bool,
 }
 
 impl Config {
-    fn new(shared: Arc<ClientShared>, limits: Limits) -> Self {
+    pub(super) fn new(shared: Arc<ClientShared>, limits: Limits) -> Self {
         Self {
             shared,
             options: SessionOptions::default(),
@@ -251,6 +249,7 @@ macro_rules! dispatch_options {
         }
     };
 }
+pub(super) use dispatch_options;
 
 /// A [`create_session`](crate::Client::create_session) that was not awaited yet.
 ///
@@ -474,103 +473,6 @@ async fn open(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     })
 }
 
-/// The tokio runtime that a session is opened on, which is fit for it.
-fn tokio_here(runtime: &dyn Runtime, operation: &'static str) -> Result<Handle, RuntimeError> {
-    let tokio = drivers::with_time();
-    let fit = tokio.and_then(|tokio| runtime.unfit_tokio().map_or(Ok(tokio), Err));
-    fit.map_err(|lacks| {
-        let kind = RuntimeErrorKind::Refused;
-        RuntimeError::new(runtime.name(), operation, kind, lacks)
-    })
-}
-
-fn check(limits: &Limits) -> Result<(), Error> {
-    if limits.call_timeout.is_zero() {
-        return Err(Error::option(
-            "call_timeout",
-            "no call can be answered in no time; `Duration::MAX` means no deadline",
-        ));
-    }
-    let counts = [
-        (
-            "max_concurrent_calls",
-            limits.concurrent_calls,
-            "handlers run",
-        ),
-        ("open_calls", limits.open_calls, "calls are taken"),
-    ];
-    let sizes = [
-        ("argument_bytes", limits.argument_bytes, "arguments fit"),
-        ("open_bytes", limits.open_bytes, "calls are taken"),
-        ("output_bytes", limits.output_bytes, "answers fit"),
-    ];
-    for (option, limit, what) in counts.into_iter().chain(sizes) {
-        if limit == 0 {
-            return Err(Error::option(
-                option,
-                format!("no {what} with 0: give at least 1; `usize::MAX` means no limit"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// How many tools the runtime's sessions take, where that is limited.
-fn room(runtime: &dyn Runtime) -> Option<Room> {
-    runtime.tool_limit().map(|tools| Room {
-        runtime: runtime.name(),
-        tools,
-    })
-}
-
-/// Checks that the working directory is one, where the runtime sees what this process sees.
-async fn check_folder(runtime: &dyn Runtime, cwd: Option<&str>) -> Result<(), Error> {
-    let Some((cwd, path)) = cwd.and_then(|cwd| Some((cwd, runtime.folder(cwd)?))) else {
-        return Ok(());
-    };
-    if cwd.is_empty() {
-        let reason = "it is empty: give a folder, like `.`, or leave it out";
-        return Err(Error::option("cwd", reason));
-    }
-    // A file system may take its time.
-    let looked = tokio::task::spawn_blocking(move || {
-        let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
-        let shown = shown.display().to_string();
-        match std::fs::metadata(&path) {
-            Ok(folder) if folder.is_dir() => Ok(()),
-            Ok(_) => Err(format!(
-                "`{shown}` is not a folder: give the one that it is in"
-            )),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!(
-                "`{shown}` is no folder here ({error}): create it, or give another"
-            )),
-            Err(error) => Err(format!(
-                "`{shown}` cannot be looked at ({error}): give a folder that can"
-            )),
-        }
-    });
-    // Without an answer, tokio goes down.
-    match looked.await {
-        Ok(Err(reason)) => Err(Error::option("cwd", reason)),
-        Ok(Ok(())) | Err(_) => Ok(()),
-    }
-}
-
-/// The tools of a catalog as the runtime takes them.
-pub(super) fn declared(
-    catalog: &Catalog,
-    runtime: &dyn Runtime,
-) -> Result<Option<Arc<RawValue>>, Error> {
-    match runtime.tool_format() {
-        ToolFormat::Canonical => Ok(catalog.shared_tools(runtime.keeps_references())),
-        ToolFormat::Flat if catalog.flat_tools().is_some() => Ok(catalog.shared_flat_tools()),
-        ToolFormat::Flat => Err(Error::NoNamespaces {
-            runtime: runtime.name(),
-            skills: catalog.namespaced(),
-        }),
-    }
-}
-
 async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
     let Config {
         shared,
@@ -606,172 +508,4 @@ async fn create(config: Config, catalog: Catalog) -> Result<Opened, Error> {
         core,
         ownership: Ownership::take(shared, created.session_id, true),
     })
-}
-
-/// A [`session`](crate::Client::session) that was not awaited yet.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), codex_skills::Error> {
-/// use codex_skills::{AppServer, Draft};
-///
-/// let catalog = Draft::new().discover().seal()?;
-/// let codex = AppServer::spawn().await?;
-/// let session = codex.session("01a2").catalog(catalog).await?;
-/// session.serve().await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-#[must_use = "await it to get the session"]
-pub struct OpenSession {
-    config: Config,
-    session_id: Arc<str>,
-    catalog: Option<Catalog>,
-    created_with: Option<Arc<str>>,
-}
-
-impl OpenSession {
-    pub(crate) fn new(shared: Arc<ClientShared>, limits: Limits, session_id: Arc<str>) -> Self {
-        Self {
-            config: Config::new(shared, limits),
-            session_id,
-            catalog: None,
-            created_with: None,
-        }
-    }
-
-    /// The [fingerprint](Catalog::fingerprint) of the catalog that the session was created with, where the
-    /// program knows it better than the runtime. Another catalog is refused.
-    pub fn created_with(mut self, fingerprint: impl AsRef<str>) -> Self {
-        self.created_with = Some(fingerprint.as_ref().into());
-        self
-    }
-
-    /// The catalog that the session was created with. Another one is refused.
-    ///
-    /// Without it, a session can be sent requests and watched; its calls are left alone, for those who have the
-    /// catalog, unless it is known that the session was created without tools. A handle that is opened with the catalog
-    /// later takes the place of those without, which are closed. On a codex that this program started no other client
-    /// can answer: there a [`send_and_handle`](crate::Session::send_and_handle) whose turn waits for a call is an
-    /// error.
-    ///
-    /// Where it is not known what the session was created with, calls of tools that are not in this catalog are left
-    /// alone too, if others can answer them.
-    pub fn catalog(mut self, catalog: Catalog) -> Self {
-        self.catalog = Some(catalog);
-        self
-    }
-
-    dispatch_options!();
-}
-
-impl IntoFuture for OpenSession {
-    type Output = Result<Session, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(attach(self))
-    }
-}
-
-/// Makes a session with the tools and the history of another one.
-pub(super) async fn fork(core: &SessionCore) -> Result<Session, Error> {
-    core.check_open()?;
-    let (client, send) = (core.client.clone(), core.send_defaults);
-    let catalog = core.has_catalog().then(|| core.catalog().clone());
-    let limits = core.limits().clone();
-    if client.is_shutting_down() {
-        return Err(Error::ShuttingDown);
-    }
-    tokio_here(&*client.runtime, "fork the session")?;
-    let forked = client.runtime.fork_session(core.id.clone()).await?;
-    let fork = SessionCore::subscribe(client.clone(), forked.session_id, catalog, limits, send);
-    fork.answer_requests(core.requests(), false);
-    if core.introduction.is_made() {
-        fork.introduction.note();
-    }
-    let fingerprint = core.known_fingerprint();
-    if let Some(fingerprint) = fingerprint.clone() {
-        client.set_fingerprint(&fork.id, fingerprint);
-    }
-    fork.set_created_with(fingerprint);
-    Ok(Session::of(fork))
-}
-
-async fn attach(open: OpenSession) -> Result<Session, Error> {
-    let OpenSession {
-        config,
-        session_id,
-        catalog,
-        created_with,
-    } = open;
-    let other_catalog = |created: &str, catalog: &Catalog| Error::OtherCatalog {
-        session_id: session_id.to_string(),
-        created: created.to_owned(),
-        catalog: catalog.fingerprint().to_owned(),
-    };
-    check(&config.limits)?;
-    tokio_here(&*config.shared.runtime, "open the session")?;
-    if let Some(catalog) = &catalog {
-        declared(catalog, &*config.shared.runtime)?;
-    }
-    // One after the other, so that the handles share one ledger.
-    let attaching = config.shared.attaching(&session_id);
-    let _attaching = attaching.lock().await;
-    if let Some(core) = config.shared.find(&session_id) {
-        if !core.is_closed() {
-            match (&catalog, core.created_with()) {
-                (Some(catalog), Some(created)) if catalog.fingerprint() != created => {
-                    return Err(other_catalog(created, catalog));
-                }
-                // It was opened without: its calls are answered from now on.
-                (Some(catalog), _) if !core.has_catalog() && !catalog.is_empty() => {
-                    core.close("it was opened again with its catalog");
-                }
-                _ => {
-                    if config.requests.is_some() {
-                        core.answer_requests(config.requests, false);
-                    }
-                    return Ok(Session::of(core));
-                }
-            }
-        }
-        // Its cancelled calls are still being answered, and must not be found waiting.
-        core.settled(None).await;
-    }
-    if config.shared.is_shutting_down() {
-        return Err(Error::ShuttingDown);
-    }
-    let created = created_with.or_else(|| config.shared.fingerprint(&session_id));
-    if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
-        && catalog.fingerprint() != created
-    {
-        return Err(other_catalog(created, catalog));
-    }
-    // Before it is resumed: calls that wait are announced at once.
-    let core = SessionCore::subscribe(
-        config.shared.clone(),
-        session_id.clone(),
-        catalog.clone(),
-        config.limits,
-        config.send,
-    );
-    core.answer_requests(config.requests, false);
-    let resumed = config.shared.runtime.resume(session_id.clone()).await?;
-    if resumed.has_requests == Some(true) {
-        core.introduction.note();
-    }
-    let created = created.or(resumed.fingerprint);
-    if let (Some(catalog), Some(created)) = (&catalog, created.as_deref())
-        && catalog.fingerprint() != created
-    {
-        core.close("it has other tools");
-        return Err(other_catalog(created, catalog));
-    }
-    core.set_created_with(created);
-    if config.shared.is_shutting_down() {
-        core.close("the client was shut down");
-        return Err(Error::ShuttingDown);
-    }
-    Ok(Session::of(core))
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::client::ClientShared;
 use super::deletions::{delays, may_succeed_later};
 use super::duty::Ownership;
 use super::report::CleanupReport;
+use super::shared::ClientShared;
 use crate::error::Error;
 use crate::runtime::{Deletion, RuntimeError};
 

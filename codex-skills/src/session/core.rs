@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::client::ClientShared;
 use super::delivery::{Running, SessionState};
 use super::introduction::Introduction;
+use super::shared::ClientShared;
 use super::signals::Queue;
 use super::spans::Spans;
 use super::state::{Closed, Left, Opening, OpeningId, State, Turn};

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::client::ClientShared;
 use super::presence::Busy;
 use super::rescue;
+use super::shared::ClientShared;
 
 /// Time that a thread has to finish a creation.
 const LAST_CREATION: Duration = Duration::from_secs(30);

@@ -8,12 +8,12 @@ use tokio::runtime::Handle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::cleanup::{close, pursue};
-use super::client::ClientShared;
 use super::core::SessionCore;
 use super::deletions::Attempted;
 use super::presence::{Busy, Presence};
 use super::report::CleanupReport;
 use super::rescue;
+use super::shared::ClientShared;
 use crate::runtime::{Runtime, RuntimeError, RuntimeErrorKind};
 
 fn broken_down(runtime: &dyn Runtime) -> RuntimeError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
-use super::builder;
+use super::attach;
 use super::core::SessionCore;
 use super::send::{SendAndHandle, SendText};
 use super::signals::Signals;
@@ -362,7 +362,7 @@ impl Session {
     /// # Cancel safety
     /// When the future is dropped, a fork that was made already stays, and its id is lost.
     pub async fn fork(&self) -> Result<Session, Error> {
-        builder::fork(self.core()).await
+        attach::fork(self.core()).await
     }
 
     /// The session as the runtime sees it.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "app-server")]
 mod app_server;
+mod attach;
 mod block;
 mod builder;
 mod cleanup;
@@ -22,15 +23,19 @@ mod manager;
 mod past;
 mod presence;
 mod report;
+mod requirements;
 mod rescue;
 mod send;
+mod shared;
+mod shutdown;
 mod signals;
 mod spans;
 mod state;
 
-pub use builder::{CreateSession, OpenLifecycle, OpenSession};
+pub use attach::OpenSession;
+pub use builder::{CreateSession, OpenLifecycle};
 pub use cleanup::CloseSession;
-pub use client::{Client, Shutdown, ShutdownReport};
+pub use client::Client;
 pub use handle::Session;
 pub use lifecycle::Lifecycle;
 pub use report::CleanupReport;
@@ -38,6 +43,7 @@ pub use send::{
     IntoStatuses, ReplyOptional, ReplyRequired, SendAndHandle, SendText, Sent, TurnIncomplete,
     TurnResult,
 };
+pub use shutdown::{Shutdown, ShutdownReport};
 pub use signals::Signals;
 
 #[doc(hidden)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::client::ClientShared;
+use super::shared::ClientShared;
 
 /// Default of how long the end of a client waits for its cleanups.
 const EXIT_GRACE: Duration = Duration::from_secs(3);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use super::client::ClientShared;
+use super::shared::ClientShared;
 
 /// How long a runtime may take to be ended after the work, when the program has neither a client nor a session of it any more.
 const RUNTIME_END: Duration = Duration::from_secs(5);

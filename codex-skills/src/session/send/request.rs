@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::runtime::{Accepted, Runtime, RuntimeError, SendRequest};
-use crate::session::builder::declared;
 use crate::session::core::SessionCore;
 use crate::session::introduction::Introducing;
+use crate::session::requirements::declared;
 use crate::withheld;
 
 /// How long the runtime may take to interrupt a turn that took too long, and then to take the answers of its
