@@ -4,6 +4,8 @@
 //! compiler says *why* a session cannot register, at the name of the method, and where to do it, instead of "no
 //! method named `register`". These methods stay out of the documentation, and can never run. The bound is on a reference,
 //! since rustc refuses a plain bound that cannot hold where it is written, and not where it is used.
+//!
+//! They are written out for each type: a macro would add its own lines to the message.
 
 /// A catalog that can still change: a [`Draft`](crate::Draft), by reference.
 #[diagnostic::on_unimplemented(

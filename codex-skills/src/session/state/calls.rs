@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::command::{Admitted, Command, Held, Resettled};
+use super::command::{Admitted, Command, Held, OpeningId, Resettled};
 use super::ledger::{Claim, Kept, Ledger};
 use crate::dispatch::{DispatchRecord, Limits, SubmissionRecord, SubmissionStatus, Verdict};
 use crate::runtime::TakenAnswer;
@@ -70,14 +70,18 @@ pub(super) struct Terms {
     /// Whether it is one too many.
     pub(super) is_surplus: bool,
     pub(super) room: Room,
-    /// The how manieth call of the opening it is.
+    /// Its position among the calls of the opening, from 0.
     pub(super) arrival: u64,
+    /// The opening that claims it, and cancels it when it ends.
+    pub(super) opening: OpeningId,
 }
 
 /// A call that was claimed and is not settled.
 #[derive(Debug)]
 struct Underway<R> {
     running: R,
+    /// The opening that claimed it.
+    opening: OpeningId,
     /// Where its answer goes: the newest announcement of it.
     address: Arc<ToolCall>,
     /// What the runtime says on its own of its answer.
@@ -104,6 +108,7 @@ impl<R: Held> Calls<R> {
         let fullness = self.fullness(terms.room);
         let new = || Underway {
             running: R::of(key.clone()),
+            opening: terms.opening,
             address: call.clone(),
             verdict: Verdict::default(),
         };
@@ -158,6 +163,7 @@ impl<R: Held> Calls<R> {
         let running = R::of(key.clone());
         let underway = Underway {
             running: running.clone(),
+            opening: terms.opening,
             address: call.clone(),
             verdict: Verdict::default(),
         };
@@ -300,6 +306,15 @@ impl<R: Held> Calls<R> {
         self.ledger
             .running()
             .filter(|(key, _)| turn_id.is_none_or(|turn| key.turn_id() == Some(turn)))
+            .map(|(_, underway)| underway.running.clone())
+            .collect()
+    }
+
+    /// The calls that an opening claimed and that are not settled.
+    pub(super) fn underway_of(&self, opening: OpeningId) -> Vec<R> {
+        self.ledger
+            .running()
+            .filter(|(_, underway)| underway.opening == opening)
             .map(|(_, underway)| underway.running.clone())
             .collect()
     }

@@ -6,6 +6,10 @@ use crate::dispatch::{DispatchRecord, SubmissionStatus};
 use crate::skill::ToolCall;
 use crate::skill::call::CallKey;
 
+/// One opening of a session, by its position among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpeningId(pub(super) u64);
+
 /// What the driver keeps of a call that is underway.
 pub(crate) trait Held: Clone {
     /// Begins to keep a call.
@@ -17,7 +21,7 @@ pub(crate) trait Held: Clone {
 pub(crate) struct Admitted<R> {
     pub(crate) running: R,
     pub(crate) call: Arc<ToolCall>,
-    /// The how manieth call of the opening it is.
+    /// Its position among the calls of the opening, from 0.
     pub(crate) arrival: u64,
     /// Whether its turn or its session is over, so that no handler begins.
     pub(crate) is_late: bool,

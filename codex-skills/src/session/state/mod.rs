@@ -38,7 +38,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::calls::Announced;
 use self::calls::{Calls, Terms};
-pub(crate) use self::command::{Admitted, Command, Held};
+pub(crate) use self::command::{Admitted, Command, Held, OpeningId};
 use self::opening::Admission;
 pub(crate) use self::opening::{Closed, Opening};
 pub(crate) use self::turns::{Left, Turn};
@@ -46,10 +46,6 @@ use crate::dispatch::{DispatchRecord, Limits, SubmissionRecord};
 use crate::runtime::{Event, TakenAnswer};
 use crate::skill::call::CallKey;
 use crate::skill::{SkillOutput, ToolCall};
-
-/// Which opening of a session is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OpeningId(u64);
 
 /// One session.
 #[derive(Debug)]
@@ -109,7 +105,7 @@ impl<R: Held> State<R> {
             if is_left {
                 return Command::Leave(call.clone());
             }
-            return claim(&mut self.calls, opening, call, |terms| Terms {
+            return claim(&mut self.calls, (id, opening), call, |terms| Terms {
                 announced: Announced::by(call),
                 is_surplus,
                 ..terms
@@ -140,7 +136,7 @@ impl<R: Held> State<R> {
             return Command::Nothing;
         };
         opening.forget_waiting(call);
-        claim(&mut self.calls, opening, call, |terms| Terms {
+        claim(&mut self.calls, (id, opening), call, |terms| Terms {
             announced,
             ..terms
         })
@@ -151,7 +147,7 @@ impl<R: Held> State<R> {
         let Some(opening) = find(&mut self.openings, id) else {
             return Command::Nothing;
         };
-        claim(&mut self.calls, opening, call, |terms| Terms {
+        claim(&mut self.calls, (id, opening), call, |terms| Terms {
             is_late: true,
             ..terms
         })
@@ -170,7 +166,7 @@ impl<R: Held> State<R> {
         let waiting = opening.serve();
         let claimed = waiting.into_iter().map(|call| match is_left(&call) {
             true => Command::Leave(call),
-            false => claim(calls, opening, &call, |terms| Terms {
+            false => claim(calls, (id, &mut *opening), &call, |terms| Terms {
                 announced: Announced::by(&call),
                 ..terms
             }),
@@ -244,12 +240,13 @@ impl<R: Held> State<R> {
         command
     }
 
-    /// Cancels everything of an opening, now and later. Returns what is underway.
+    /// Cancels everything of an opening, now and later. Returns what is underway of it: the session may be open again, and
+    /// the calls of that opening go on.
     pub(crate) fn cancel_all(&mut self, id: OpeningId) -> Vec<R> {
         if let Some(opening) = find(&mut self.openings, id) {
             opening.is_cancelled = true;
         }
-        self.calls.underway(None)
+        self.calls.underway_of(id)
     }
 
     /// The calls of a turn that are not settled; of the whole session without one.
@@ -279,7 +276,7 @@ fn find(openings: &mut [(OpeningId, Opening)], id: OpeningId) -> Option<&mut Ope
 /// Claims a call on an opening's terms, with the exceptions that `except` makes.
 fn claim<R: Held>(
     calls: &mut Calls<R>,
-    opening: &mut Opening,
+    (id, opening): (OpeningId, &mut Opening),
     call: &Arc<ToolCall>,
     except: impl FnOnce(Terms) -> Terms,
 ) -> Command<R> {
@@ -289,6 +286,7 @@ fn claim<R: Held>(
         is_surplus: false,
         room: opening.room,
         arrival: opening.arrivals,
+        opening: id,
     });
     let command = calls.claim(call, terms);
     if let Command::Run(_) | Command::Refuse(_) | Command::Shed { .. } = command {

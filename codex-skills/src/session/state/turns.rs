@@ -27,7 +27,7 @@ pub(crate) struct Turn {
     pub(crate) left: Option<Arc<str>>,
     /// What codex asks and is left to others, by id, since when, oldest first.
     pub(crate) undecided: Vec<Left>,
-    /// The how manieth end it was.
+    /// Position of its end among the ends of turns.
     pub(super) ended: Option<u64>,
     /// How many of the oldest records are known to be stripped.
     pub(super) stripped: usize,

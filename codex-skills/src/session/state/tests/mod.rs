@@ -6,6 +6,7 @@
 //! failure says its seed and what was played.
 
 mod driver;
+mod openings;
 mod turnless;
 mod world;
 

@@ -360,7 +360,11 @@ impl World {
         let waiting = opening
             .map(|opening| opening.close(closed))
             .unwrap_or_default();
-        let underway = self.state.cancel_all(self.opening);
+        let cancelled = self.state.cancel_all(self.opening);
+        let underway = self.state.underway(None);
+        self.check(cancelled.len() <= underway.len(), || {
+            "more is cancelled than is underway".to_owned()
+        });
         self.check(underway.len() == self.tasks.len(), || {
             "not all are underway".to_owned()
         });
